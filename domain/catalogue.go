@@ -1,0 +1,111 @@
+package domain
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Role says what a site does: ask or answer.
+type Role string
+
+// The two roles of a site.
+const (
+	RequestSite  Role = "request"
+	ResponseSite Role = "response"
+)
+
+// Valid reports whether r is one of the two roles.
+func (r Role) Valid() bool { return r == RequestSite || r == ResponseSite }
+
+// Crossing says to which peers an event may be carried.
+type Crossing int
+
+const (
+	// Stays means that the event never leaves its site: it is withheld.
+	Stays Crossing = iota
+	// ToRequestSites goes from the response site to every request site.
+	ToRequestSites
+	// ToAsker goes from the response site to the site that asked, and no other.
+	ToAsker
+	// ToResponseSite goes from a request site to its response site.
+	ToResponseSite
+	// ToEveryPeer goes both ways.
+	ToEveryPeer
+)
+
+// Kind is the catalogue's row for one event type: where it lives, which
+// version is written, where it may go. This table is the only place that
+// says so; export withholds by it and import refuses by it.
+type Kind struct {
+	Type     string
+	Stream   string // the prefix of its streams, without the dash
+	Schema   int    // the version written now
+	Crossing Crossing
+
+	decode func(json.RawMessage) (Fact, error)
+}
+
+var catalogue = []Kind{
+	{"user.registered", "user", 1, ToRequestSites, decode[UserRegistered]},
+	{"username.claimed", "username", 1, ToRequestSites, decode[UsernameClaimed]},
+	{"email.claimed", "email", 1, Stays, decode[EmailClaimed]},
+	{"profile.defined", "profile", 1, ToRequestSites, decode[ProfileDefined]},
+	{"requesttype.defined", "requesttype", 1, ToRequestSites, decode[RequestTypeDefined]},
+	{"responder.configured", "responderconfig", 1, Stays, decode[ResponderConfigured]},
+	{"request.submitted", "request", 1, ToResponseSite, decode[RequestSubmitted]},
+	{"requestname.claimed", "requestname", 1, Stays, decode[RequestNameClaimed]},
+	{"response.started", "response", 1, ToAsker, decode[ResponseStarted]},
+	{"response.recorded", "response", 1, ToAsker, decode[ResponseRecorded]},
+	{"response.failed", "response", 1, ToAsker, decode[ResponseFailed]},
+	{"site.founded", "site", 1, ToEveryPeer, decode[SiteFounded]},
+	{"site.peer_added", "site", 1, ToEveryPeer, decode[PeerAdded]},
+	{"bundle.exported", "bundle-out", 1, Stays, decode[BundleExported]},
+	{"bundle.imported", "bundle-in", 1, Stays, decode[BundleImported]},
+	{"bundle.quarantined", "bundle-in", 1, Stays, decode[BundleQuarantined]},
+}
+
+var kinds = func() map[string]Kind {
+	m := make(map[string]Kind, len(catalogue))
+	for _, k := range catalogue {
+		m[k.Type] = k
+	}
+	return m
+}()
+
+// Catalogue returns a copy of the table of all event types that this program
+// writes and reads.
+func Catalogue() []Kind { return slices.Clone(catalogue) }
+
+// KindOf returns the catalogue's row for an event type.
+func KindOf(eventType string) (Kind, bool) {
+	k, ok := kinds[eventType]
+	return k, ok
+}
+
+// MayLeave reports whether an event of this kind may go from a site of the
+// given role to a peer at all. For [ToAsker] the caller must also see that
+// the peer is the one who asked.
+func (k Kind) MayLeave(from Role) bool {
+	switch k.Crossing {
+	case ToRequestSites, ToAsker:
+		return from == ResponseSite
+	case ToResponseSite:
+		return from == RequestSite
+	case ToEveryPeer:
+		return true
+	default:
+		return false
+	}
+}
+
+// MayArrive reports whether an imported event of this kind, written to the
+// given stream by a site of the given role and name, obeys the direction
+// table: the right stream for its type, a type that role may write, and a
+// `site-` stream only about its sender.
+func (k Kind) MayArrive(stream, from string, role Role) bool {
+	if !k.MayLeave(role) || !strings.HasPrefix(stream, k.Stream+"-") {
+		return false
+	}
+	return k.Stream != "site" || stream == SiteStream(from)
+}

@@ -1,0 +1,72 @@
+package domain
+
+import "encoding/json"
+
+// ResponseStarted says that a worker began to answer.
+type ResponseStarted struct {
+	Responder ResponderKind `json:"responder"`
+	Attempt   int           `json:"attempt"` // from 1
+	Worker    string        `json:"worker"`
+}
+
+// ResponseRecorded is the answer.
+type ResponseRecorded struct {
+	Status      Status          `json:"status"` // always answered
+	Result      json.RawMessage `json:"result"`
+	ResultCount int             `json:"result_count"`
+	TookMS      int64           `json:"took_ms"`
+	Truncated   bool            `json:"truncated"` // a limit cut the result
+	Responder   ResponderKind   `json:"responder"`
+	Cached      bool            `json:"cached"`
+	ContentType string          `json:"content_type"`
+}
+
+// ResponseFailed says that there will be no answer, and why.
+type ResponseFailed struct {
+	Code     string `json:"code"`  // stable, such as `timeout`
+	Error    string `json:"error"` // for the one who asked; holds no secret
+	Attempts int    `json:"attempts"`
+}
+
+// EventType implements [Fact].
+func (ResponseStarted) EventType() string { return "response.started" }
+
+// EventType implements [Fact].
+func (ResponseRecorded) EventType() string { return "response.recorded" }
+
+// EventType implements [Fact].
+func (ResponseFailed) EventType() string { return "response.failed" }
+
+// Response is the state that the rules about answers need. The zero value is
+// an answer that nobody has begun.
+type Response struct {
+	finished bool
+	attempts int
+}
+
+// ErrAnswered is the refusal to answer a second time.
+var ErrAnswered = refuse(Conflict, "already-answered", "this request was answered already; the first answer stands")
+
+// Decide returns the facts that a worker's outcome leads to. Exactly one
+// outcome stands: whatever comes after it is refused with [ErrAnswered].
+func (r Response) Decide(outcome Fact) ([]Fact, error) {
+	if r.finished {
+		return nil, ErrAnswered
+	}
+	if s, ok := outcome.(ResponseStarted); ok {
+		s.Attempt = r.attempts + 1
+		return []Fact{s}, nil
+	}
+	return []Fact{outcome}, nil
+}
+
+// Apply returns the state after a fact.
+func (r Response) Apply(f Fact) Response {
+	switch f.(type) {
+	case ResponseStarted:
+		r.attempts++
+	case ResponseRecorded, ResponseFailed:
+		r.finished = true
+	}
+	return r
+}

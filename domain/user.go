@@ -1,0 +1,136 @@
+package domain
+
+import (
+	"net/mail"
+	"regexp"
+	"slices"
+	"unicode/utf8"
+)
+
+// UserRole says what a user may do. The zero value is no role.
+type UserRole string
+
+// The roles of users.
+const (
+	RoleUser     UserRole = "user"
+	RoleAnalyst  UserRole = "analyst"
+	RoleOperator UserRole = "operator"
+	RoleAuditor  UserRole = "auditor"
+	RoleAdmin    UserRole = "admin"
+)
+
+var userRoles = []UserRole{RoleUser, RoleAnalyst, RoleOperator, RoleAuditor, RoleAdmin}
+
+// Credential is a password's hash, never the password. It leaves a site only
+// inside an encrypted bundle.
+type Credential struct {
+	Algorithm string `json:"algorithm"` // argon2id or bcrypt
+	Hash      string `json:"hash"`
+}
+
+// LogValue keeps the hash out of logs.
+func (c Credential) String() string { return "credential(" + c.Algorithm + ")" }
+
+// UserRegistered begins a user.
+type UserRegistered struct {
+	Username   string     `json:"username"`
+	Email      string     `json:"email"`
+	FullName   string     `json:"full_name"`
+	Role       UserRole   `json:"role"`
+	Profile    string     `json:"profile"`
+	Credential Credential `json:"credential"`
+}
+
+// UsernameClaimed reserves a username for a user.
+type UsernameClaimed struct {
+	User string `json:"user"`
+}
+
+// EmailClaimed reserves an email address for a user.
+type EmailClaimed struct {
+	User string `json:"user"`
+}
+
+// EventType implements [Fact].
+func (UserRegistered) EventType() string { return "user.registered" }
+
+// EventType implements [Fact].
+func (UsernameClaimed) EventType() string { return "username.claimed" }
+
+// EventType implements [Fact].
+func (EmailClaimed) EventType() string { return "email.claimed" }
+
+// User is the state that the rules about users need. The zero value is a user
+// who does not exist yet.
+type User struct {
+	exists bool
+}
+
+// RegisterUser asks for a new user.
+type RegisterUser struct {
+	Username   string
+	Email      string
+	FullName   string
+	Role       UserRole
+	Profile    string
+	Credential Credential
+	// ProfileExists says whether Profile names a profile that may be given.
+	ProfileExists bool
+}
+
+// Usernames are ASCII and lower case, so that no two of them can be mistaken
+// for each other by normalisation or by look-alike letters.
+var username = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]$`)
+
+// Decide returns the facts that registering leads to, or why it may not be.
+func (u User) Decide(c RegisterUser) ([]Fact, error) {
+	if u.exists {
+		return nil, refuse(Conflict, "user-exists", "this user exists already")
+	}
+	var f fieldErrors
+	f.require(username.MatchString(c.Username), "/username", "must be 3 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
+	f.require(validEmail(c.Email), "/email", "must be one email address")
+	f.require(validText(c.FullName, 200), "/full_name", "must be at most 200 characters of text")
+	f.require(slices.Contains(userRoles, c.Role), "/role", "must be one of %v", userRoles)
+	f.require(c.ProfileExists, "/profile", "names no profile")
+	if err := f.err("user"); err != nil {
+		return nil, err
+	}
+	return []Fact{UserRegistered{Username: c.Username, Email: c.Email, FullName: c.FullName,
+		Role: c.Role, Profile: c.Profile, Credential: c.Credential}}, nil
+}
+
+// Apply returns the state after a fact.
+func (u User) Apply(f Fact) User {
+	if _, ok := f.(UserRegistered); ok {
+		u.exists = true
+	}
+	return u
+}
+
+// CheckPassword refuses passwords that are too short to withstand guessing or
+// too long to hash (OWASP ASVS 5.0, 6.2.1 and 6.2.9).
+func CheckPassword(password string) error {
+	var f fieldErrors
+	n := utf8.RuneCountInString(password)
+	f.require(n >= 8 && n <= 128, "/password", "must have 8 to 128 characters")
+	return f.err("user")
+}
+
+func validEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s && len(s) <= 254
+}
+
+// validText accepts printable text without control characters.
+func validText(s string, maxRunes int) bool {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxRunes {
+		return false
+	}
+	for _, r := range s {
+		if r < ' ' || r == 0x7f {
+			return false
+		}
+	}
+	return true
+}

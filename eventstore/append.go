@@ -1,0 +1,171 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/domain"
+)
+
+// Version is what a write expects of its stream.
+type Version int64
+
+const (
+	// Any accepts every version.
+	Any Version = -1
+	// NoStream demands that the stream does not exist yet. It is the zero value.
+	NoStream Version = 0
+)
+
+func (v Version) String() string {
+	switch v {
+	case Any:
+		return "any"
+	case NoStream:
+		return "no stream"
+	default:
+		return fmt.Sprintf("version %d", int64(v))
+	}
+}
+
+// Write is what an append adds to one stream.
+type Write struct {
+	Stream   string
+	Expected Version
+	Facts    []domain.Fact
+}
+
+// Append is a set of writes that are stored together or not at all.
+type Append struct {
+	Writes []Write
+	// Actor is who is answerable: a user id, `site:<name>` or `cli:<os user>`.
+	Actor string
+	// Corr is the id of the request or command that began this; empty: the id
+	// of the append's first event.
+	Corr string
+	// Cause is the id of the event or command that led to this, if any.
+	Cause string
+	// With runs the caller's own statements in the same transaction, before
+	// the head is locked. Its failure rejects this append alone. It may run
+	// more than once, and must not commit or roll back.
+	With func(ctx context.Context, tx pgx.Tx) error
+}
+
+// Record is an event as this site stored it.
+type Record struct {
+	domain.Event
+	Seq    int64  // the order in which this site stored it
+	Origin string // the site that wrote it
+	Fact   domain.Fact
+	// StoredAt is when this site stored it; zero in the result of an append.
+	StoredAt time.Time
+	// Line is the exported line, without line feed: what is hashed.
+	Line []byte
+}
+
+// maxEvents bounds one append; what is larger belongs into several.
+const maxEvents = 1000
+
+// prepare encodes and checks all that needs no lock.
+func (s *Store) prepare(a Append) (*pending, error) {
+	now := s.now().UTC().Truncate(time.Microsecond)
+	p := &pending{append: a, done: make(chan struct{})}
+	corr := a.Corr
+	for _, w := range a.Writes {
+		if !domain.ValidStream(w.Stream) {
+			return nil, fmt.Errorf("%q is no stream's name; nothing was stored", w.Stream)
+		}
+		for _, f := range w.Facts {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, fmt.Errorf("make an event id: %w", err)
+			}
+			if corr == "" {
+				corr = id.String()
+			}
+			d, err := s.draft(domain.Event{ID: id.String(), Stream: w.Stream, At: now,
+				Actor: a.Actor, Corr: corr, Cause: a.Cause}, f)
+			if err != nil {
+				return nil, err
+			}
+			p.drafts = append(p.drafts, d)
+		}
+	}
+	if n := len(p.drafts); n == 0 || n > maxEvents {
+		return nil, fmt.Errorf("an append of %d events is refused: 1 to %d are allowed", n, maxEvents)
+	}
+	return p, nil
+}
+
+// draft encodes one event and applies the check that its receiver will apply,
+// at the largest position there is, so that nothing can enter the log which
+// the peer must refuse.
+func (s *Store) draft(e domain.Event, f domain.Fact) (draft, error) {
+	k, ok := domain.KindOf(f.EventType())
+	if !ok {
+		return draft{}, &domain.UnknownEventError{Type: f.EventType()}
+	}
+	e.Type, e.Schema = k.Type, k.Schema
+	d, err := newDraft(e, f)
+	if err != nil {
+		return draft{}, err
+	}
+	if err := s.check(d.line(math.MaxInt64>>10, math.MaxInt64>>10)); err != nil {
+		return draft{}, fmt.Errorf("%s for stream %s is refused, nothing was stored: %w", e.Type, e.Stream, err)
+	}
+	return d, nil
+}
+
+type nestedKey struct{}
+
+// Append stores the writes through the group writer and waits until they are
+// durable. It returns the stored events, the last of which carries the
+// position to wait for elsewhere. Errors: [*ConflictError], [ErrOverloaded],
+// [ErrUnknown], [ErrClosed], [ErrNested], or what With returned. A cancelled
+// context returns its error only if nothing was or will be stored.
+func (s *Store) Append(ctx context.Context, a Append) ([]Record, error) {
+	if ctx.Value(nestedKey{}) != nil {
+		return nil, ErrNested
+	}
+	p, err := s.prepare(a)
+	if err != nil {
+		return nil, err
+	}
+	return s.writer.submit(ctx, p)
+}
+
+// AppendTx stores the writes in the caller's transaction, whose commit makes
+// them durable. It locks the head until then: call it last, and keep what
+// follows short. For rare paths; Append is the fast one.
+func (s *Store) AppendTx(ctx context.Context, tx pgx.Tx, a Append) ([]Record, error) {
+	p, err := s.prepare(a)
+	if err != nil {
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, nestedKey{}, true)
+	if a.With != nil {
+		if err := a.With(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	head, vers, err := s.lockHead(ctx, tx, &pgx.Batch{}, streamsOf([]*pending{p}))
+	if err != nil {
+		return nil, err
+	}
+	b := newBatch(s, head, vers)
+	if err := b.add(p); err != nil {
+		return nil, err
+	}
+	if err := b.queue(); err != nil {
+		return nil, err
+	}
+	if err := tx.SendBatch(ctx, b.statements).Close(); err != nil {
+		return nil, fmt.Errorf("append: %w; nothing was stored", err)
+	}
+	return p.records, nil
+}

@@ -1,0 +1,32 @@
+// Package eventstore keeps a site's log: one table that is only ever inserted
+// into, ordered by one row.
+//
+//	Append ──┐                       ┌────────── one transaction ──────────┐
+//	Append ──┼─▶ queue ─▶ writer ──▶ │ lock head · check versions · seq,   │
+//	Append ──┘                       │ pos, chain · insert · project · head│
+//	                                 └──────────────── commit ─────────────┘
+//	Mirror, AppendTx ── the caller's transaction ── the same steps
+//
+// # Promised
+//
+//   - An append that returned without error is durable, once.
+//   - seq (this site's order of storing) and pos (the origin's own order) run
+//     from 1 without a hole, and their order is the order of the commits: who
+//     has read up to n and reads `seq > n` misses nothing.
+//   - Several streams in one append are written together or not at all, each
+//     only if it is at its expected version.
+//   - The chain value at pos n depends on every byte of the lines 1 to n.
+//   - Inline projections commit with their events: a client reads its own write.
+//
+// # When something fails
+//
+// A version conflict or a failing condition rejects its own append alone.
+// When the answer to a commit is lost, the writer reads back whether it took
+// place, so that an error always means "not stored"; only when the database
+// stays away too long is the outcome said to be unknown ([ErrUnknown]).
+//
+// # Not promised
+//
+// Appends from different callers have no order but that of their commits.
+// A clock's time is stored with each event and decides nothing.
+package eventstore

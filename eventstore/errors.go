@@ -1,0 +1,43 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrOverloaded is returned at once when the queue of appends is full.
+	// Nothing was stored; try again in a moment.
+	ErrOverloaded = errors.New("too many appends are waiting; nothing was stored, try again in a moment")
+	// ErrUnknown is returned when the answer to a commit was lost and the
+	// database stayed away too long to read back what became of it.
+	ErrUnknown = errors.New("the database went away during the commit: it is not known whether the events were stored; look before trying again")
+	// ErrClosed is returned by an append to a log that is being closed.
+	ErrClosed = errors.New("the log is closed; nothing was stored")
+	// ErrNested is returned by Append inside an AppendTx: it would wait for
+	// the head that its own caller holds, unseen by the database.
+	ErrNested = errors.New("append inside a transaction that holds the log's head; use AppendTx")
+	// ErrNotFounded is returned for a database that holds no log yet.
+	ErrNotFounded = errors.New("this database holds no log yet: run `sallyport init`")
+)
+
+// ConflictError says that a stream is not at the version that an append
+// expected. Nothing of that append was stored.
+type ConflictError struct {
+	Stream   string
+	Expected Version
+	Actual   int64 // 0: the stream does not exist
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("stream %s is at version %d, expected %s; nothing was stored", e.Stream, e.Actual, e.Expected)
+}
+
+// GapError says that the log itself is damaged: a position is missing.
+type GapError struct {
+	Want, Got int64
+}
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("the log has a hole: want seq %d, found %d; run `sallyport audit verify`", e.Want, e.Got)
+}

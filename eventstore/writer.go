@@ -1,0 +1,307 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// pending is an append on its way through the writer.
+type pending struct {
+	append  Append
+	drafts  []draft
+	records []Record
+	err     error
+	done    chan struct{} // closed when records and err are final
+	state   atomic.Int32  // waiting, taken or withdrawn
+}
+
+const (
+	waiting int32 = iota
+	taken
+	withdrawn
+)
+
+func (p *pending) finish(err error) {
+	p.err = err
+	close(p.done)
+}
+
+// writer merges concurrent appends into one transaction at a time: the log
+// has one lock, so what shares a commit pays for it once. It never lingers
+// for more: while one group commits, the next one gathers by itself.
+type writer struct {
+	store *Store
+	queue chan *pending
+
+	mu     sync.RWMutex // guards closing queue against submit
+	closed bool
+	idle   chan struct{} // closed when the last group is done
+}
+
+// Bounds of one group. An append is never split; the last one may exceed.
+const (
+	maxQueued       = 4096
+	maxGroupAppends = 512
+	maxGroupBytes   = 8 << 20
+	resolveTimeout  = 10 * time.Second
+)
+
+func newWriter(s *Store) *writer {
+	return &writer{store: s, queue: make(chan *pending, maxQueued), idle: make(chan struct{})}
+}
+
+func (w *writer) submit(ctx context.Context, p *pending) ([]Record, error) {
+	if err := w.enqueue(p); err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		if p.state.CompareAndSwap(waiting, withdrawn) {
+			return nil, context.Cause(ctx)
+		}
+		<-p.done
+	}
+	return p.records, p.err
+}
+
+func (w *writer) enqueue(p *pending) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return ErrClosed
+	}
+	select {
+	case w.queue <- p:
+		return nil
+	default:
+		return ErrOverloaded
+	}
+}
+
+// close lets what is queued finish, refuses the rest, and waits.
+func (w *writer) close() {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	<-w.idle
+}
+
+func (w *writer) run(ctx context.Context) {
+	defer close(w.idle)
+	for first := range w.queue {
+		if group := w.gather(first); len(group) > 0 {
+			w.commit(ctx, group)
+		}
+	}
+}
+
+// gather takes what is waiting right now.
+func (w *writer) gather(first *pending) []*pending {
+	var group []*pending
+	size := 0
+	for p := first; ; {
+		if p.state.CompareAndSwap(waiting, taken) {
+			group = append(group, p)
+			for _, d := range p.drafts {
+				size += len(d.tail)
+			}
+		}
+		if len(group) >= maxGroupAppends || size >= maxGroupBytes {
+			return group
+		}
+		var ok bool
+		select {
+		case p, ok = <-w.queue:
+			if !ok {
+				return group
+			}
+		default:
+			return group
+		}
+	}
+}
+
+// commit stores a group and tells each append its own outcome. Appends that
+// are rejected leave the group; when one of them had run statements of its
+// own, the group begins anew without it. What the database refuses is tried
+// again one by one, so that nobody pays for a neighbour's fault.
+func (w *writer) commit(ctx context.Context, group []*pending) {
+	for len(group) > 0 {
+		left, err := w.try(ctx, group)
+		var refused *pgconn.PgError
+		switch {
+		case err == nil:
+			group = left
+		case len(left) > 1 && errors.As(err, &refused):
+			for _, p := range left {
+				w.commit(ctx, []*pending{p})
+			}
+			return
+		default:
+			for _, p := range left {
+				p.records = nil
+				p.finish(err)
+			}
+			return
+		}
+	}
+}
+
+// try runs one transaction. It returns the appends that still have no
+// outcome: those to try again if err is nil, those that failed with err.
+func (w *writer) try(ctx context.Context, group []*pending) ([]*pending, error) {
+	conn, err := w.store.pool.Acquire(ctx)
+	if err != nil {
+		return group, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
+	}
+	defer conn.Release()
+	t := &attempt{store: w.store, conn: conn}
+	defer t.rollback(ctx)
+	if group, err = t.begin(ctx, group); err != nil || len(group) == 0 {
+		return group, err
+	}
+	left, retry, err := t.fold(group)
+	if err != nil || retry {
+		return left, err
+	}
+	if len(left) == 0 {
+		return nil, nil
+	}
+	if err := t.commit(ctx); err != nil {
+		if err := w.resolve(ctx, left, err); err != nil {
+			return left, err
+		}
+	}
+	for _, p := range left {
+		p.finish(nil)
+	}
+	w.store.feed.moved(t.head.Seq)
+	return nil, nil
+}
+
+// resolve finds out what became of a commit whose answer was lost, by waiting
+// for the head that it held and then looking for its first event.
+func (w *writer) resolve(ctx context.Context, group []*pending, cause error) error {
+	var refused *pgconn.PgError
+	if errors.As(cause, &refused) {
+		return fmt.Errorf("append: %w; nothing was stored", cause)
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	for {
+		stored, err := w.store.stored(ctx, group[0].records[0].ID)
+		switch {
+		case err == nil && stored:
+			return nil
+		case err == nil:
+			return fmt.Errorf("append: %w; nothing was stored", cause)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%w)", ErrUnknown, cause)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// attempt is one transaction of the writer. It speaks to the connection
+// itself so that begin, lock and look-up travel in one trip, and inserts,
+// projections and commit in another.
+type attempt struct {
+	store *Store
+	conn  *pgxpool.Conn
+	open  bool
+	head  Head
+	vers  map[string]int64
+	batch *batch
+}
+
+// begin runs the callers' own statements, then locks the head and reads the
+// streams' versions. It returns the appends that go on.
+func (t *attempt) begin(ctx context.Context, group []*pending) ([]*pending, error) {
+	t.open = true
+	lead := &pgx.Batch{}
+	if hasWith(group) {
+		tx, err := t.conn.Begin(ctx)
+		if err != nil {
+			return group, fmt.Errorf("append: begin: %w; nothing was stored", err)
+		}
+		if group = runWith(ctx, tx, group); len(group) == 0 {
+			return nil, nil
+		}
+	} else {
+		lead.Queue("begin")
+	}
+	var err error
+	t.head, t.vers, err = t.store.lockHead(ctx, t.conn, lead, streamsOf(group))
+	return group, err
+}
+
+func hasWith(group []*pending) bool {
+	return slices.ContainsFunc(group, func(p *pending) bool { return p.append.With != nil })
+}
+
+// runWith runs each append's own statements in a savepoint; who fails leaves.
+func runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*pending {
+	nested := context.WithValue(ctx, nestedKey{}, true)
+	left := make([]*pending, 0, len(group))
+	for _, p := range group {
+		if p.append.With != nil {
+			run := func(sp pgx.Tx) error { return p.append.With(nested, sp) }
+			if err := pgx.BeginFunc(ctx, tx, run); err != nil {
+				p.finish(err)
+				continue
+			}
+		}
+		left = append(left, p)
+	}
+	return left
+}
+
+// fold gives each append its places in the log. retry is true when a rejected
+// append's own statements must be undone with the whole transaction.
+func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error) {
+	t.batch = newBatch(t.store, t.head, t.vers)
+	for _, p := range group {
+		if err := t.batch.add(p); err != nil {
+			retry = retry || p.append.With != nil
+			p.finish(err)
+			continue
+		}
+		left = append(left, p)
+	}
+	if retry || len(left) == 0 {
+		return left, retry, nil
+	}
+	t.head = t.batch.head
+	return left, false, t.batch.queue()
+}
+
+func (t *attempt) commit(ctx context.Context) error {
+	t.batch.statements.Queue("commit")
+	if err := t.conn.SendBatch(ctx, t.batch.statements).Close(); err != nil {
+		return err
+	}
+	t.open = false
+	return nil
+}
+
+func (t *attempt) rollback(ctx context.Context) {
+	if t.open && !t.conn.Conn().IsClosed() {
+		// Should this fail, the pool drops the connection, which has the same effect.
+		_, _ = t.conn.Exec(context.WithoutCancel(ctx), "rollback")
+	}
+}
