@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 )
@@ -49,6 +50,7 @@ const (
 	DefaultPriority = 5
 	MaxResultsBound = 1000
 	maxListed       = 1000
+	maxLimit        = 1_000_000_000
 )
 
 var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`)
@@ -74,12 +76,10 @@ func (p Profile) Decide(c ProfileDefined) ([]Fact, error) {
 	f.require(validText(c.Description, 1000), "/description", "must be at most 1,000 characters of text")
 	f.require(c.Priority >= MinPriority && c.Priority <= MaxPriority, "/priority", "must be 1 to 10")
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
-	f.require(c.Limits.valid(), "/limits", "must not be negative; 0 means no limit")
+	f.require(c.Limits.valid(), "/limits", "must each be 0, which means no limit, to %d", maxLimit)
 	checkNames(&f, "/allowed_request_types", c.Allowed)
 	checkNames(&f, "/blocked_request_types", c.Blocked)
-	for name, l := range c.TypeLimits {
-		f.require(ValidSlug(name) && l.valid(), "/type_limits/"+name, "must name a type and hold no negative number")
-	}
+	checkTypeLimits(&f, c.TypeLimits)
 	if err := f.err("profile"); err != nil {
 		return nil, err
 	}
@@ -124,10 +124,21 @@ func (c ProfileDefined) MayUse(requestType string, public bool) error {
 	return nil
 }
 
-func (l Limits) valid() bool { return l.Minute >= 0 && l.Hour >= 0 && l.Day >= 0 && l.Month >= 0 }
+func (l Limits) valid() bool {
+	return min(l.Minute, l.Hour, l.Day, l.Month) >= 0 && max(l.Minute, l.Hour, l.Day, l.Month) <= maxLimit
+}
 
 func (t TypeLimit) valid() bool {
 	return t.MaxResults >= 0 && t.MaxResults <= MaxResultsBound && (t.Limits == nil || t.Limits.valid())
+}
+
+// checkTypeLimits looks at the names in order: equal commands are refused with
+// equal words.
+func checkTypeLimits(f *fieldErrors, limits map[string]TypeLimit) {
+	f.require(len(limits) <= maxListed, "/type_limits", "must name at most %d types", maxListed)
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		f.require(ValidSlug(name) && limits[name].valid(), "/type_limits/"+name, "must name a type and hold no number out of range")
+	}
 }
 
 func checkNames(f *fieldErrors, pointer string, names []string) {

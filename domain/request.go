@@ -1,6 +1,9 @@
 package domain
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // RequestSubmitted begins a request.
 type RequestSubmitted struct {
@@ -57,7 +60,7 @@ func (r Request) Decide(c SubmitRequest) ([]Fact, error) {
 	if priority == 0 {
 		priority = c.Profile.Priority
 	}
-	f := fieldErrors(c.ParamErrors)
+	f := fieldErrors(slices.Clip(c.ParamErrors)) // appending must not write into the command
 	f.require(validText(c.Name, 200), "/name", "must be at most 200 characters of text")
 	f.require(priority >= MinPriority && priority <= c.Profile.Priority, "/priority",
 		"must be 1 to %d: it may be lowered, not raised", c.Profile.Priority)

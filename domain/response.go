@@ -53,11 +53,42 @@ func (r Response) Decide(outcome Fact) ([]Fact, error) {
 	if r.finished {
 		return nil, ErrAnswered
 	}
-	if s, ok := outcome.(ResponseStarted); ok {
-		s.Attempt = r.attempts + 1
-		return []Fact{s}, nil
+	switch o := outcome.(type) {
+	case ResponseStarted:
+		o.Attempt = r.attempts + 1
+		o.Worker = shortText(o.Worker, maxWorker)
+		outcome = o
+	case ResponseRecorded:
+		o.Status = StatusAnswered
+		o.ContentType = shortText(o.ContentType, maxContentType)
+		outcome = o
+	case ResponseFailed:
+		o.Error = shortText(o.Error, maxErrorText)
+		outcome = o
 	}
 	return []Fact{outcome}, nil
+}
+
+// Bounds of texts that come from elsewhere, in characters. What is longer is
+// cut: an answer must not fail because its failure was told at length.
+const (
+	maxWorker      = 200
+	maxContentType = 200
+	maxErrorText   = 4000
+)
+
+// shortText makes printable text of at most so many characters out of any.
+func shortText(s string, most int) string {
+	runes := []rune(s)
+	if len(runes) > most {
+		runes = append(runes[:most-1], '…')
+	}
+	for i, r := range runes {
+		if r < ' ' || r == 0x7f {
+			runes[i] = ' '
+		}
+	}
+	return string(runes)
 }
 
 // Apply returns the state after a fact.

@@ -88,3 +88,6 @@ func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:16])
 }
+
+// QuarantineStream returns the stream of one refused file.
+func QuarantineStream(id string) string { return "bundle-in-quarantine-" + id }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"log/slog"
 	"net/mail"
 	"regexp"
 	"slices"
@@ -28,8 +29,19 @@ type Credential struct {
 	Hash      string `json:"hash"`
 }
 
-// LogValue keeps the hash out of logs.
+// String keeps the hash out of messages.
 func (c Credential) String() string { return "credential(" + c.Algorithm + ")" }
+
+// LogValue keeps the hash out of logs.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// valid accepts what the login can verify: argon2id, and bcrypt for users
+// taken over from elsewhere.
+func (c Credential) valid() bool {
+	return (c.Algorithm == "argon2id" || c.Algorithm == "bcrypt") && credentialHash.MatchString(c.Hash)
+}
+
+var credentialHash = regexp.MustCompile(`^[!-~]{1,512}$`)
 
 // UserRegistered begins a user.
 type UserRegistered struct {
@@ -93,6 +105,7 @@ func (u User) Decide(c RegisterUser) ([]Fact, error) {
 	f.require(validText(c.FullName, 200), "/full_name", "must be at most 200 characters of text")
 	f.require(slices.Contains(userRoles, c.Role), "/role", "must be one of %v", userRoles)
 	f.require(c.ProfileExists, "/profile", "names no profile")
+	f.require(c.Credential.valid(), "/password", "was not hashed by argon2id or bcrypt")
 	if err := f.err("user"); err != nil {
 		return nil, err
 	}

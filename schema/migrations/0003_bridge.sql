@@ -12,7 +12,6 @@ CREATE TABLE links (
     exported_seq      bigint      NOT NULL DEFAULT 0,
     exported_through  bigint      NOT NULL DEFAULT 0,
     exported_chain    bytea       NOT NULL,
-    exported_id       text        NOT NULL DEFAULT '',
     acked_seq         bigint      NOT NULL DEFAULT 0,
     acked_through     bigint      NOT NULL DEFAULT 0,
     -- what we receive: the mirror of the peer's log
@@ -42,9 +41,11 @@ CREATE TABLE outbound_bundles (
     chain_through  bytea       NOT NULL,
     prev           text        NOT NULL,
     salt           text        NOT NULL,
-    withheld       int8multirange NOT NULL,
+    -- the runs that do not go to this peer: [[after, through], …]
+    withheld       json        NOT NULL,
     events         bigint      NOT NULL,
     withheld_events bigint     NOT NULL,
+    operator       text        NOT NULL,
     planned_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     id             text,
     file           text,
@@ -61,7 +62,8 @@ CREATE TABLE inbound_bundles (
     id           text        NOT NULL,
     file         text        NOT NULL,
     state        text        NOT NULL CONSTRAINT inbound_bundles_state
-                 CHECK (state IN ('held', 'applying', 'applied', 'archived')),
+                 CHECK (state IN ('verified', 'held', 'applied', 'archived')),
+    reason       text        NOT NULL DEFAULT '',
     manifest     text        NOT NULL,
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_at   timestamptz,

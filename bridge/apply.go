@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/bridge/bundle"
+	"sallyport/eventstore"
+)
+
+// applyChunk is the most events of one transaction: the log's head is locked
+// meanwhile, and others want to append.
+const applyChunk = 1000
+
+// chunk is a run of lines that is stored in one transaction.
+type chunk struct {
+	after   int64       // the cursor before
+	before  bundle.Hash // the chain there
+	through int64
+	chain   bundle.Hash
+	m       eventstore.Mirrored
+}
+
+func (c *chunk) empty() bool { return c.through == c.after }
+
+// keepBytes is how much of a bundle is kept in memory between checking and
+// applying it; a larger one is read twice.
+const keepBytes = 16 << 20
+
+// apply stores what the bundle adds to the mirror. All of it is read and
+// checked before any of it is stored.
+func (a *arrival) apply(ctx context.Context) error {
+	var kept []*chunk
+	size := 0
+	err := a.chunks(ctx, func(c *chunk) error {
+		for _, line := range c.m.Lines {
+			size += len(line)
+		}
+		if kept = append(kept, c); size > keepBytes {
+			kept = nil
+		}
+		return a.bridge.owned(ctx, a.core.From, c.m.Events)
+	})
+	if err != nil {
+		return a.heldForUpgrade(ctx, err)
+	}
+	if size > keepBytes {
+		err = a.chunks(ctx, func(c *chunk) error { return a.store(ctx, c) })
+	}
+	for _, c := range kept {
+		if err == nil {
+			err = a.store(ctx, c)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.finish(ctx)
+}
+
+// heldForUpgrade keeps a bundle that a newer program wrote until this one was
+// upgraded: nothing in it is skipped.
+func (a *arrival) heldForUpgrade(ctx context.Context, err error) error {
+	if bundle.CodeOf(err) != bundle.Upgrade {
+		return err
+	}
+	a.outcome.Err = err
+	return a.hold(ctx, err.Error())
+}
+
+// chunks reads all lines after the cursor, checks each, and hands them on in
+// the portions of one transaction. What the cursor has passed must agree with
+// the chain that is known.
+func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
+	check := Checker{From: a.core.From, Role: a.link.Card.Role, Schemas: a.bridge.Schemas}
+	c := a.chunkFrom(a.link.In.Through, a.link.In.Chain)
+	for line, err := range a.bundle.Lines(ctx, a.bridge.Keys.Identity) {
+		if err != nil {
+			return err
+		}
+		through := line.Event.Pos
+		if line.Withheld != nil {
+			through = line.Withheld.Through
+		}
+		if through <= a.link.In.Through {
+			if through == a.link.In.Through && line.Chain != a.link.In.Chain {
+				return &bundle.Error{Code: bundle.Fork, Position: through, Msg: "its chain contradicts what is already known of that log"}
+			}
+			continue
+		}
+		if err := c.add(check, line); err != nil {
+			return err
+		}
+		c.through, c.chain = through, line.Chain
+		if len(c.m.Events) == applyChunk {
+			if err := handle(c); err != nil {
+				return err
+			}
+			c = a.chunkFrom(c.through, c.chain)
+		}
+	}
+	if c.empty() {
+		return nil
+	}
+	return handle(c)
+}
+
+func (a *arrival) chunkFrom(after int64, chain bundle.Hash) *chunk {
+	return &chunk{after: after, before: chain, through: after, chain: chain, m: eventstore.Mirrored{Origin: a.core.From}}
+}
+
+func (c *chunk) add(check Checker, line bundle.Line) error {
+	if w := line.Withheld; w != nil {
+		if w.After < c.through {
+			return &bundle.Error{Code: bundle.Refused, Position: w.After, Msg: "a withheld run begins in what is already known"}
+		}
+		c.m.Withheld = append(c.m.Withheld, eventstore.Withheld{After: w.After, Through: w.Through, Chain: eventstore.Hash(w.Chain)})
+		return nil
+	}
+	e, f, err := check.Check(line)
+	if err != nil {
+		return err
+	}
+	c.m.Events = append(c.m.Events, e)
+	c.m.Facts = append(c.m.Facts, f)
+	c.m.Lines = append(c.m.Lines, line.Raw)
+	return nil
+}
+
+// store moves the cursor over a chunk in the transaction that stores it.
+func (a *arrival) store(ctx context.Context, c *chunk) error {
+	last := c.through == a.core.Range.Through
+	c.m.With = func(ctx context.Context, tx pgx.Tx) error {
+		l, err := a.bridge.link(ctx, tx, a.core.From, true)
+		if err != nil {
+			return err
+		}
+		if l.In.Through != c.after || l.In.Chain != c.before {
+			return fmt.Errorf("the cursor of %s is at %d, expected %d: another program imports", a.core.From, l.In.Through, c.after)
+		}
+		seq := l.In.Seq
+		if last {
+			seq = max(seq, a.core.Seq)
+			if err := a.set(ctx, tx, "applied", ""); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `UPDATE links SET applied_seq = $2, applied_through = $3, applied_chain = $4 WHERE peer = $1`,
+			a.core.From, seq, c.through, c.chain[:])
+		if err != nil || a.bridge.Enqueue == nil {
+			return err
+		}
+		return a.bridge.Enqueue(ctx, tx, c.arrived())
+	}
+	return a.bridge.Log.Mirror(ctx, c.m)
+}
+
+func (c *chunk) arrived() []ArrivedFact {
+	facts := make([]ArrivedFact, len(c.m.Events))
+	for i, e := range c.m.Events {
+		facts[i] = ArrivedFact{Event: e, Fact: c.m.Facts[i]}
+	}
+	return facts
+}

@@ -1,0 +1,162 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/schema"
+)
+
+// Config is what a bridge needs. All fields are required unless they say
+// what their zero value means.
+type Config struct {
+	Log     *eventstore.Store
+	Pool    *pgxpool.Pool
+	Folders *Folders
+	Keys    Keys
+	Schemas *schema.Events
+	Logger  *slog.Logger
+	// Limits of bundles; zero fields stand for the format's defaults.
+	Limits bundle.Limits
+	// EncryptAlways encrypts what needs no encryption too. Whatever carries
+	// password hashes is always encrypted.
+	EncryptAlways bool
+	// Enqueue stores the work that arriving events lead to, in the transaction
+	// that stores the events. nil: there is none.
+	Enqueue func(ctx context.Context, tx pgx.Tx, facts []ArrivedFact) error
+	// ExportEvery is the longest time that something due waits; 0: 2 minutes.
+	ExportEvery time.Duration
+	// ExportEvents is how many new positions make an export start at once; 0: 500.
+	ExportEvents int64
+	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
+	ScanEvery time.Duration
+}
+
+// ArrivedFact is one imported event as the work queue needs it.
+type ArrivedFact struct {
+	Event domain.Event
+	Fact  domain.Fact
+}
+
+// Bridge is one site's end of all its links. It is safe for concurrent use;
+// any number of programs may run it on one database.
+type Bridge struct {
+	Config
+	card Card
+}
+
+// New returns a bridge. It starts nothing; [Bridge.Run] does.
+func New(c Config) (*Bridge, error) {
+	if c.ExportEvery == 0 {
+		c.ExportEvery = 2 * time.Minute
+	}
+	if c.ExportEvents == 0 {
+		c.ExportEvents = 500
+	}
+	if c.ScanEvery == 0 {
+		c.ScanEvery = 30 * time.Second
+	}
+	card, err := c.Keys.Card(c.Log.Site(), c.Log.Role(), c.Log.Epoch())
+	if err != nil {
+		return nil, fmt.Errorf("the site's keys make no card: %w", err)
+	}
+	return &Bridge{Config: c, card: card}, nil
+}
+
+// Card returns this site's own card, for its peers.
+func (b *Bridge) Card() Card { return b.card }
+
+// actor is who answers for what the bridge does by itself.
+func (b *Bridge) actor() string { return "site:" + b.Log.Site() }
+
+// locked runs fn while this program holds a lock that all programs on this
+// database share, so that one exporter a link and one importer are at work.
+// The lock ends with its connection, however the program ends.
+func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Context) error) error {
+	conn, err := b.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("reach the database: %w", err)
+	}
+	defer conn.Release()
+	const lock = `SELECT pg_advisory_lock(hashtextextended('sallyport/' || $1, 0))`
+	if _, err := conn.Exec(ctx, `SET lock_timeout = 0`); err != nil {
+		return fmt.Errorf("wait for another program's %s: %w", name, err)
+	}
+	if _, err := conn.Exec(ctx, lock, name); err != nil {
+		return fmt.Errorf("wait for another program's %s: %w", name, err)
+	}
+	defer func() {
+		// A connection that cannot unlock must not go back to the pool.
+		_, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock_all(); RESET lock_timeout`)
+		if err != nil {
+			_ = conn.Conn().Close(context.WithoutCancel(ctx))
+		}
+	}()
+	return fn(ctx)
+}
+
+// Run exports what is due and imports what arrives until ctx ends. A failure
+// is logged and tried again at the next turn: nothing is lost by waiting.
+func (b *Bridge) Run(ctx context.Context) error {
+	export := time.NewTicker(min(b.ExportEvery, time.Second))
+	scan := time.NewTicker(b.ScanEvery)
+	defer export.Stop()
+	defer scan.Stop()
+	last := map[string]time.Time{}
+	b.importTurn(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-export.C:
+			b.exportTurn(ctx, now, last)
+		case <-scan.C:
+			b.importTurn(ctx)
+		}
+	}
+}
+
+// exportTurn writes a bundle for every link whose time has come or whose
+// events have piled up.
+func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]time.Time) {
+	links, err := b.Links(ctx)
+	if err != nil {
+		b.complain(ctx, "the links could not be read", err)
+		return
+	}
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		b.complain(ctx, "the log's head could not be read", err)
+		return
+	}
+	for _, l := range links {
+		piled := head.Pos-l.Out.Through >= b.ExportEvents
+		if l.Stopped != "" || (!piled && now.Sub(last[l.Card.Name]) < b.ExportEvery) {
+			continue
+		}
+		last[l.Card.Name] = now
+		if _, err := b.Export(ctx, l.Card.Name, b.actor()); err != nil {
+			b.complain(ctx, "the export failed and will be tried again", err, "peer", l.Card.Name)
+		}
+	}
+}
+
+func (b *Bridge) importTurn(ctx context.Context) {
+	if _, err := b.Import(ctx); err != nil {
+		b.complain(ctx, "the import failed and will be tried again", err)
+	}
+}
+
+func (b *Bridge) complain(ctx context.Context, what string, err error, args ...any) {
+	if ctx.Err() == nil {
+		b.Logger.ErrorContext(ctx, what, append(args, "error", err)...)
+	}
+}

@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"filippo.io/age"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+)
+
+// CardFormat is the value of a site card's format.
+const CardFormat = "sallyport-site/1"
+
+// Card is what one site must know of another before the first bundle: who it
+// is and by which keys to know it. Cards are exchanged by hand, both ways, and
+// confirmed by two people who read the fingerprint to each other.
+type Card struct {
+	Format string      `json:"format"` // always [CardFormat]
+	Name   string      `json:"name"`
+	Role   domain.Role `json:"role"`
+	Epoch  string      `json:"epoch"` // of the site's log: 32 hex digits
+	// Key signs the site's bundles, in the form of C2SP signed-note.
+	Key string `json:"key"`
+	// Recipient is the age public key to encrypt to, hybrid post-quantum.
+	Recipient string `json:"recipient"`
+}
+
+var epochPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// ParseCard reads a site card strictly: unknown fields and keys that do not
+// parse are refused.
+func ParseCard(data []byte) (Card, error) {
+	var c Card
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Card{}, fmt.Errorf("the site card does not parse: %w", err)
+	}
+	return c, c.check()
+}
+
+// ReadCard reads a site card from a file.
+func ReadCard(path string) (Card, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Card{}, fmt.Errorf("read the site card: %w", err)
+	}
+	c, err := ParseCard(data)
+	if err != nil {
+		return Card{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c Card) check() error {
+	name, _, err := bundle.ParseVerifierKey(c.Key)
+	switch {
+	case c.Format != CardFormat:
+		return fmt.Errorf("the site card has format %q, want %q", c.Format, CardFormat)
+	case !domain.ValidSiteName(c.Name) || !c.Role.Valid() || !epochPattern.MatchString(c.Epoch):
+		return errors.New("the site card's name, role or epoch is not valid")
+	case err != nil || name != c.Name:
+		return errors.New("the site card's signing key does not parse or is another site's")
+	}
+	if _, err := age.ParseHybridRecipient(c.Recipient); err != nil {
+		return fmt.Errorf("the site card's encryption key does not parse: %w", err)
+	}
+	return nil
+}
+
+// Encode returns the card as it is written to a file.
+func (c Card) Encode() []byte {
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		panic(err) // six strings always encode
+	}
+	return append(b, '\n')
+}
+
+// Fingerprint is what two people read to each other: 32 hex digits in groups
+// of four, of the SHA-256 over all that the card says.
+func (c Card) Fingerprint() string {
+	sum := sha256.Sum256(c.Encode())
+	digits := hex.EncodeToString(sum[:16])
+	var groups []string
+	for i := 0; i < len(digits); i += 4 {
+		groups = append(groups, digits[i:i+4])
+	}
+	return strings.Join(groups, " ")
+}
+
+// Trust returns the trust store that knows this card's key and no other.
+func (c Card) Trust() bundle.Trust {
+	name, key, err := bundle.ParseVerifierKey(c.Key)
+	return func(id string) (ed25519.PublicKey, bool) {
+		return key, err == nil && id == bundle.KeyID(name, key)
+	}
+}

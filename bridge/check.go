@@ -1,0 +1,72 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/schema"
+)
+
+// Checker decides about the lines of one sender what the format itself cannot
+// know: that the type may come from that role, in that stream, in that shape.
+type Checker struct {
+	From    string
+	Role    domain.Role
+	Schemas *schema.Events
+}
+
+// Check returns the event and its fact, or a *bundle.Error without a line.
+func (c Checker) Check(l bundle.Line) (domain.Event, domain.Fact, error) {
+	e := domain.Event{Pos: l.Event.Pos, ID: l.Event.ID, Stream: l.Event.Stream, Ver: l.Event.Ver, Type: l.Event.Type,
+		Schema: int(l.Event.Schema), At: l.Event.At, Actor: l.Event.Actor, Corr: l.Event.Corr, Cause: l.Event.Cause, Data: l.Event.Data}
+	k, known := domain.KindOf(e.Type)
+	if !known {
+		return e, nil, &bundle.Error{Code: bundle.Upgrade, Position: e.Pos, Msg: "upgrade this site first", Err: &domain.UnknownEventError{Type: e.Type, Schema: e.Schema}}
+	}
+	if !domain.ValidStream(e.Stream) || !k.MayArrive(e.Stream, c.From, c.Role) {
+		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos,
+			Msg: fmt.Sprintf("%s in stream %s may not come from the %s site %s", e.Type, e.Stream, c.Role, c.From)}
+	}
+	var unknown *domain.UnknownEventError
+	if err := c.Schemas.Validate(e.Type, e.Schema, e.Data); errors.As(err, &unknown) {
+		return e, nil, &bundle.Error{Code: bundle.Upgrade, Position: e.Pos, Msg: "upgrade this site first", Err: err}
+	} else if err != nil {
+		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: "the data does not satisfy its schema", Err: err}
+	}
+	f, err := domain.Decode(e)
+	if err != nil {
+		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: "the data does not decode", Err: err}
+	}
+	return e, f, nil
+}
+
+// owned refuses events in streams that another site writes, and answers to
+// requests that are not ours.
+func (b *Bridge) owned(ctx context.Context, from string, events []domain.Event) error {
+	ask := make([]string, 0, 2*len(events))
+	for _, e := range events {
+		ask = append(ask, e.Stream)
+		if id, ok := domain.RequestOf(e.Stream); ok {
+			ask = append(ask, domain.RequestStream(id))
+		}
+	}
+	origins, err := b.Log.Origins(ctx, ask)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if owner, exists := origins[e.Stream]; exists && owner != from {
+			return &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: fmt.Sprintf("stream %s belongs to %s, not to %s", e.Stream, owner, from)}
+		}
+		if k, _ := domain.KindOf(e.Type); k.Crossing == domain.ToAsker {
+			id, _ := domain.RequestOf(e.Stream)
+			if origins[domain.RequestStream(id)] != b.Log.Site() {
+				return &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: fmt.Sprintf("it answers request %s, which this site never asked", id)}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+// Package bridge carries a site's log to its peers and theirs to it, as files
+// that people carry.
+//
+//	log ─▶ plan (a row) ─▶ outbox/.tmp ─▶ re-read, rename ─▶ outbox/   ··▶ courier
+//	courier ··▶ inbox/ ─▶ staging/ ─▶ verified ─▶ applied ─▶ archive/YYYY/MM/
+//	                         │           └──▶ held in staging/ until the gap closes
+//	                         └──▶ quarantine/<id>/ with reason.json
+//
+// # Promised
+//
+//   - A published bundle is complete: it was written, synced, read back and
+//     re-hashed under another name before it got its own.
+//   - Making a bundle again gives the same content and the same id: its range,
+//     what it withholds and its salt are committed before the file is begun.
+//   - Every event of a peer is stored exactly once, in the peer's order,
+//     however files are lost, doubled or permuted, and wherever the program
+//     dies: the cursor moves in the transaction that stores the events.
+//   - Nothing of a bundle is applied before all of it was read and found good.
+//
+// # When something fails
+//
+// A file that cannot be believed goes to quarantine with the reason and never
+// blocks anything. A bundle that a trusted peer signed and that still breaks a
+// rule stops the link, loudly, until people look.
+//
+// # Not promised
+//
+// When a file arrives. A clock decides nothing here.
+package bridge

@@ -1,0 +1,282 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sallyport/bridge/bundle"
+	"sallyport/bridge/link"
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// Outcome says what became of one file.
+type Outcome struct {
+	File   string `json:"file"`
+	Peer   string `json:"peer,omitempty"`
+	Seq    int64  `json:"seq,omitempty"`
+	State  string `json:"state"` // applied, held, duplicate, quarantined
+	Events int64  `json:"events,omitempty"`
+	// Err is why the file was quarantined or is held; nil otherwise.
+	Err error `json:"-"`
+	// Reason is Err for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// The states of an outcome.
+const (
+	Applied     = "applied"
+	Held        = "held"
+	Duplicate   = "duplicate"
+	Quarantined = "quarantined"
+)
+
+// Import takes in what lies in the inbox: stages it, verifies it, applies what
+// is next in order, holds what is early, and quarantines what cannot be
+// believed. It may be ended anywhere and run again. The error is about this
+// site (its disk, its database); what is wrong with a file is in its outcome.
+func (b *Bridge) Import(ctx context.Context) ([]Outcome, error) {
+	return b.importing(ctx, func(ctx context.Context) ([]Outcome, error) {
+		names, err := b.Folders.list(inboxDir)
+		if err != nil {
+			return nil, err
+		}
+		return b.stageAll(ctx, b.Folders.root, inboxDir+"/", names, true)
+	})
+}
+
+// ImportFiles takes in single files from anywhere, which stay where they are.
+func (b *Bridge) ImportFiles(ctx context.Context, dir string, names []string) ([]Outcome, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer root.Close()
+	return b.importing(ctx, func(ctx context.Context) ([]Outcome, error) {
+		return b.stageAll(ctx, root, "", names, false)
+	})
+}
+
+func (b *Bridge) importing(ctx context.Context, stage func(context.Context) ([]Outcome, error)) ([]Outcome, error) {
+	var outcomes []Outcome
+	err := b.locked(ctx, "import", func(ctx context.Context) error {
+		refused, err := stage(ctx)
+		outcomes = refused
+		if err != nil {
+			return err
+		}
+		taken, err := b.takeStaged(ctx)
+		outcomes = append(outcomes, taken...)
+		return err
+	})
+	return outcomes, err
+}
+
+// takeStaged goes through the staging folder until nothing moves any more: a
+// bundle that is applied may release those that were held for it.
+func (b *Bridge) takeStaged(ctx context.Context) ([]Outcome, error) {
+	var outcomes []Outcome
+	held := map[string]Outcome{}
+	for progress := true; progress; {
+		progress = false
+		names, err := b.staged()
+		if err != nil {
+			return outcomes, err
+		}
+		for _, name := range names {
+			o, err := b.take(ctx, name)
+			if err != nil {
+				return outcomes, fmt.Errorf("import %s: %w; the file is kept and tried again", name, err)
+			}
+			if o.State == Held {
+				held[name] = o
+				continue
+			}
+			delete(held, name)
+			outcomes, progress = append(outcomes, o), true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(held)) {
+		outcomes = append(outcomes, held[name])
+	}
+	return outcomes, nil
+}
+
+// staged lists the staged files by link and number.
+func (b *Bridge) staged() ([]string, error) {
+	names, err := b.Folders.list(stagingDir)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, ".") })
+	slices.SortStableFunc(names, func(x, y string) int { return cmp.Compare(originalName(x), originalName(y)) })
+	return names, nil
+}
+
+// take does with one staged file what its place in the order asks for.
+func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
+	path := stagingDir + "/" + staged
+	f, err := openRegular(b.Folders.root, path)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("open %s: %w", b.Folders.abs(path), err)
+	}
+	defer f.Close()
+	a := &arrival{bridge: b, staged: staged, name: originalName(staged), file: f}
+	err = a.take(ctx)
+	var bad *bundle.Error
+	if errors.As(err, &bad) {
+		return b.quarantine(ctx, a, bad)
+	}
+	return a.outcome, err
+}
+
+// arrival is one staged file on its way through the state machine.
+type arrival struct {
+	bridge  *Bridge
+	staged  string // its name in staging/
+	name    string // the name it came with
+	file    *os.File
+	bundle  *bundle.File
+	core    bundle.Core
+	signed  bool // a trusted peer's signature was found good
+	link    Link
+	outcome Outcome
+}
+
+func (a *arrival) take(ctx context.Context) error {
+	if err := a.verify(ctx); err != nil {
+		return err
+	}
+	a.outcome = Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq}
+	if err := a.bridge.acknowledge(ctx, a.core.From, a.bundle.Manifest()); err != nil {
+		return err
+	}
+	if a.link.Stopped != "" {
+		return a.hold(ctx, "the link is stopped: "+a.link.Stopped)
+	}
+	if a.core.Kind == bundle.Beacon {
+		a.outcome.State = Applied
+		return a.archive(ctx)
+	}
+	known, err := a.state(ctx)
+	if err != nil {
+		return err
+	}
+	if known == "applied" {
+		return a.finish(ctx) // an earlier run ended before it was archived
+	}
+	switch a.link.In.Judge(a.core) {
+	case link.Duplicate:
+		a.outcome.State = Duplicate
+		return a.bridge.Folders.remove(stagingDir + "/" + a.staged)
+	case link.Hold:
+		return a.hold(ctx, fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
+			a.core.Range.After+1, a.core.From, a.link.In.Through))
+	case link.Fork:
+		return &bundle.Error{Code: bundle.Fork, Position: a.core.Range.After + 1,
+			Msg: "its chain contradicts what is already known of that log: one of the two was made by somebody else or from an old backup"}
+	default:
+		return a.apply(ctx)
+	}
+}
+
+// verify takes the steps whose order is fixed, up to the payload's hash: after
+// it the bundle is what the peer made, for us, and its ack may be believed.
+func (a *arrival) verify(ctx context.Context) error {
+	info, err := a.file.Stat()
+	if err != nil {
+		return err
+	}
+	if a.bundle, err = bundle.Open(a.file, info.Size(), a.bridge.Limits); err != nil {
+		return err
+	}
+	a.core = a.bundle.Manifest().Core
+	if a.link, err = a.bridge.link(ctx, a.bridge.Pool, a.core.From, false); errors.Is(err, ErrNoLink) {
+		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", a.core.From)}
+	} else if err != nil {
+		return err
+	}
+	if err := a.bundle.VerifySignatures(a.link.Card.Trust()); err != nil {
+		return err
+	}
+	if a.core.To != a.bridge.Log.Site() {
+		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it is addressed to %s, this is %s: carry it there", a.core.To, a.bridge.Log.Site())}
+	}
+	if a.core.Epoch != a.link.Card.Epoch {
+		return &bundle.Error{Code: bundle.Untrusted, Msg: "its epoch is not the one of the sender's card: the sender founded its log anew and must send a new card"}
+	}
+	a.signed = true
+	return a.bundle.VerifyPayload()
+}
+
+// state returns what is already known of this very bundle.
+func (a *arrival) state(ctx context.Context) (state string, err error) {
+	err = a.bridge.Pool.QueryRow(ctx, `SELECT state FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND seq = $3 AND id = $4`,
+		a.core.From, a.core.Epoch, a.core.Seq, a.core.ID()).Scan(&state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
+}
+
+const setState = `
+	INSERT INTO inbound_bundles (peer, epoch, seq, id, file, state, reason, manifest, applied_at)
+	VALUES ($1, $2, $3, $4, $5, $6::text, $7, $8, CASE WHEN $6::text = 'applied' THEN clock_timestamp() END)
+	ON CONFLICT (peer, epoch, seq, id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+		applied_at = coalesce(inbound_bundles.applied_at, excluded.applied_at)`
+
+func (a *arrival) set(ctx context.Context, to execer, state, reason string) error {
+	_, err := to.Exec(ctx, setState, a.core.From, a.core.Epoch, a.core.Seq, a.core.ID(), a.name, state, reason, string(a.bundle.Signed()))
+	if err != nil {
+		return fmt.Errorf("note that bundle %d of %s is %s: %w", a.core.Seq, a.core.From, state, err)
+	}
+	return nil
+}
+
+func (a *arrival) hold(ctx context.Context, reason string) error {
+	a.outcome.State, a.outcome.Reason = Held, reason
+	return a.set(ctx, a.bridge.Pool, "held", reason)
+}
+
+// finish does what follows the last event: the note in the log, the archive.
+// Each part may already have been done by a run that was ended.
+func (a *arrival) finish(ctx context.Context) error {
+	first, err := a.bundle.First(ctx, a.bridge.Keys.Identity)
+	if err != nil {
+		return err
+	}
+	a.outcome.State, a.outcome.Events = Applied, int64(first.Events)
+	c := a.core
+	note := domain.BundleImported{Peer: c.From, Seq: c.Seq, ID: c.ID(), File: a.name, After: c.Range.After, Through: c.Range.Through,
+		Events: a.outcome.Events, Withheld: c.Range.Through - c.Range.After - a.outcome.Events}
+	_, err = a.bridge.Log.Append(ctx, eventstore.Append{Actor: a.bridge.actor(), Writes: []eventstore.Write{{
+		Stream: domain.BundleInStream(c.From, c.Epoch, c.Seq), Facts: []domain.Fact{note}}}})
+	var noted *eventstore.ConflictError
+	if err != nil && !errors.As(err, &noted) {
+		return err
+	}
+	if err := a.archive(ctx); err != nil {
+		return err
+	}
+	return a.set(ctx, a.bridge.Pool, "archived", "")
+}
+
+// archive moves the staged file under the month of its arrival.
+func (a *arrival) archive(context.Context) error {
+	month := time.Now().UTC().Format("2006/01")
+	return a.bridge.Folders.move(stagingDir+"/"+a.staged, fmt.Sprintf("%s/%s/%s", archiveDir, month, a.name))
+}
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}

@@ -1,0 +1,133 @@
+package bridge
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+)
+
+// Keys are a site's own secrets for the crossing.
+type Keys struct {
+	Signing  ed25519.PrivateKey
+	Identity *age.HybridIdentity
+}
+
+const (
+	signingFile  = "signing.pem"
+	identityFile = "identity.age"
+)
+
+// EnsureKeys reads a site's keys from a folder and makes those that are
+// missing. The folder and its files are for their owner alone.
+func EnsureKeys(dir string) (Keys, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Keys{}, fmt.Errorf("make the keys' folder: %w", err)
+	}
+	signing, err := EnsureSigningKey(filepath.Join(dir, signingFile))
+	if err != nil {
+		return Keys{}, err
+	}
+	identity, err := ensureIdentity(filepath.Join(dir, identityFile))
+	return Keys{Signing: signing, Identity: identity}, err
+}
+
+// EnsureSigningKey reads an Ed25519 key (PEM, PKCS #8) or makes one.
+func EnsureSigningKey(path string) (ed25519.PrivateKey, error) {
+	data, err := ensureSecret(path, func() ([]byte, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("the key %s is no PEM file", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("the key %s is no Ed25519 key in PKCS #8", path)
+	}
+	return key, nil
+}
+
+func ensureIdentity(path string) (*age.HybridIdentity, error) {
+	data, err := ensureSecret(path, func() ([]byte, error) {
+		id, err := age.GenerateHybridIdentity()
+		if err != nil {
+			return nil, err
+		}
+		return []byte(id.String()), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	id, err := age.ParseHybridIdentity(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("the identity %s does not parse (it is not shown)", path)
+	}
+	return id, nil
+}
+
+// ReadIdentity reads an age identity to decrypt with.
+func ReadIdentity(path string) (*age.HybridIdentity, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("read the identity: %w", err)
+	}
+	return ensureIdentity(path)
+}
+
+// ensureSecret reads a file or creates it with what fill returns; of two
+// programs that create it at once, one wins and both read the same.
+func ensureSecret(path string, fill func() ([]byte, error)) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if data, err = fill(); err != nil {
+		return nil, fmt.Errorf("make the secret %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("make the secret: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fmt.Errorf("write the secret %s: %w", path, err)
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("write the secret: %w", err)
+	}
+	return os.ReadFile(path)
+}
+
+// Card returns the public side of the keys.
+func (k Keys) Card(site string, role domain.Role, epoch string) (Card, error) {
+	pub, ok := k.Signing.Public().(ed25519.PublicKey)
+	if !ok {
+		return Card{}, errors.New("the signing key is no Ed25519 key")
+	}
+	key, err := bundle.VerifierKey(site, pub)
+	if err != nil {
+		return Card{}, err
+	}
+	return Card{Format: CardFormat, Name: site, Role: role, Epoch: epoch, Key: key,
+		Recipient: k.Identity.Recipient().String()}, nil
+}

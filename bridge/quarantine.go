@@ -1,0 +1,135 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// Reason is what reason.json beside a quarantined file says.
+type Reason struct {
+	ID       string      `json:"id"`
+	File     string      `json:"file"`
+	SHA256   string      `json:"sha256"`
+	Peer     string      `json:"peer"` // as the file claims; empty if it could not be read
+	Seq      int64       `json:"seq"`
+	Code     bundle.Code `json:"code"`
+	Message  string      `json:"message"`
+	Frame    int         `json:"frame"`    // 0: none is meant
+	Line     int         `json:"line"`     // 0: none is meant
+	Position int64       `json:"position"` // 0: not known
+	NextStep string      `json:"next_step"`
+	At       string      `json:"at"`
+}
+
+// nextSteps tells people what to do about each kind of refusal.
+var nextSteps = map[bundle.Code]string{
+	bundle.Damaged:    "The file was damaged on its way. Carry it again from the sender's outbox, or ask for it with `sallyport bundle resend`. Nothing was applied, nothing is lost.",
+	bundle.Incomplete: "The file was cut off. Copy it again, and let the copy finish before the medium is pulled. Nothing was applied, nothing is lost.",
+	bundle.Untrusted:  "Find out who made this file. If the sender has a new key, exchange site cards again and compare fingerprints by another way. Nothing was applied.",
+	bundle.Refused:    "The sender signed something that it may not send. The link is stopped: talk to the people there before anything else is carried. Nothing was applied.",
+	bundle.Fork:       "Two different histories carry the same signature: a site was copied or restored from a backup. The link is stopped: talk to the people there. Nothing was applied.",
+}
+
+// quarantine puts a staged file away with the reason. A bundle that a trusted
+// peer signed and that breaks a rule also stops the link; anything else blocks
+// nothing.
+func (b *Bridge) quarantine(ctx context.Context, a *arrival, bad *bundle.Error) (Outcome, error) {
+	r, err := b.reason(a, bad)
+	if err != nil {
+		return Outcome{}, err
+	}
+	dir := quarantineDir + "/" + r.ID
+	if err := b.writeReason(dir, r); err != nil {
+		return Outcome{}, err
+	}
+	if err := b.recordQuarantine(ctx, r); err != nil {
+		return Outcome{}, err
+	}
+	if a.signed && (bad.Code == bundle.Refused || bad.Code == bundle.Fork) {
+		if err := b.stop(ctx, r.Peer, bad.Error()); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if err := b.Folders.move(stagingDir+"/"+a.staged, dir+"/"+a.name); err != nil {
+		return Outcome{}, err
+	}
+	b.Logger.WarnContext(ctx, "file quarantined", "file", a.name, "code", string(bad.Code), "reason", bad.Error(), "id", r.ID)
+	return Outcome{File: a.name, Peer: r.Peer, Seq: r.Seq, State: Quarantined, Err: bad, Reason: bad.Error()}, nil
+}
+
+// reason tells what is wrong. Its id is the staged file's own, so that a run
+// that ended in the middle is gone on with, not repeated.
+func (b *Bridge) reason(a *arrival, bad *bundle.Error) (Reason, error) {
+	if _, err := a.file.Seek(0, 0); err != nil {
+		return Reason{}, err
+	}
+	sum, err := hashFile(a.file)
+	if err != nil {
+		return Reason{}, fmt.Errorf("hash %s: %w", a.name, err)
+	}
+	id := a.staged[:min(len(a.staged), 36)]
+	if _, err := uuid.Parse(id); err != nil {
+		return Reason{}, fmt.Errorf("%s was not staged by this program: %w", a.staged, err)
+	}
+	r := Reason{ID: id, File: a.name, SHA256: sum, Peer: a.core.From, Seq: a.core.Seq, Code: bad.Code, Message: bad.Error(),
+		Frame: bad.Frame, Line: bad.Line, Position: bad.Position, NextStep: nextSteps[bad.Code], At: bundle.FormatTime(time.Now())}
+	return r, nil
+}
+
+func (b *Bridge) writeReason(dir string, r Reason) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := b.Folders.root.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("make %s: %w", b.Folders.abs(dir), err)
+	}
+	return b.Folders.create(dir+"/reason.json", dir+"/.reason.json", func(f *os.File) error {
+		_, err := f.Write(append(text, '\n'))
+		return err
+	})
+}
+
+func (b *Bridge) recordQuarantine(ctx context.Context, r Reason) error {
+	err := pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `INSERT INTO quarantined_files (id, file, sha256, peer, code, message, next_step)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+			r.ID, r.File, r.SHA256, r.Peer, string(r.Code), r.Message, r.NextStep)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		_, err = b.Log.AppendTx(ctx, tx, eventstore.Append{Actor: b.actor(), Writes: []eventstore.Write{{
+			Stream: domain.QuarantineStream(r.ID), Facts: []domain.Fact{domain.BundleQuarantined{
+				File: r.File, SHA256: r.SHA256, Peer: r.Peer, Code: string(r.Code), Message: r.Message}}}}})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record the quarantined file %s: %w", r.File, err)
+	}
+	return nil
+}
+
+// QuarantinedFiles returns what was refused, newest first, up to 1,000.
+func (b *Bridge) QuarantinedFiles(ctx context.Context) ([]Reason, error) {
+	rows, err := b.Pool.Query(ctx, `SELECT id, file, sha256, peer, code, message, next_step, at FROM quarantined_files ORDER BY at DESC LIMIT 1000`)
+	if err != nil {
+		return nil, fmt.Errorf("list the quarantined files: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Reason, error) {
+		var r Reason
+		var at time.Time
+		err := row.Scan(&r.ID, &r.File, &r.SHA256, &r.Peer, &r.Code, &r.Message, &r.NextStep, &at)
+		r.At = bundle.FormatTime(at)
+		return r, err
+	})
+}

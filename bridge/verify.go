@@ -1,0 +1,129 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"filippo.io/age"
+
+	"sallyport/bridge/bundle"
+	"sallyport/schema"
+)
+
+// Report is what Verify found out about a file.
+type Report struct {
+	File      string           `json:"file"`
+	ID        string           `json:"id"`
+	From      string           `json:"from"`
+	To        string           `json:"to"`
+	Seq       int64            `json:"seq"`
+	Range     bundle.Range     `json:"range"`
+	Chain     bundle.ChainEnds `json:"chain"`
+	Signature string           `json:"signature"` // ok
+	Payload   string           `json:"payload"`   // ok
+	// Content is ok when every line was read and checked, unchecked when the
+	// payload is encrypted and no identity was given.
+	Content  string `json:"content"`
+	Events   int64  `json:"events"`
+	Withheld int64  `json:"withheld"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// VerifyConfig says what Verify may believe. It needs no database, so that
+// an auditor can verify on any machine.
+type VerifyConfig struct {
+	Sender     Card
+	Identities []age.Identity // none: an encrypted payload is not opened
+	Schemas    *schema.Events
+	Limits     bundle.Limits
+}
+
+// Verify reads every byte of a bundle and holds it against the sender's card:
+// signature, payload hash and, if it can be opened, each frame, line, schema,
+// the chain and the count. Errors are *bundle.Error, or about reading the file.
+func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Report{}, fmt.Errorf("open the bundle: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Report{}, fmt.Errorf("open the bundle: %w", err)
+	}
+	b, err := bundle.Open(f, info.Size(), c.Limits)
+	if err != nil {
+		return Report{}, err
+	}
+	core := b.Manifest().Core
+	r := Report{File: path, ID: core.ID(), From: core.From, To: core.To, Seq: core.Seq, Range: core.Range, Chain: core.Chain, Bytes: info.Size()}
+	if err := b.VerifySignatures(c.Sender.Trust()); err != nil {
+		return r, err
+	}
+	if core.Epoch != c.Sender.Epoch && core.Kind != bundle.Return {
+		return r, &bundle.Error{Code: bundle.Untrusted, Msg: "its epoch is not the one of the sender's card"}
+	}
+	r.Signature = "ok"
+	if err := b.VerifyPayload(); err != nil {
+		return r, err
+	}
+	r.Payload, r.Content = "ok", "unchecked"
+	if b.Manifest().Encryption != nil && len(c.Identities) == 0 {
+		return r, nil
+	}
+	return r, c.content(ctx, b, &r)
+}
+
+func (c VerifyConfig) content(ctx context.Context, b *bundle.File, r *Report) error {
+	check := Checker{From: c.Sender.Name, Role: c.Sender.Role, Schemas: c.Schemas}
+	for line, err := range b.Lines(ctx, c.Identities...) {
+		if err != nil {
+			return err
+		}
+		if line.Withheld != nil {
+			r.Withheld += line.Withheld.Count()
+			continue
+		}
+		if _, _, err := check.Check(line); err != nil {
+			return err
+		}
+		r.Events++
+	}
+	r.Content = "ok"
+	return nil
+}
+
+// Cat writes the payload's event lines and withheld runs, each ended by LF,
+// once all of them were found good.
+func Cat(ctx context.Context, path string, c VerifyConfig, write func([]byte) error) error {
+	r, err := Verify(ctx, path, c)
+	if err != nil {
+		return err
+	}
+	if r.Content != "ok" {
+		return errors.New("the payload is encrypted: give the receiver's --identity to read it")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the bundle: %w", err)
+	}
+	defer f.Close()
+	b, err := bundle.Open(f, r.Bytes, c.Limits)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(b.VerifySignatures(c.Sender.Trust()), b.VerifyPayload()); err != nil {
+		return err
+	}
+	for line, err := range b.Lines(ctx, c.Identities...) {
+		if err != nil {
+			return err
+		}
+		if err := write(append(line.Raw, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

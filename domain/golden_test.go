@@ -1,0 +1,170 @@
+package domain_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"sallyport/domain"
+	"sallyport/schema/schematest"
+)
+
+var update = flag.Bool("update", false, "write the golden files of events anew")
+
+const goldenDir = "testdata/events"
+
+// pair is one fact as real life writes it and one with no member that may be
+// left out.
+type pair struct{ realistic, minimal domain.Fact }
+
+const (
+	aliceID   = "019aa1c2-7b00-7c51-9f0e-2b6c1d0e4f5a"
+	requestID = "019aa1d4-11f3-7d02-8a47-6f1f5a3b9c0d"
+	epoch     = "0123456789abcdef0123456789abcdef"
+	digest    = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	file      = "sp1_field-hq_01234567_0000000007.jsonl.zst"
+)
+
+func goldenFacts() []pair {
+	return slicesOf(
+		userFacts(), definitionFacts(), requestFacts(), siteFacts())
+}
+
+func slicesOf(parts ...[]pair) (all []pair) {
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+func userFacts() []pair {
+	return []pair{
+		{domain.UserRegistered{Username: "alice.b-2", Email: "alice@example.org", FullName: "Alice Bäcker <A&B>", Role: domain.RoleAnalyst, Profile: "standard",
+			Credential: domain.Credential{Algorithm: "argon2id", Hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2E$kZyBfMmdFGDFnXHpxxcwSYUOjXIzCEMlHeZDJ3GQuOs"}},
+			domain.UserRegistered{Username: "bob", Email: "b@c", Role: domain.RoleUser, Profile: "aa", Credential: domain.Credential{Algorithm: "bcrypt", Hash: "x"}}},
+		{domain.UsernameClaimed{User: aliceID}, domain.UsernameClaimed{User: "1"}},
+		{domain.EmailClaimed{User: aliceID}, domain.EmailClaimed{User: "1"}},
+	}
+}
+
+func definitionFacts() []pair {
+	return []pair{
+		{domain.ProfileDefined{Name: "standard", DisplayName: "Standard", Description: "For everyone.", Limits: domain.Limits{Minute: 10, Hour: 100, Day: 1000, Month: 10_000},
+			Priority: 5, Allowed: []string{"airport", "airport-near"}, Blocked: []string{"raw-sql"}, MaxResults: 500, TypeLimits: map[string]domain.TypeLimit{
+				"airport": {MaxResults: 10, Limits: &domain.Limits{Minute: 1}}, "airport-near": {}}},
+			domain.ProfileDefined{Name: "aa", Priority: 1, Allowed: []string{}, Blocked: []string{}, TypeLimits: map[string]domain.TypeLimit{}, MaxResults: 1}},
+		{domain.RequestTypeDefined{Name: "airport", Title: "An airport by its code", Description: "IATA, three letters.", Version: 3,
+			Parameters: []byte(`{"type":"object","additionalProperties":false,"required":["iata"],"properties":{"iata":{"type":"string","pattern":"^[A-Z]{3}$"}},"examples":[{"iata":"AMS"}]}`),
+			MaxResults: 20, Public: true},
+			domain.RequestTypeDefined{Name: "aa", Title: "A", Version: 1, Parameters: []byte(`true`), MaxResults: 1}},
+		{domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "airports", Statement: "SELECT * FROM airports\nWHERE iata = @iata AND elevation > 0", TimeoutMS: 10_000},
+			domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "aa", Statement: "x", TimeoutMS: 1}},
+	}
+}
+
+func requestFacts() []pair {
+	return []pair{
+		{domain.RequestSubmitted{Type: "airport", TypeVersion: 3, Params: []byte(`{"iata":"AMS","near":[52.3,4.76],"who":"Ünal"}`), Name: "für morgen", Priority: 7, User: aliceID, IdempotencyKey: "c0ffee-1"},
+			domain.RequestSubmitted{Type: "aa", TypeVersion: 1, Params: []byte(`{}`), Priority: 1, User: "1"}},
+		{domain.RequestNameClaimed{Request: requestID}, domain.RequestNameClaimed{Request: "1"}},
+		{domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 2, Worker: "hq-7f9c"}, domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1}},
+		{domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`[{"iata":"AMS","name":"Amsterdam Schiphol","elevation_ft":-11}]`), ResultCount: 1,
+			TookMS: 12, Truncated: true, Responder: domain.ResponderSQL, Cached: true, ContentType: "application/json"},
+			domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`null`), Responder: domain.ResponderSQL}},
+		{domain.ResponseFailed{Code: "timeout", Error: "the source did not answer within 10 s", Attempts: 3}, domain.ResponseFailed{Code: "x"}},
+	}
+}
+
+func siteFacts() []pair {
+	return []pair{
+		{domain.SiteFounded{Site: "field-1", Role: domain.RequestSite, Epoch: epoch}, domain.SiteFounded{Site: "a", Role: domain.ResponseSite, Epoch: epoch}},
+		{domain.PeerAdded{Peer: "hq", Role: domain.ResponseSite, Epoch: epoch, Fingerprint: "9f86-d081-884c-7d65"}, domain.PeerAdded{Peer: "a", Role: domain.RequestSite, Epoch: epoch, Fingerprint: "1"}},
+		{domain.BundleExported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7, Bytes: 4096}, domain.BundleExported{Peer: "a", Seq: 1, ID: digest}},
+		{domain.BundleImported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7}, domain.BundleImported{Peer: "a", Seq: 1, ID: digest}},
+		{domain.BundleQuarantined{File: file, SHA256: digest, Peer: "hq", Code: "damaged", Message: "frame 2 does not match its hash"}, domain.BundleQuarantined{Code: "x"}},
+	}
+}
+
+func TestGoldenFilesReadAndWriteTheSameBytes(t *testing.T) {
+	if *update {
+		writeGoldens(t)
+	}
+	facts := map[string]pair{}
+	for _, p := range goldenFacts() {
+		facts[p.realistic.EventType()] = p
+	}
+	for _, g := range schematest.Goldens(t, goldenDir) {
+		t.Run(g.Name(), func(t *testing.T) {
+			t.Parallel()
+			p, ok := facts[g.Type]
+			if !ok {
+				t.Fatal("no fact of this type is written here")
+			}
+			checkGolden(t, g, g.Realistic, p.realistic)
+			checkGolden(t, g, g.Minimal, p.minimal)
+		})
+	}
+}
+
+func checkGolden(t *testing.T, g schematest.Golden, data []byte, want domain.Fact) {
+	t.Helper()
+	got, err := domain.Decode(domain.Event{Type: g.Type, Schema: g.Version, Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("decoded\n%#v, want\n%#v", got, want)
+	}
+	again, err := domain.Encode(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again, data) {
+		t.Errorf("encoded\n%s, want\n%s", again, data)
+	}
+}
+
+func TestEveryEventTypeHasAGoldenFile(t *testing.T) {
+	t.Parallel()
+	have := map[string]bool{}
+	for _, g := range schematest.Goldens(t, goldenDir) {
+		have[g.Name()] = true
+		if _, ok := domain.KindOf(g.Type); !ok {
+			t.Errorf("%s is no longer in the catalogue, but was written once", g.Name())
+		}
+	}
+	for _, k := range domain.Catalogue() {
+		for v := 1; v <= k.Schema; v++ {
+			if g := (schematest.Golden{Type: k.Type, Version: v}); !have[g.Name()] {
+				t.Errorf("%s has no golden file", g.Name())
+			}
+		}
+	}
+}
+
+// writeGoldens writes the present version of each type; older ones stay.
+func writeGoldens(t *testing.T) {
+	t.Helper()
+	for _, p := range goldenFacts() {
+		k, ok := domain.KindOf(p.realistic.EventType())
+		if !ok {
+			t.Fatalf("%T is not in the catalogue", p.realistic)
+		}
+		text := "{\n\"realistic\": " + string(encode(t, p.realistic)) + ",\n\"minimal\": " + string(encode(t, p.minimal)) + "\n}\n"
+		name := schematest.Golden{Type: k.Type, Version: k.Schema}.Name() + ".json"
+		if err := os.WriteFile(filepath.Join(goldenDir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func encode(t interface{ Fatal(...any) }, f domain.Fact) []byte {
+	data, err := domain.Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
