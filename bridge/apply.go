@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/bridge/bundle"
 	"sallyport/eventstore"
@@ -76,10 +78,12 @@ func (a *arrival) heldForUpgrade(ctx context.Context, err error) error {
 func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 	check := Checker{From: a.core.From, Role: a.link.Card.Role, Schemas: a.bridge.Schemas}
 	c := a.chunkFrom(a.link.In.Through, a.link.In.Chain)
+	number := 1 // the bundle's own line
 	for line, err := range a.bundle.Lines(ctx, a.bridge.Keys.Identity) {
 		if err != nil {
 			return err
 		}
+		number++
 		through := line.Event.Pos
 		if line.Withheld != nil {
 			through = line.Withheld.Through
@@ -91,7 +95,7 @@ func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 			continue
 		}
 		if err := c.add(check, line); err != nil {
-			return err
+			return atLine(err, number)
 		}
 		c.through, c.chain = through, line.Chain
 		if len(c.m.Events) == applyChunk {
@@ -105,6 +109,15 @@ func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 		return nil
 	}
 	return handle(c)
+}
+
+// atLine tells where in the payload it was that a check failed.
+func atLine(err error, number int) error {
+	var bad *bundle.Error
+	if errors.As(err, &bad) && bad.Line == 0 {
+		bad.Line = number
+	}
+	return err
 }
 
 func (a *arrival) chunkFrom(after int64, chain bundle.Hash) *chunk {
@@ -152,15 +165,17 @@ func (a *arrival) store(ctx context.Context, c *chunk) error {
 		if err != nil || a.bridge.Enqueue == nil {
 			return err
 		}
-		return a.bridge.Enqueue(ctx, tx, c.arrived())
+		return a.bridge.Enqueue(ctx, tx, c.m.Events, c.m.Facts)
 	}
-	return a.bridge.Log.Mirror(ctx, c.m)
+	return doubled(a.bridge.Log.Mirror(ctx, c.m))
 }
 
-func (c *chunk) arrived() []ArrivedFact {
-	facts := make([]ArrivedFact, len(c.m.Events))
-	for i, e := range c.m.Events {
-		facts[i] = ArrivedFact{Event: e, Fact: c.m.Facts[i]}
+// doubled tells a peer that used an event's id or a stream's version twice from
+// a database that failed: the first would fail again for ever.
+func doubled(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || (pg.ConstraintName != "events_stream_ver" && pg.ConstraintName != "events_origin_id") {
+		return err
 	}
-	return facts
+	return &bundle.Error{Code: bundle.Refused, Msg: "an event's id, or its version in its stream, was used before by the same site"}
 }

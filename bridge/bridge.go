@@ -31,19 +31,13 @@ type Config struct {
 	EncryptAlways bool
 	// Enqueue stores the work that arriving events lead to, in the transaction
 	// that stores the events. nil: there is none.
-	Enqueue func(ctx context.Context, tx pgx.Tx, facts []ArrivedFact) error
+	Enqueue func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
 	// ExportEvery is the longest time that something due waits; 0: 2 minutes.
 	ExportEvery time.Duration
 	// ExportEvents is how many new positions make an export start at once; 0: 500.
 	ExportEvents int64
 	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
 	ScanEvery time.Duration
-}
-
-// ArrivedFact is one imported event as the work queue needs it.
-type ArrivedFact struct {
-	Event domain.Event
-	Fact  domain.Fact
 }
 
 // Bridge is one site's end of all its links. It is safe for concurrent use;

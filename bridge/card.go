@@ -1,18 +1,19 @@
 package bridge
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
 
 	"filippo.io/age"
+	strict "github.com/go-json-experiment/json"
 
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
@@ -37,21 +38,33 @@ type Card struct {
 
 var epochPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// ParseCard reads a site card strictly: unknown fields and keys that do not
-// parse are refused.
+// ParseCard reads a site card strictly: unknown, doubled or otherwise spelled
+// fields, text after it and keys that do not parse are refused.
 func ParseCard(data []byte) (Card, error) {
 	var c Card
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
+	if len(data) > maxCard {
+		return Card{}, fmt.Errorf("the site card is longer than %d bytes", maxCard)
+	}
+	if err := strict.Unmarshal(data, &c, strict.RejectUnknownMembers(true)); err != nil {
 		return Card{}, fmt.Errorf("the site card does not parse: %w", err)
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return Card{}, err
+	}
+	return c, nil
 }
+
+// maxCard bounds a card, in bytes; a post-quantum public key takes about 2,000.
+const maxCard = 16 << 10
 
 // ReadCard reads a site card from a file.
 func ReadCard(path string) (Card, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return Card{}, fmt.Errorf("read the site card: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxCard+1))
 	if err != nil {
 		return Card{}, fmt.Errorf("read the site card: %w", err)
 	}
@@ -72,8 +85,12 @@ func (c Card) check() error {
 	case err != nil || name != c.Name:
 		return errors.New("the site card's signing key does not parse or is another site's")
 	}
-	if _, err := age.ParseHybridRecipient(c.Recipient); err != nil {
+	recipient, err := age.ParseHybridRecipient(c.Recipient)
+	if err != nil {
 		return fmt.Errorf("the site card's encryption key does not parse: %w", err)
+	}
+	if recipient.String() != c.Recipient {
+		return errors.New("the site card's encryption key is not in its one form: lower case")
 	}
 	return nil
 }

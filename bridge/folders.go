@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -95,6 +96,23 @@ func (f *Folders) syncDir(name string) error {
 func (f *Folders) remove(name string) error {
 	if err := f.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", f.abs(name), err)
+	}
+	return nil
+}
+
+// removeUnfinished deletes what a run that was killed left half written. The
+// caller holds the lock of those who write there.
+func (f *Folders) removeUnfinished(dir string) error {
+	names, err := f.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if strings.HasPrefix(n, ".") {
+			if err := f.remove(dir + "/" + n); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

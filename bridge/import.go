@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -70,6 +71,9 @@ func (b *Bridge) ImportFiles(ctx context.Context, dir string, names []string) ([
 func (b *Bridge) importing(ctx context.Context, stage func(context.Context) ([]Outcome, error)) ([]Outcome, error) {
 	var outcomes []Outcome
 	err := b.locked(ctx, "import", func(ctx context.Context) error {
+		if err := b.Folders.removeUnfinished(stagingDir); err != nil {
+			return err
+		}
 		refused, err := stage(ctx)
 		outcomes = refused
 		if err != nil {
@@ -135,6 +139,9 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 	err = a.take(ctx)
 	var bad *bundle.Error
 	if errors.As(err, &bad) {
+		if bad.Code == bundle.Upgrade {
+			return Outcome{File: a.name, State: Held, Err: bad, Reason: bad.Error()}, nil
+		}
 		return b.quarantine(ctx, a, bad)
 	}
 	return a.outcome, err
@@ -161,9 +168,6 @@ func (a *arrival) take(ctx context.Context) error {
 	if err := a.bridge.acknowledge(ctx, a.core.From, a.bundle.Manifest()); err != nil {
 		return err
 	}
-	if a.link.Stopped != "" {
-		return a.hold(ctx, "the link is stopped: "+a.link.Stopped)
-	}
 	if a.core.Kind == bundle.Beacon {
 		a.outcome.State = Applied
 		return a.archive(ctx)
@@ -172,13 +176,17 @@ func (a *arrival) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if known == "applied" {
+	switch {
+	case known == "applied":
 		return a.finish(ctx) // an earlier run ended before it was archived
+	case known == "archived":
+		return a.duplicate()
+	case a.link.Stopped != "":
+		return a.hold(ctx, "the link is stopped: "+a.link.Stopped)
 	}
 	switch a.link.In.Judge(a.core) {
 	case link.Duplicate:
-		a.outcome.State = Duplicate
-		return a.bridge.Folders.remove(stagingDir + "/" + a.staged)
+		return a.duplicate()
 	case link.Hold:
 		return a.hold(ctx, fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
 			a.core.Range.After+1, a.core.From, a.link.In.Through))
@@ -201,6 +209,9 @@ func (a *arrival) verify(ctx context.Context) error {
 		return err
 	}
 	a.core = a.bundle.Manifest().Core
+	if a.core.Format == "" {
+		return a.newer(ctx)
+	}
 	if a.link, err = a.bridge.link(ctx, a.bridge.Pool, a.core.From, false); errors.Is(err, ErrNoLink) {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", a.core.From)}
 	} else if err != nil {
@@ -217,6 +228,23 @@ func (a *arrival) verify(ctx context.Context) error {
 	}
 	a.signed = true
 	return a.bundle.VerifyPayload()
+}
+
+// newer decides about a manifest that this program is too old to read: a peer's
+// is kept until the upgrade, anybody else's is believed no more than any other.
+func (a *arrival) newer(ctx context.Context) error {
+	links, err := a.bridge.Links(ctx)
+	if err != nil {
+		return err
+	}
+	return a.bundle.VerifySignatures(func(id string) (ed25519.PublicKey, bool) {
+		for _, l := range links {
+			if key, ok := l.Card.Trust()(id); ok {
+				return key, true
+			}
+		}
+		return nil, false
+	})
 }
 
 // state returns what is already known of this very bundle.
@@ -241,6 +269,11 @@ func (a *arrival) set(ctx context.Context, to execer, state, reason string) erro
 		return fmt.Errorf("note that bundle %d of %s is %s: %w", a.core.Seq, a.core.From, state, err)
 	}
 	return nil
+}
+
+func (a *arrival) duplicate() error {
+	a.outcome.State = Duplicate
+	return a.bridge.Folders.remove(stagingDir + "/" + a.staged)
 }
 
 func (a *arrival) hold(ctx context.Context, reason string) error {
@@ -271,10 +304,16 @@ func (a *arrival) finish(ctx context.Context) error {
 	return a.set(ctx, a.bridge.Pool, "archived", "")
 }
 
-// archive moves the staged file under the month of its arrival.
+// archive moves the staged file under the month of its arrival. A bundle gets
+// the name that its manifest gives it: under a false one it could take the place
+// of another.
 func (a *arrival) archive(context.Context) error {
+	name := a.name
+	if a.core.Kind == bundle.Data {
+		name = bundle.NameFor(a.core, 0, a.bundle.Manifest().Encryption != nil).String()
+	}
 	month := time.Now().UTC().Format("2006/01")
-	return a.bridge.Folders.move(stagingDir+"/"+a.staged, fmt.Sprintf("%s/%s/%s", archiveDir, month, a.name))
+	return a.bridge.Folders.move(stagingDir+"/"+a.staged, fmt.Sprintf("%s/%s/%s", archiveDir, month, name))
 }
 
 type execer interface {

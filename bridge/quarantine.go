@@ -19,8 +19,8 @@ import (
 type Reason struct {
 	ID       string      `json:"id"`
 	File     string      `json:"file"`
-	SHA256   string      `json:"sha256"`
-	Peer     string      `json:"peer"` // as the file claims; empty if it could not be read
+	SHA256   string      `json:"sha256"` // empty if the file was not read
+	Peer     string      `json:"peer"`   // as the file claims; empty if it could not be read
 	Seq      int64       `json:"seq"`
 	Code     bundle.Code `json:"code"`
 	Message  string      `json:"message"`
@@ -66,6 +66,26 @@ func (b *Bridge) quarantine(ctx context.Context, a *arrival, bad *bundle.Error) 
 	b.Logger.WarnContext(ctx, "file quarantined", "file", a.name, "code", string(bad.Code), "reason", bad.Error(), "id", r.ID)
 	return Outcome{File: a.name, Peer: r.Peer, Seq: r.Seq, State: Quarantined, Err: bad, Reason: bad.Error()}, nil
 }
+
+// putAside moves what is no readable file from the inbox to quarantine, unread,
+// so that it is reported once. It came from nobody, so no link is stopped.
+func (b *Bridge) putAside(ctx context.Context, name string, bad *bundle.Error) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	r := Reason{ID: id.String(), File: name, Code: bad.Code, Message: bad.Error(), NextStep: unreadStep, At: bundle.FormatTime(time.Now())}
+	dir := quarantineDir + "/" + r.ID
+	if err := b.writeReason(dir, r); err != nil {
+		return err
+	}
+	if err := b.recordQuarantine(ctx, r); err != nil {
+		return err
+	}
+	return b.Folders.move(inboxDir+"/"+name, dir+"/"+name)
+}
+
+const unreadStep = "Bring the bundle as an ordinary file, copied with its bytes. Nothing was read, nothing was applied."
 
 // reason tells what is wrong. Its id is the staged file's own, so that a run
 // that ended in the middle is gone on with, not repeated.
@@ -132,4 +152,20 @@ func (b *Bridge) QuarantinedFiles(ctx context.Context) ([]Reason, error) {
 		r.At = bundle.FormatTime(at)
 		return r, err
 	})
+}
+
+// QuarantinedFile returns what reason.json says of one refused file.
+func (b *Bridge) QuarantinedFile(id string) (Reason, error) {
+	if _, err := uuid.Parse(id); err != nil {
+		return Reason{}, fmt.Errorf("%q is no id of a quarantined file: see `sallyport quarantine list`", id)
+	}
+	data, err := b.Folders.root.ReadFile(quarantineDir + "/" + id + "/reason.json")
+	if err != nil {
+		return Reason{}, fmt.Errorf("read why %s was refused: %w", id, err)
+	}
+	var r Reason
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Reason{}, fmt.Errorf("read why %s was refused: %w", id, err)
+	}
+	return r, nil
 }

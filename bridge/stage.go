@@ -31,9 +31,16 @@ func (b *Bridge) stageAll(ctx context.Context, root *os.Root, prefix string, nam
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, fs.ErrNotExist) && !inbox:
 			bad := &bundle.Error{Code: bundle.Refused, Msg: "the file was not read", Err: err}
 			outcomes = append(outcomes, Outcome{File: name, State: Quarantined, Err: bad, Reason: bad.Error()})
+			if !inbox {
+				continue
+			}
+			if err := b.putAside(ctx, name, bad); err != nil {
+				return outcomes, err
+			}
+		case errors.Is(err, fs.ErrNotExist): // whoever brought it took it back
 		default:
 			return outcomes, fmt.Errorf("stage %s: %w; it is tried again", name, err)
 		}

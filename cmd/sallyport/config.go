@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/boot"
+)
+
+// settings are the keys of a configuration; SALLYPORT_<KEY> in the environment
+// sets each, with dots as underscores.
+var settings = []string{
+	"site", "role", "data", "listen",
+	"database.url", "database.url_file", "database.migrate_url", "database.migrate_url_file", "database.max_conns",
+	"redis.url", "redis.url_file",
+	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every",
+	"responders.workers", "log.level", "log.format",
+}
+
+func envName(key string) string {
+	return "SALLYPORT_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// loaded is a configuration and where each of its values came from.
+type loaded struct {
+	boot.Config
+	from map[string]string
+}
+
+// load is the one reader of configurations: the file, then the environment.
+// Keys that nobody knows are errors: a slip must not go unnoticed.
+func (p *program) load() (loaded, error) {
+	l, err := load(p.configPath)
+	if err != nil {
+		return l, &configError{fmt.Errorf("%w (file %s)", err, p.configPath)}
+	}
+	return l, nil
+}
+
+func load(path string) (loaded, error) {
+	k, l := koanf.New("."), loaded{from: map[string]string{}}
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return l, fmt.Errorf("read the configuration: %w; make one with `sallyport init`", err)
+	}
+	for _, key := range k.Keys() {
+		l.from[key] = path
+	}
+	if err := loadEnv(k, l.from); err != nil {
+		return l, err
+	}
+	l.Data = filepath.Dir(path)
+	if err := k.UnmarshalWithConf("", &l.Config, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strict(&l.Config)}); err != nil {
+		return l, fmt.Errorf("the configuration does not fit: %w", err)
+	}
+	if !filepath.IsAbs(l.Data) {
+		l.Data = filepath.Join(filepath.Dir(path), l.Data)
+	}
+	return l, l.Check()
+}
+
+func loadEnv(k *koanf.Koanf, from map[string]string) error {
+	byName := map[string]string{}
+	for _, key := range settings {
+		byName[envName(key)] = key
+	}
+	return k.Load(env.Provider(".", env.Opt{Prefix: "SALLYPORT_", TransformFunc: func(name, value string) (string, any) {
+		key := byName[name]
+		if key != "" {
+			from[key] = "environment " + name
+		}
+		return key, value // an empty key is left out
+	}}), nil)
+}
+
+func strict(into *boot.Config) *mapstructure.DecoderConfig {
+	return &mapstructure.DecoderConfig{Result: into, ErrorUnused: true, WeaklyTypedInput: true,
+		DecodeHook: mapstructure.StringToTimeDurationHookFunc()}
+}
+
+func (p *program) configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Check and show the configuration"}
+	c.AddCommand(&cobra.Command{
+		Use: "validate", Short: "Say whether the configuration can work", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := p.load(); err != nil {
+				return err
+			}
+			p.say("%s is valid", p.configPath)
+			return nil
+		},
+	}, &cobra.Command{
+		Use: "show", Short: "Show each value and where it came from, secrets left out", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return p.showConfig() },
+	})
+	return c
+}
+
+type setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+func (p *program) showConfig() error {
+	l, err := p.load()
+	if err != nil {
+		return err
+	}
+	k := koanf.New(".")
+	if err := errors.Join(k.Load(file.Provider(p.configPath), yaml.Parser()), loadEnv(k, map[string]string{})); err != nil {
+		return &configError{err}
+	}
+	var all []setting
+	for _, key := range k.Keys() {
+		s := setting{Key: key, Value: fmt.Sprint(k.Get(key)), From: l.from[key]}
+		if strings.HasSuffix(key, "url") {
+			s.Value = "(not shown: it may hold a password)"
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b setting) int { return strings.Compare(a.Key, b.Key) })
+	return p.print(all, func(w io.Writer) {
+		for _, s := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", s.Key, s.Value, s.From)
+		}
+	})
+}

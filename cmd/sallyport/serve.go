@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/boot"
+)
+
+// withSite opens the site of the configuration for one command.
+func (p *program) withSite(ctx context.Context, do func(*boot.Site) error) error {
+	l, err := p.load()
+	if err != nil {
+		return err
+	}
+	logger, err := l.Log.Logger(p.stderr)
+	if err != nil {
+		return &configError{err}
+	}
+	site, err := boot.Open(ctx, l.Config, logger)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(site), site.Close())
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	var only string
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the site: HTTP, workers and bridge", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			parts, err := boot.ParseParts(only)
+			if err != nil {
+				return &usageError{err}
+			}
+			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.serve(cmd.Context(), s, parts) })
+		},
+	}
+	cmd.Flags().StringVar(&only, "only", "", "run only these parts: api,workers,bridge")
+	return cmd
+}
+
+func (p *program) serve(ctx context.Context, s *boot.Site, parts boot.Parts) error {
+	var ln net.Listener
+	if parts.API {
+		var l net.ListenConfig
+		var err error
+		if ln, err = l.Listen(ctx, "tcp", s.Config.Listen); err != nil {
+			return &configError{fmt.Errorf("listen on %s: %w", s.Config.Listen, err)}
+		}
+		p.say("%s (%s site) serves on http://%s", s.Config.Site, s.Config.Role, ln.Addr())
+	}
+	return s.Serve(ctx, ln, parts)
+}
+
+// checked is one line of what doctor found.
+type checked struct {
+	What   string `json:"what"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func (p *program) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Say whether the site can work, and what to do if not", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				head, err := s.Log.Head(cmd.Context())
+				if err != nil {
+					return err
+				}
+				found := []checked{
+					{"configuration", true, p.configPath},
+					{"database", true, fmt.Sprintf("log of %s at seq %d, position %d", head.Site, head.Seq, head.Pos)},
+				}
+				links, err := s.Bridge.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, l := range links {
+					found = append(found, checked{"link to " + l.Peer, l.Stopped == nil, l.NextAction})
+				}
+				return p.print(found, func(w io.Writer) {
+					for _, c := range found {
+						fmt.Fprintf(w, "%s\t%v\t%s\n", c.What, map[bool]string{true: "ok", false: "NOT OK"}[c.OK], c.Detail)
+					}
+				})
+			})
+		},
+	}
+}
+
+func (p *program) migrateCommand() *cobra.Command {
+	c := &cobra.Command{Use: "migrate", Short: "Look at and change the database's schema"}
+	c.AddCommand(&cobra.Command{
+		Use: "up", Short: "Bring the database up to this program", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := p.load()
+			if err != nil {
+				return err
+			}
+			if err := boot.Migrate(cmd.Context(), l.Config); err != nil {
+				return err
+			}
+			p.say("the database is up to date")
+			return nil
+		},
+	}, &cobra.Command{
+		Use: "status", Short: "Say whether migrations are missing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := p.load()
+			if err != nil {
+				return err
+			}
+			n, err := boot.Pending(cmd.Context(), l.Config)
+			if err != nil {
+				return err
+			}
+			return p.print(map[string]int{"pending": n}, func(w io.Writer) { fmt.Fprintf(w, "pending migrations\t%d\n", n) })
+		},
+	})
+	return c
+}

@@ -1,0 +1,144 @@
+package boot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sallyport/domain"
+)
+
+// Config is a site's configuration, as `sallyport.yaml` spells it. The reader
+// of the file, the environment and the flags is in cmd.
+type Config struct {
+	// Site is the site's name: a-z, 0-9 and dashes, 1 to 32.
+	Site string `koanf:"site" yaml:"site"`
+	// Role is what the site does: request or response.
+	Role domain.Role `koanf:"role" yaml:"role"`
+	// Data is the folder of keys, outbox, inbox and the like; empty: the folder
+	// of the configuration file.
+	Data string `koanf:"data" yaml:"data,omitempty"`
+	// Listen is the address of the HTTP server.
+	Listen   string   `koanf:"listen" yaml:"listen"`
+	Database Database `koanf:"database" yaml:"database"`
+	Redis    Redis    `koanf:"redis" yaml:"redis,omitempty"`
+	Bridge   Bridge   `koanf:"bridge" yaml:"bridge,omitempty"`
+	// Responders are for response sites only.
+	Responders Responders `koanf:"responders" yaml:"responders,omitempty"`
+	Log        Log        `koanf:"log" yaml:"log,omitempty"`
+}
+
+// Database says where PostgreSQL is. Each URL may instead be the first line
+// of a file, so that a password stands in neither flags nor environment.
+type Database struct {
+	// URL logs in with the rights of sallyport_app.
+	URL     string `koanf:"url" yaml:"url,omitempty"`
+	URLFile string `koanf:"url_file" yaml:"url_file,omitempty"`
+	// MigrateURL logs in as the database's owner; empty: URL, which then must be.
+	MigrateURL     string `koanf:"migrate_url" yaml:"migrate_url,omitempty"`
+	MigrateURLFile string `koanf:"migrate_url_file" yaml:"migrate_url_file,omitempty"`
+	// MaxConns bounds the connection pool; 0: 16.
+	MaxConns int `koanf:"max_conns" yaml:"max_conns,omitempty"`
+}
+
+// Redis says where Redis is.
+type Redis struct {
+	// URL is what go-redis reads; empty: the cache in the process.
+	URL     string `koanf:"url" yaml:"url,omitempty"`
+	URLFile string `koanf:"url_file" yaml:"url_file,omitempty"`
+}
+
+// Bridge says how the site carries its log.
+type Bridge struct {
+	// Encrypt is always or when-needed; empty: when-needed.
+	Encrypt string `koanf:"encrypt" yaml:"encrypt,omitempty"`
+	// ExportEvery is the longest that something due waits; 0: 2 minutes.
+	ExportEvery time.Duration `koanf:"export_every" yaml:"export_every,omitempty"`
+	// ExportEvents starts an export when so many positions have piled up; 0: 500.
+	ExportEvents int64 `koanf:"export_events" yaml:"export_events,omitempty"`
+	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
+	ScanEvery time.Duration `koanf:"scan_every" yaml:"scan_every,omitempty"`
+}
+
+// Responders says how a response site answers.
+type Responders struct {
+	// Workers is how many answers are worked on at once; 0: 8.
+	Workers int `koanf:"workers" yaml:"workers,omitempty"`
+	// Sources are the databases that the sql responder may read, by name.
+	Sources map[string]Source `koanf:"sources" yaml:"sources,omitempty"`
+}
+
+// Source is one database of the sql responder. Its login must not be able to
+// write.
+type Source struct {
+	URL     string `koanf:"url" yaml:"url,omitempty"`
+	URLFile string `koanf:"url_file" yaml:"url_file,omitempty"`
+}
+
+// Log says what is logged to stderr.
+type Log struct {
+	// Level is debug, info, warn or error; empty: info.
+	Level string `koanf:"level" yaml:"level,omitempty"`
+	// Format is json or text; empty: json.
+	Format string `koanf:"format" yaml:"format,omitempty"`
+}
+
+// Check refuses a configuration that cannot work and says all that is wrong.
+func (c Config) Check() error {
+	return errors.Join(
+		rule(domain.ValidSiteName(c.Site), "site: must be 1 to 32 of a-z 0-9 -"),
+		rule(c.Role.Valid(), "role: must be request or response"),
+		rule(c.Listen != "", "listen: must be an address such as 127.0.0.1:8001"),
+		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given"),
+		rule(c.Bridge.Encrypt == "" || c.Bridge.Encrypt == "always" || c.Bridge.Encrypt == "when-needed", "bridge.encrypt: must be always or when-needed"),
+		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0, "bridge: times and counts must not be negative"),
+		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
+	)
+}
+
+func rule(ok bool, what string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(what)
+}
+
+// secret returns a value that may be given by file instead.
+func secret(value, file string) (string, error) {
+	if file == "" {
+		return value, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read a secret of the configuration: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+func (c Config) keysDir() string { return filepath.Join(c.Data, "keys") }
+
+// CardPath is where the site's own card is written.
+func (c Config) CardPath() string { return filepath.Join(c.Data, "site-card.json") }
+
+// Logger returns the logger that the configuration asks for, on w.
+func (l Log) Logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(l.Level, "info"))); err != nil {
+		return nil, fmt.Errorf("log.level: %w", err)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch cmp.Or(l.Format, "json") {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	default:
+		return nil, errors.New("log.format: must be json or text")
+	}
+}

@@ -1,0 +1,175 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sallyport/api"
+	"sallyport/bridge"
+	"sallyport/projections/reactor"
+)
+
+// Parts are what one process of a site does. Several processes may share a
+// database and split them.
+type Parts struct {
+	API, Workers, Bridge bool
+}
+
+// Everything is all parts in one process.
+var Everything = Parts{API: true, Workers: true, Bridge: true}
+
+// ParseParts reads a list such as "api,workers"; empty is everything.
+func ParseParts(s string) (Parts, error) {
+	if s == "" {
+		return Everything, nil
+	}
+	var p Parts
+	for _, name := range strings.Split(s, ",") {
+		switch name {
+		case "api":
+			p.API = true
+		case "workers":
+			p.Workers = true
+		case "bridge":
+			p.Bridge = true
+		default:
+			return p, fmt.Errorf("%q is no part of a site: use api, workers, bridge", name)
+		}
+	}
+	return p, nil
+}
+
+// drain is how long open requests and running work may take at the end.
+const drain = 20 * time.Second
+
+// Serve runs the parts until ctx ends or one of them fails, then stops them in
+// order. ln is closed; it may be nil when the API is not among the parts.
+func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.Directory.Run(ctx) })
+	if parts.API {
+		crossing := &crossings{site: s}
+		handler, err := s.handler(crossing)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		if !s.isResponse() {
+			group.Go(func() error { return crossing.run(ctx) })
+		}
+		group.Go(func() error { return serveHTTP(ctx, api.Server(handler, s.Logger), ln) })
+	}
+	if parts.Bridge {
+		group.Go(func() error { return s.Bridge.Run(ctx) })
+	}
+	if parts.Workers {
+		group.Go(func() error { return s.work(ctx) })
+	}
+	return group.Wait()
+}
+
+// work answers requests on a response site and keeps the cache warm on a
+// request site.
+func (s *Site) work(ctx context.Context) error {
+	if s.isResponse() {
+		q, err := s.workers(ctx)
+		if err != nil {
+			return err
+		}
+		if err := q.Start(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		return q.Stop(ctx)
+	}
+	r, err := reactor.New(reactor.Config{Pool: s.Pool, Log: s.Log, Cache: s.Cache, Reader: s.Reader, Logger: s.Logger})
+	if err != nil {
+		return err
+	}
+	return r.Run(ctx)
+}
+
+func (s *Site) handler(c *crossings) (http.Handler, error) {
+	key, err := bridge.EnsureSigningKey(s.tokenKeyPath())
+	if err != nil {
+		return nil, err
+	}
+	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands,
+		Passwords: s.Passwords, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
+	if s.redis != nil {
+		config.CacheReady = func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }
+	}
+	if !s.isResponse() {
+		config.Crossing = c.now
+	}
+	return api.New(config)
+}
+
+// serveHTTP serves until ctx ends, then lets open requests finish.
+func serveHTTP(ctx context.Context, server *http.Server, ln net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("end the HTTP server: %w", err)
+	}
+	return nil
+}
+
+// crossings keeps in memory how far the link to the response site has got,
+// because nearly every call asks. It is at most a quarter of a second old.
+type crossings struct {
+	site *Site
+	last atomic.Pointer[api.Crossing]
+}
+
+const refreshCrossing = 250 * time.Millisecond
+
+func (c *crossings) now(context.Context) (api.Crossing, error) {
+	if last := c.last.Load(); last != nil {
+		return *last, nil
+	}
+	return api.Crossing{}, nil
+}
+
+func (c *crossings) run(ctx context.Context) error {
+	tick := time.NewTicker(refreshCrossing)
+	defer tick.Stop()
+	for {
+		if err := c.refresh(ctx); err != nil && ctx.Err() == nil {
+			c.site.Logger.WarnContext(ctx, "how far the link has got could not be read", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// refresh takes the first link: a request site has one response site.
+func (c *crossings) refresh(ctx context.Context) error {
+	links, err := c.site.Bridge.Crossings(ctx)
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	l := links[0]
+	c.last.Store(&api.Crossing{Peer: l.Peer, ExportedThrough: l.ExportedThrough, AckedThrough: l.AckedThrough,
+		ExportEvery: c.site.Bridge.ExportEvery})
+	return nil
+}

@@ -1,0 +1,167 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"sallyport/bridge"
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/internal/commands"
+	"sallyport/internal/password"
+	"sallyport/projections"
+	"sallyport/projections/responsecache"
+	"sallyport/schema"
+)
+
+// Site is an open site: everything that the commands of the command line, the
+// HTTP server and the workers need. Nothing runs by itself before Serve.
+type Site struct {
+	Config    Config
+	Logger    *slog.Logger
+	Pool      *pgxpool.Pool
+	Log       *eventstore.Store
+	Reader    *projections.Reader
+	Directory *projections.Directory
+	Schemas   *schema.Events
+	Params    *schema.ParameterCache
+	Passwords *password.Hasher
+	Commands  *commands.Commands
+	Bridge    *bridge.Bridge
+	Cache     Cache
+	redis     redis.UniversalClient // nil: the cache is in the process
+	closers   []func() error
+}
+
+// Cache is where finished answers are kept for those who ask again.
+type Cache interface {
+	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
+	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+	Delete(ctx context.Context, requestID string) error
+}
+
+const (
+	defaultMaxConns = 16
+	defaultWorkers  = 8
+)
+
+// Open opens a site that Init has made. Close ends it.
+func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
+	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
+	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+// Close ends what Open began, in the reverse order. It may be called twice.
+func (s *Site) Close() error {
+	var errs []error
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		errs = append(errs, s.closers[last]())
+		s.closers = s.closers[:last]
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Site) closing(fn func()) {
+	s.closers = append(s.closers, func() error { fn(); return nil })
+}
+
+// checkLine is what both the log and the bundles hold each line against.
+func checkLine(line []byte) error { return bundle.CheckLine(line, bundle.Limits{}) }
+
+func (s *Site) openLog(ctx context.Context) error {
+	url, err := secret(s.Config.Database.URL, s.Config.Database.URLFile)
+	if err != nil {
+		return err
+	}
+	s.Pool, err = eventstore.Pool(ctx, url, int32(cmp.Or(s.Config.Database.MaxConns, defaultMaxConns))) //nolint:gosec // bounded by Check
+	if err != nil {
+		return err
+	}
+	s.closing(s.Pool.Close)
+	if n, err := schema.Pending(ctx, s.Pool); err != nil {
+		return err
+	} else if n > 0 {
+		return fmt.Errorf("the database lacks %d migration(s): run `sallyport migrate up`; nothing was changed", n)
+	}
+	s.Reader = projections.NewReader(s.Pool)
+	s.Directory = projections.NewDirectory(s.Pool, s.Logger)
+	inline := append(projections.Inline(), s.Directory)
+	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline}); err != nil {
+		return err
+	}
+	s.closing(s.Log.Close)
+	if s.Log.Site() != s.Config.Site || s.Log.Role() != s.Config.Role {
+		return fmt.Errorf("the database holds the log of the %s site %s: the configuration names another", s.Log.Role(), s.Log.Site())
+	}
+	return nil
+}
+
+func (s *Site) openCommands(context.Context) error {
+	s.Params = schema.NewParameterCache(0)
+	s.Passwords = password.New(password.Config{})
+	s.Commands = commands.New(commands.Config{Log: s.Log, Directory: s.Directory, Passwords: s.Passwords, Params: s.Params})
+	return nil
+}
+
+func (s *Site) openCache(context.Context) error {
+	url, err := secret(s.Config.Redis.URL, s.Config.Redis.URLFile)
+	if err != nil {
+		return err
+	}
+	if url == "" {
+		s.Cache = responsecache.NewMemory(responsecache.MemoryConfig{})
+		return nil
+	}
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return errors.New("redis.url does not parse (it is not shown: it may hold a password)")
+	}
+	s.redis = redis.NewClient(o)
+	s.closers = append(s.closers, s.redis.Close)
+	s.Cache = responsecache.NewRedis(s.redis, responsecache.TTL)
+	return nil
+}
+
+func (s *Site) openBridge(context.Context) error {
+	folders, err := bridge.OpenFolders(s.Config.Data)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, folders.Close)
+	keys, err := bridge.EnsureKeys(s.Config.keysDir())
+	if err != nil {
+		return err
+	}
+	if s.Schemas, err = schema.LoadEvents(); err != nil {
+		return err
+	}
+	enqueue, err := s.enqueuer()
+	if err != nil {
+		return err
+	}
+	s.Bridge, err = bridge.New(bridge.Config{Log: s.Log, Pool: s.Pool, Folders: folders, Keys: keys, Schemas: s.Schemas, Logger: s.Logger,
+		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue,
+		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery})
+	return err
+}
+
+// Identities returns the site's own age identity, to open what was sent here.
+func (s *Site) keys() (bridge.Keys, error) { return bridge.EnsureKeys(s.Config.keysDir()) }
+
+func (s *Site) tokenKeyPath() string { return filepath.Join(s.Config.keysDir(), "tokens.pem") }
+
+func (s *Site) isResponse() bool { return s.Config.Role == domain.ResponseSite }

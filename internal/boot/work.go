@@ -1,0 +1,84 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/domain"
+	"sallyport/projections"
+	"sallyport/responders/queue"
+	"sallyport/responders/sqlresponder"
+)
+
+type enqueue = func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
+
+// enqueuer returns what turns arriving requests into work, on a response site.
+func (s *Site) enqueuer() (enqueue, error) {
+	if !s.isResponse() {
+		return nil, nil
+	}
+	q, err := queue.Open(context.Background(), queue.Config{Pool: s.Pool, Logger: s.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return q.Enqueue, nil
+}
+
+// workers returns the queue with its responders, ready to start.
+func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+	urls := map[string]string{}
+	for name, source := range s.Config.Responders.Sources {
+		url, err := secret(source.URL, source.URLFile)
+		if err != nil {
+			return nil, err
+		}
+		urls[name] = url
+	}
+	sql, err := sqlresponder.Open(ctx, sqlresponder.Config{URLs: urls, Logger: s.Logger})
+	if err != nil {
+		return nil, err
+	}
+	s.closing(sql.Close)
+	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params,
+		Responders: map[domain.ResponderKind]queue.Responder{domain.ResponderSQL: sql},
+		Workers:    cmp.Or(s.Config.Responders.Workers, defaultWorkers), Logger: s.Logger})
+}
+
+// cases gives the queue what the read models know about a request.
+type cases struct{ site *Site }
+
+func (c cases) Case(ctx context.Context, request string) (queue.Case, error) {
+	r, err := c.site.Reader.Request(ctx, request)
+	if err != nil {
+		return queue.Case{}, err
+	}
+	out := queue.Case{Request: domain.RequestSubmitted{Type: r.Type, TypeVersion: r.TypeVersion, Params: r.Params,
+		Name: r.Name, Priority: r.Priority, User: r.User}}
+	user, err := c.site.Directory.User(ctx, r.User)
+	if err != nil && !errors.Is(err, projections.ErrNotFound) {
+		return queue.Case{}, err
+	}
+	out.Active = err == nil && user.Active
+	if out.Profile, err = found(c.site.Directory.Profile(ctx, user.Profile)); err != nil {
+		return queue.Case{}, err
+	}
+	if out.Type, err = found(c.site.Directory.RequestType(ctx, r.Type)); err != nil {
+		return queue.Case{}, err
+	}
+	out.Config, err = found(c.site.Reader.ResponderConfig(ctx, r.Type))
+	return out, err
+}
+
+// found turns "not found" into nil.
+func found[V any](v V, err error) (*V, error) {
+	if errors.Is(err, projections.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
