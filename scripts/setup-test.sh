@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Makes sure that tests find a redis-server, and says what it did, from where and in how long. Prints, as its only line on
+# stdout, the folder to put in front of PATH (empty when nothing needs adding):
+#
+#   PATH="$(scripts/setup-test.sh):$PATH" go test ./...
+#
+# In this order: one that is here already; Debian's package installed (root) or unpacked into .cache/redis (anyone else); none,
+# and then the tests that need Redis run on the in-process implementation alone and say so. PostgreSQL needs nothing here: tests
+# use the server programs of the machine or download them once. No service is started or stopped.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+unpacked=$root/.cache/redis
+began=$SECONDS
+
+say() { echo "setup: $*" >&2; }
+
+found() { PATH="$PATH:/usr/bin:/usr/local/bin:/opt/homebrew/bin" command -v redis-server; }
+
+# quietly runs a command and shows its output only when it fails.
+quietly() {
+	local log status=0
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 || status=$?
+	[ "$status" = 0 ] || tail -n 20 "$log" >&2
+	rm -f "$log"
+	return "$status"
+}
+
+# Debian starts a service it installs, unless policy-rc.d says no, and at every boot. Ours says no for the time of the install; one
+# that is there already is the machine owner's and stays in force.
+install_as_root() {
+	local policy=/usr/sbin/policy-rc.d ours= status=0
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && ours=$policy
+	fi
+	quietly apt-get update && quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server || status=$?
+	[ -z "$ours" ] || rm -f "$ours"
+	if [ "$status" = 0 ] && [ -d /run/systemd/system ]; then
+		quietly systemctl disable redis-server || say "redis-server will start at boot: systemctl disable redis-server"
+	fi
+	return "$status"
+}
+
+# redis-server of Debian is a symbolic link to redis-check-rdb, a program of redis-tools, which needs these libraries.
+unpack_as_user() {
+	local packages
+	packages=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances redis-server |
+		grep -E '^(redis|libjemalloc|liblua5|liblzf|libhiredis|libatomic|lua-)' | sort -u) || return 1
+	mkdir -p "$unpacked/deb" && cd "$unpacked/deb"
+	# shellcheck disable=SC2086 # a list of package names
+	quietly apt-get download $packages || return 1
+	local deb
+	for deb in *.deb; do dpkg -x "$deb" "$unpacked"; done
+	rm -rf "$unpacked/deb" "$unpacked/bin"
+	mkdir "$unpacked/bin"
+	local libs program
+	libs=$(find "$unpacked" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+	for program in redis-server redis-cli redis-benchmark; do
+		printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s/usr/bin/%s" "$@"\n' "$libs" "$unpacked" "$program" >"$unpacked/bin/$program"
+		chmod 755 "$unpacked/bin/$program"
+	done
+	quietly "$unpacked/bin/redis-server" --version
+}
+
+if at=$(found); then
+	say "redis-server is here: $at"
+elif [ -x "$unpacked/bin/redis-server" ]; then
+	say "redis-server is here: $unpacked/bin/redis-server, unpacked earlier"
+	echo "$unpacked/bin"
+elif ! command -v apt-get >/dev/null; then
+	say "no redis-server and no apt-get: tests use the in-process cache alone; install redis-server to test Redis too"
+elif [ "$(id -u)" = 0 ] && install_as_root; then
+	say "redis-server installed from the Debian package redis-server in $((SECONDS - began)) s: $(found)"
+elif [ "$(id -u)" != 0 ] && (unpack_as_user); then
+	say "redis-server unpacked from the Debian package redis-server into $unpacked in $((SECONDS - began)) s"
+	echo "$unpacked/bin"
+else
+	say "no redis-server and installing it failed: tests use the in-process cache alone; install redis-server to test Redis too"
+fi
