@@ -1,0 +1,46 @@
+# `make` alone lists the targets. The line after `##` is the help text.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: help build demo test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/sallyport, one static file
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
+
+demo: ## build, then carry real requests across the gap and their answers back, and prove it
+	@begun=$$SECONDS; $(MAKE) --no-print-directory build; echo "built in $$((SECONDS - begun)) s"
+	@set -e; data=$$(mktemp -d "$${TMPDIR:-/tmp}/sallyport-demo.XXXXXX"); trap 'rm -rf "$$data"' EXIT; \
+	bin/sallyport dev --demo --data "$$data"
+
+test: ## run every check and test; installs or downloads what is missing, and says what
+	@set -euo pipefail; begun=$$SECONDS; \
+	added=$$(scripts/setup-test.sh); export PATH="$${added:+$$added:}$$PATH"; \
+	trap 'go run ./internal/pgdev/pgtest/pgteststop || true' EXIT; \
+	unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted; exit 1; fi; \
+	go vet ./...; \
+	race=-race; export CGO_ENABLED=1; \
+	if ! command -v "$$(go env CC)" >/dev/null; then \
+		race=; CGO_ENABLED=0; echo "no C compiler found: the tests run without the race detector"; \
+	fi; \
+	if ! go test $$race -timeout 9m ./...; then echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; fi; \
+	echo "make test: all passed in $$((SECONDS - begun)) s$${race:+, with the race detector}"
+
+lint: ## run the pinned linters and the vulnerability check (the first run builds them)
+	go vet ./...
+	go run $(GOLANGCI_LINT) run ./...
+	go run $(GOVULNCHECK) ./...
+
+bench: build ## measure the figures of the quality targets
+	bin/sallyport bench
+
+clean: ## remove what was built and downloaded here
+	rm -rf bin .cache
