@@ -1,0 +1,90 @@
+package schema_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"sallyport/domain"
+)
+
+// TestWhatTheRulesAllowTheSchemaAccepts: a fact that this site decided must
+// never be refused by its peer. The commands lean towards the bounds.
+func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
+	t.Parallel()
+	events := load(t)
+	decided := 0
+	rapid.Check(t, func(t *rapid.T) {
+		facts, err := anyDecision(t)
+		if err != nil {
+			return // what the rules refuse never becomes an event
+		}
+		decided++
+		for _, f := range facts {
+			data, err := domain.Encode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := events.Validate(f.EventType(), 1, data); err != nil {
+				t.Fatalf("%v: %s", err, data)
+			}
+		}
+	})
+	if decided < 20 {
+		t.Errorf("only %d commands were allowed: this test sees nothing", decided)
+	}
+}
+
+func anyDecision(t *rapid.T) ([]domain.Fact, error) {
+	switch rapid.IntRange(0, 5).Draw(t, "command") {
+	case 0:
+		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
+			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
+			Credential: domain.Credential{Algorithm: "argon2id", Hash: rapid.StringMatching(`[!-~]{1,20}`).Draw(t, "hash")}})
+	case 1:
+		return domain.Profile{}.Decide(anyProfile(t))
+	case 2:
+		return domain.RequestType{}.Decide(domain.DefineRequestType{Name: slug().Draw(t, "name"), Title: near(t, 100), Description: near(t, 1000),
+			Parameters: json.RawMessage(rapid.SampledFrom([]string{`{}`, `{"type":"object"}`}).Draw(t, "schema")), MaxResults: rapid.IntRange(0, 1001).Draw(t, "max")})
+	case 3:
+		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: "sql", Source: slug().Draw(t, "source"),
+			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout")})
+	case 4:
+		return domain.Request{}.Decide(domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: defined().Draw(t, "type"), Version: 1, Public: true}, User: "019a",
+			Profile: domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}, Priority: rapid.IntRange(0, 10).Draw(t, "want"),
+			Name: near(t, 200), Params: json.RawMessage(`{"a":[1e999]}`)})
+	default:
+		return domain.Response{}.Decide(rapid.SampledFrom([]domain.Fact{
+			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
+			domain.ResponseRecorded{Responder: "manual", Result: json.RawMessage(`"x"`), ContentType: near(t, 300)},
+			domain.ResponseFailed{Code: "user_inactive", Error: near(t, 5000)},
+		}).Draw(t, "outcome"))
+	}
+}
+
+func anyProfile(t *rapid.T) domain.ProfileDefined {
+	limit := rapid.SampledFrom([]int{-1, 0, 1, 1_000_000_000, 1_000_000_001})
+	return domain.ProfileDefined{Name: slug().Draw(t, "name"), DisplayName: near(t, 100), Description: near(t, 1000), Priority: rapid.IntRange(0, 11).Draw(t, "priority"),
+		Limits: domain.Limits{Minute: limit.Draw(t, "minute"), Month: limit.Draw(t, "month")}, Allowed: rapid.SliceOfN(slug(), 0, 3).Draw(t, "allowed"),
+		TypeLimits: rapid.MapOfN(slug(), rapid.Custom(func(t *rapid.T) domain.TypeLimit {
+			return domain.TypeLimit{MaxResults: rapid.IntRange(0, 1001).Draw(t, "max"), Limits: &domain.Limits{Day: limit.Draw(t, "day")}}
+		}), 0, 2).Draw(t, "type limits")}
+}
+
+func slug() *rapid.Generator[string] { return rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,63}`) }
+
+// defined draws the name of something that was defined before.
+func defined() *rapid.Generator[string] { return slug().Filter(domain.ValidSlug) }
+
+func email() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.StringMatching(`[a-zäß'+.]{1,10}@[a-z.-]{1,10}`), rapid.SampledFrom([]string{
+		"a@[127.0.0.1]", "ü@例え.jp", "a\u00a0b@c", `"a b"@c`, `"a@b"@c`, strings.Repeat("a", 252) + "@b", strings.Repeat("a", 253) + "@b"}))
+}
+
+// near draws a text about as long as its bound allows, or any other.
+func near(t *rapid.T, bound int) string {
+	letter := rapid.SampledFrom([]string{"x", "ü", "\u2028", "𝔘", "\"", "\t", "\x7f", "\x00", "\xff"}).Draw(t, "letter")
+	return rapid.OneOf(rapid.Just(strings.Repeat(letter, bound)), rapid.Just(strings.Repeat(letter, bound+1)), rapid.String()).Draw(t, "text")
+}

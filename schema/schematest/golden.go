@@ -1,0 +1,73 @@
+// Package schematest reads the golden files of events and breaks them: every
+// event version ever written has one, and must be readable for ever.
+//
+//	domain/testdata/events/<type>.v<N>.json   {"realistic": {…}, "minimal": {…}}
+//
+// The two are the data of an event, byte for byte as the log holds it. minimal
+// holds no member that may be left out.
+package schematest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Golden is one golden file.
+type Golden struct {
+	Type      string
+	Version   int
+	Realistic json.RawMessage
+	Minimal   json.RawMessage
+}
+
+// Name returns `<type>.v<N>`, the file's name without its ending.
+func (g Golden) Name() string { return g.Type + ".v" + strconv.Itoa(g.Version) }
+
+// Goldens reads all golden files of a folder. It fails the test if there is
+// none: a suite that lost its files must not be green.
+func Goldens(t testing.TB, dir string) []Golden {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no golden file in %s (%v)", dir, err)
+	}
+	goldens := make([]Golden, 0, len(names))
+	for _, name := range names {
+		goldens = append(goldens, read(t, name))
+	}
+	return goldens
+}
+
+func read(t testing.TB, name string) Golden {
+	t.Helper()
+	base := strings.TrimSuffix(filepath.Base(name), ".json")
+	eventType, number, ok := cutLast(base, ".v")
+	version, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		t.Fatalf("%s is not named <type>.v<N>.json", name)
+	}
+	text, err := os.ReadFile(name) // #nosec G304 -- a file of this module
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := Golden{Type: eventType, Version: version}
+	if err := json.Unmarshal(text, &g); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if g.Type != eventType || g.Version != version || g.Realistic == nil || g.Minimal == nil {
+		t.Fatalf("%s does not hold exactly realistic and minimal", name)
+	}
+	return g
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
