@@ -1,0 +1,59 @@
+package projections
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Scope says which rows a digest is of. The zero value is all of them.
+type Scope struct {
+	// RequestOrigin narrows requests, and the responses to them, to those of
+	// one request site: what the response site shares with that site.
+	RequestOrigin string
+}
+
+// digests select, for each read model that both sites hold, the key and the
+// hash of every row. Times are written as numbers, so that no setting of a
+// session shows in them.
+var digests = []struct{ name, rows string }{
+	{"users", `SELECT id AS key, ROW(id, username, email, full_name, role, profile, active, credential_algorithm,
+		credential_hash, extract(epoch FROM created_at), pos)::text AS content FROM readmodel.users WHERE $1::text IS NOT NULL`},
+	{"profiles", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.profiles WHERE $1::text IS NOT NULL`},
+	{"request_types", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.request_types
+		WHERE $1::text IS NOT NULL`},
+	{"requests", `SELECT id AS key, ROW(id, origin, pos, user_id, type, type_version, params, name, priority,
+		extract(epoch FROM created_at))::text AS content FROM readmodel.requests WHERE $1::text IN ('', origin)`},
+	{"responses", `SELECT s.request_id AS key, ROW(s.request_id, s.status, s.attempts, s.responder, s.result,
+		s.result_count, s.took_ms, s.truncated, s.cached, s.content_type, s.error_code, s.error_detail,
+		extract(epoch FROM s.recorded_at), s.pos)::text AS content
+		FROM readmodel.responses AS s LEFT JOIN readmodel.requests AS q ON q.id = s.request_id
+		WHERE $1::text IN ('', q.origin)`},
+}
+
+const digestOf = `
+	SELECT sha256(coalesce(string_agg(sha256(convert_to(content, 'UTF8')), ''::bytea ORDER BY key), ''::bytea))
+	FROM (%s) AS rows`
+
+// Digest returns, in hex, the SHA-256 over the hashes of all rows of each
+// read model that both sites hold: users, profiles, request_types, requests
+// and responses. Two sites have equal digests for what has crossed between
+// them. All are of one moment; nothing is locked.
+func Digest(ctx context.Context, pool *pgxpool.Pool, s Scope) (map[string]string, error) {
+	sums := make(map[string]string, len(digests))
+	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, pool, moment, func(tx pgx.Tx) error {
+		for _, d := range digests {
+			var sum []byte
+			if err := tx.QueryRow(ctx, fmt.Sprintf(digestOf, d.rows), s.RequestOrigin).Scan(&sum); err != nil {
+				return fmt.Errorf("digest of %s: %w", d.name, err)
+			}
+			sums[d.name] = hex.EncodeToString(sum)
+		}
+		return nil
+	})
+	return sums, err
+}

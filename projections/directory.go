@@ -1,0 +1,255 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// Directory answers what every call of a busy API asks: who is this user,
+// what does their profile allow, what does this request type look like. It
+// keeps the answers in memory and the log tells it which to forget.
+//
+//	this process:   Apply, before the commit ─┐
+//	                                          ├─▶ forget ◀── Run, every 250 ms: other processes
+//	User, Profile, RequestType ──▶ memory ──▶ │
+//	                                 └ else the tables; kept only if nothing changed meanwhile
+//
+// It is itself a projection: it must stand behind [Inline] in the list of the
+// log's inline read models, which is how it hears of this process's own
+// changes before they are visible to anybody. What it serves is therefore
+// never older than what this process has appended or mirrored; changes by
+// other processes show within a second.
+//
+// While Run is not running, or the database has been out of its reach for
+// longer than a minute, every question goes to the tables. What it returns is
+// shared: read it, do not change it.
+type Directory struct {
+	reader *Reader
+	log    *slog.Logger
+	now    func() time.Time
+
+	mu       sync.RWMutex
+	users    map[string]User
+	profiles map[string]domain.ProfileDefined
+	types    map[string]domain.RequestTypeDefined
+	list     []domain.RequestTypeDefined // all types; nil: not known
+	// announced is the largest seq of a change that Apply has seen. Until Run
+	// has got that far the change may not be committed, and what the tables
+	// say now must not be kept.
+	announced int64
+	followed  int64     // the seq that Run has got to
+	current   time.Time // when Run was last at the end of the log
+	changes   int64     // counts all forgetting, so that a look-up knows of it
+}
+
+// Bounds of a directory.
+const (
+	maxEntries  = 10_000
+	followEvery = 250 * time.Millisecond
+	maxStale    = time.Minute
+)
+
+// directoryTypes are the events that change what a directory knows.
+var directoryTypes = []string{"user.registered", "profile.defined", "requesttype.defined"}
+
+// NewDirectory returns a directory of the database that pool connects to.
+func NewDirectory(pool *pgxpool.Pool, log *slog.Logger) *Directory {
+	d := &Directory{reader: NewReader(pool), log: log, now: time.Now}
+	d.forgetAll()
+	return d
+}
+
+// User returns the user of an id, or [ErrNotFound].
+func (d *Directory) User(ctx context.Context, id string) (User, error) {
+	return lookUp(d, func() map[string]User { return d.users }, id,
+		func() (User, error) { return d.reader.User(ctx, id) })
+}
+
+// Profile returns the definition of a profile, or [ErrNotFound].
+func (d *Directory) Profile(ctx context.Context, name string) (domain.ProfileDefined, error) {
+	return lookUp(d, func() map[string]domain.ProfileDefined { return d.profiles }, name,
+		func() (domain.ProfileDefined, error) { return d.reader.Profile(ctx, name) })
+}
+
+// RequestType returns the definition of a request type, or [ErrNotFound].
+func (d *Directory) RequestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {
+	return lookUp(d, func() map[string]domain.RequestTypeDefined { return d.types }, name,
+		func() (domain.RequestTypeDefined, error) { return d.reader.RequestType(ctx, name) })
+}
+
+// RequestTypes returns all request types, ordered by name.
+func (d *Directory) RequestTypes(ctx context.Context) ([]domain.RequestTypeDefined, error) {
+	d.mu.RLock()
+	list, changes, fresh := d.list, d.changes, d.fresh()
+	d.mu.RUnlock()
+	if list != nil && fresh {
+		return list, nil
+	}
+	list, err := d.reader.RequestTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.keep(changes, func() { d.list = list })
+	return list, nil
+}
+
+// lookUp takes the row of a key from memory, else from load. The map is
+// fetched by a function because it is only to be touched under the lock.
+func lookUp[V any](d *Directory, from func() map[string]V, key string, load func() (V, error)) (V, error) {
+	d.mu.RLock()
+	v, ok := from()[key]
+	changes, fresh := d.changes, d.fresh()
+	d.mu.RUnlock()
+	if ok && fresh {
+		return v, nil
+	}
+	v, err := load()
+	if err != nil {
+		return v, err
+	}
+	d.keep(changes, func() {
+		m := from()
+		if len(m) >= maxEntries {
+			clear(m)
+		}
+		m[key] = v
+	})
+	return v, nil
+}
+
+func (d *Directory) fresh() bool { return d.now().Sub(d.current) < maxStale }
+
+// keep stores what a look-up found, unless something was forgotten since the
+// look-up began or a change may be about to be committed.
+func (d *Directory) keep(changes int64, store func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if changes == d.changes && d.announced <= d.followed && d.fresh() {
+		store()
+	}
+}
+
+// Apply implements [eventstore.Projection]: it forgets what the records are
+// about to change. It queues nothing.
+func (d *Directory) Apply(_ *pgx.Batch, records []eventstore.Record) error {
+	for _, r := range records {
+		if slices.Contains(directoryTypes, r.Type) {
+			d.mu.Lock()
+			d.announced = max(d.announced, r.Seq)
+			d.forget(r.Type, r.Stream)
+			d.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// forget drops what one event changes. The lock is held.
+func (d *Directory) forget(eventType, stream string) {
+	d.changes++
+	kind, _ := domain.KindOf(eventType)
+	key := strings.TrimPrefix(stream, kind.Stream+"-")
+	switch kind.Stream {
+	case "user":
+		delete(d.users, key)
+	case "profile":
+		delete(d.profiles, key)
+	case "requesttype":
+		delete(d.types, key)
+		d.list = nil
+	}
+}
+
+func (d *Directory) forgetAll() {
+	d.changes++
+	d.users = map[string]User{}
+	d.profiles = map[string]domain.ProfileDefined{}
+	d.types = map[string]domain.RequestTypeDefined{}
+	d.list = nil
+}
+
+// Run follows the log until the context ends, and then returns nil. A
+// database that does not answer is asked again; meanwhile the directory says
+// what it knows for a minute and then asks the tables.
+func (d *Directory) Run(ctx context.Context) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	begun := false
+	for {
+		err := d.follow(ctx, begun)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			d.log.WarnContext(ctx, "the directory could not follow the log; it goes on trying", "error", err)
+		default:
+			begun = true
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// The head and the events are read by one statement, hence at one moment:
+// nothing up to the head can be missing.
+const selectChanges = `
+	SELECT h.seq, coalesce(e.type, ''), coalesce(e.stream, '')
+	FROM log_head AS h LEFT JOIN events AS e ON e.seq > $1 AND e.seq <= h.seq
+		AND e.type = ANY ($2)`
+
+func (d *Directory) follow(ctx context.Context, begun bool) error {
+	d.mu.RLock()
+	after := d.followed
+	d.mu.RUnlock()
+	if !begun {
+		return d.begin(ctx)
+	}
+	rows, err := d.reader.pool.Query(ctx, selectChanges, after, directoryTypes)
+	if err != nil {
+		return fmt.Errorf("follow the log: %w", err)
+	}
+	changes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[change])
+	if err != nil {
+		return fmt.Errorf("follow the log: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range changes {
+		if d.followed = c.Head; c.Type != "" {
+			d.forget(c.Type, c.Stream)
+		}
+	}
+	d.current = d.now()
+	return nil
+}
+
+type change struct {
+	Head         int64
+	Type, Stream string
+}
+
+// begin starts at the end of the log with nothing known.
+func (d *Directory) begin(ctx context.Context) error {
+	var seq int64
+	if err := d.reader.pool.QueryRow(ctx, `SELECT seq FROM log_head`).Scan(&seq); err != nil {
+		return fmt.Errorf("find the log's end: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forgetAll()
+	d.followed, d.current = max(d.followed, seq), d.now()
+	return nil
+}

@@ -1,0 +1,233 @@
+package projections_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/projections"
+)
+
+var tables = []string{"users", "profiles", "request_types", "responder_configs", "requests", "responses"}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// contents returns all rows of all read models.
+func contents(ctx context.Context, tx pgx.Tx) (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, table := range tables {
+		rows, err := tx.Query(ctx, `SELECT r::text FROM readmodel.`+table+` AS r ORDER BY 1`)
+		if err != nil {
+			return nil, err
+		}
+		if all[table], err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+var errUndo = errors.New("undo")
+
+// applied returns what the read models hold after batches of records.
+func applied(t testing.TB, site *eventstoreSite, batches [][]eventstore.Record) map[string][]string {
+	t.Helper()
+	ctx := context.Background()
+	var got map[string][]string
+	err := pgx.BeginFunc(ctx, site.Pool, func(tx pgx.Tx) error {
+		for _, records := range batches {
+			var b pgx.Batch
+			for _, p := range projections.Inline() {
+				if err := p.Apply(&b, records); err != nil {
+					return err
+				}
+			}
+			if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+				return err
+			}
+		}
+		var err error
+		if got, err = contents(ctx, tx); err != nil {
+			return err
+		}
+		return errUndo
+	})
+	if !errors.Is(err, errUndo) {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// someHistory draws events of two origins: whatever both may write, often
+// several of one stream. Nothing follows the outcome of a response: the domain
+// lets no second one be written.
+func someHistory(t testing.TB, r *rapid.T) *history {
+	h := newHistory(t)
+	few := rapid.IntRange(1, 4)
+	finished := map[int]bool{}
+	for range rapid.IntRange(0, 12).Draw(r, "center") {
+		n := few.Draw(r, "key")
+		kind := rapid.IntRange(0, 6).Draw(r, "kind")
+		if kind >= 4 && finished[n] {
+			continue
+		}
+		finished[n] = finished[n] || kind > 4
+		switch kind {
+		case 0:
+			h.add("center", domain.UserStream(id(n)), user(rapid.SampledFrom([]string{"ada", "bob"}).Draw(r, "name")))
+		case 1:
+			h.add("center", domain.ProfileStream("basic"), profile(few.Draw(r, "priority")))
+		case 2:
+			h.add("center", domain.RequestTypeStream("airport"), requestType("airport", rapid.String().Draw(r, "title")))
+		case 3:
+			h.add("center", domain.ResponderConfigStream("airport"), domain.ResponderConfigured{Kind: domain.ResponderSQL,
+				Source: "flights", Statement: "select 1", TimeoutMS: few.Draw(r, "timeout")})
+		case 4:
+			h.add("center", domain.ResponseStream(id(n)), started(few.Draw(r, "attempt")))
+		case 5:
+			h.add("center", domain.ResponseStream(id(n)), recorded(`[ 1,	"é" ]`, few.Draw(r, "count")))
+		case 6:
+			f := failed(few.Draw(r, "attempts"))
+			f.Error = rapid.String().Draw(r, "error")
+			h.add("center", domain.ResponseStream(id(n)), f)
+		}
+	}
+	for n := range rapid.IntRange(0, 5).Draw(r, "field") {
+		h.add("field", domain.RequestStream(id(n)), submitted(id(1), rapid.String().Draw(r, "name")))
+	}
+	return h
+}
+
+// interleaved draws one order of all events that keeps each origin's own, as
+// one of the two sites has them, cut into batches.
+func interleaved(t testing.TB, r *rapid.T, h *history) [][]eventstore.Record {
+	left := map[string][]eventstore.Record{"center": h.logs["center"], "field": h.logs["field"]}
+	here := rapid.SampledFrom([]string{"center", "field"}).Draw(r, "here")
+	batches := [][]eventstore.Record{nil}
+	for len(left["center"])+len(left["field"]) > 0 {
+		from := rapid.SampledFrom([]string{"center", "field"}).Draw(r, "next")
+		if len(left[from]) == 0 {
+			continue
+		}
+		next := left[from][0]
+		left[from] = left[from][1:]
+		if from != here {
+			next = mirrored(t, next)
+		}
+		if rapid.IntRange(0, 3).Draw(r, "cut") == 0 {
+			batches = append(batches, nil)
+		}
+		batches[len(batches)-1] = append(batches[len(batches)-1], next)
+	}
+	return batches
+}
+
+func TestRowsDependOnEventsAlone(t *testing.T) {
+	t.Parallel()
+	site := requestSite(t)
+	rapid.Check(t, func(r *rapid.T) {
+		h := someHistory(t, r)
+		first := applied(t, site, interleaved(t, r, h))
+		second := applied(t, site, interleaved(t, r, h))
+		if d := cmp.Diff(first, second); d != "" {
+			r.Fatalf("another order or other batches give other rows:\n%s", d)
+		}
+		twice := interleaved(t, r, h)
+		again := rapid.IntRange(0, len(twice)).Draw(r, "again")
+		if d := cmp.Diff(first, applied(t, site, slices.Concat(twice, twice[:again]))); d != "" {
+			r.Fatalf("applying events again changes rows:\n%s", d)
+		}
+	})
+}
+
+func TestResponseFolds(t *testing.T) {
+	t.Parallel()
+	site := requestSite(t)
+	for i, c := range []struct {
+		name  string
+		facts []domain.Fact
+		want  projections.Response
+	}{
+		{"nothing yet", nil, projections.Response{Status: domain.StatusPending}},
+		{"started", []domain.Fact{started(1)}, projections.Response{Status: domain.StatusProcessing, Attempts: 1, Responder: "sql", Pos: 1}},
+		{"started again", []domain.Fact{started(1), started(2)},
+			projections.Response{Status: domain.StatusProcessing, Attempts: 2, Responder: "sql", Pos: 2}},
+		{"answered at the second attempt", []domain.Fact{started(1), started(2), recorded(`[ {"a": 1} ]`, 1)},
+			projections.Response{Status: domain.StatusAnswered, Attempts: 2, Responder: "sql", Result: json.RawMessage(`[{"a":1}]`),
+				ResultCount: 1, TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(3e9), Pos: 3}},
+		{"failed keeps its responder", []domain.Fact{started(1), failed(3)},
+			projections.Response{Status: domain.StatusFailed, Attempts: 3, Responder: "sql", ErrorCode: "timeout",
+				ErrorDetail: "took too long", RecordedAt: dawn.Add(2e9), Pos: 2}},
+		{"an answer outlives a failure", []domain.Fact{recorded(`[]`, 0), failed(1), started(9)},
+			projections.Response{Status: domain.StatusAnswered, Responder: "sql", Result: json.RawMessage(`[]`),
+				TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(1e9), Pos: 1}},
+		{"nothing found", []domain.Fact{recorded(`null`, 0)},
+			projections.Response{Status: domain.StatusAnswered, Responder: "sql", Result: json.RawMessage(`null`),
+				TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(1e9), Pos: 1}},
+	} {
+		for j, cut := range []string{"one batch", "one event a batch"} {
+			t.Run(c.name+", "+cut, func(t *testing.T) {
+				request := id(2*i + j)
+				c.want.RequestID, c.want.Origin, c.want.Owner = request, "field", id(1)
+				h := newHistory(t)
+				h.add("field", domain.RequestStream(request), submitted(id(1), ""))
+				for _, f := range c.facts {
+					h.add("center", domain.ResponseStream(request), f)
+				}
+				batches := [][]eventstore.Record{slices.Concat(h.logs["center"], h.logs["field"])}
+				if j == 1 {
+					batches = slices.Collect(slices.Chunk(batches[0], 1))
+				}
+				store(t, site, batches)
+				got, err := projections.NewReader(site.Pool).Response(t.Context(), request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(c.want, got); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}
+
+// store is applied, to stay.
+func store(t testing.TB, site *eventstoreSite, batches [][]eventstore.Record) {
+	t.Helper()
+	for _, records := range batches {
+		var b pgx.Batch
+		for _, p := range projections.Inline() {
+			if err := p.Apply(&b, records); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := site.Pool.SendBatch(t.Context(), &b).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNothingConcernedQueuesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.add("field", domain.SiteStream("field"), domain.SiteFounded{Site: "field", Role: domain.RequestSite, Epoch: strings.Repeat("0", 32)})
+	var b pgx.Batch
+	for _, p := range projections.Inline() {
+		if err := p.Apply(&b, h.logs["field"]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.Len() != 0 {
+		t.Errorf("%d statements are queued for an event that no read model knows", b.Len())
+	}
+}

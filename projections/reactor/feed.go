@@ -1,0 +1,121 @@
+package reactor
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+)
+
+// Names of a message's metadata. Its payload is the event's line, its UUID the
+// event's id.
+const (
+	metaSeq    = "seq"
+	metaOrigin = "origin"
+	metaStream = "stream"
+	metaType   = "type"
+	metaCorr   = "corr"
+)
+
+// Bounds of one page: events looked at, and bytes of the lines taken along.
+// One line may exceed the latter.
+const (
+	pageEvents = 1000
+	pageBytes  = 2 << 20
+)
+
+// schema makes the log a topic for watermill-sql. Ordering by seq is safe
+// where its own adapter must wait for the cluster's oldest transaction: the
+// head's lock makes the order of seq the order of commits.
+type schema struct {
+	types []string // the events that somebody handles
+}
+
+var errReadOnly = errors.New("the log is written by the event store, not through watermill")
+
+// InsertQuery refuses: reactors only read.
+func (schema) InsertQuery(string, message.Messages) (wsql.Query, error) {
+	return wsql.Query{}, errReadOnly
+}
+
+// SchemaInitializingQueries returns none: migrations made the tables.
+func (schema) SchemaInitializingQueries(string) []wsql.Query { return nil }
+
+// SubscribeIsolationLevel is the weakest: each statement sees what is
+// committed, and seq has no holes.
+func (schema) SubscribeIsolationLevel() sql.IsolationLevel { return sql.LevelReadCommitted }
+
+// selectPage reads the page after the offset. Of events that nobody wants only
+// the page's last is returned, without its line: acknowledging it moves the
+// offset past all of them.
+const selectPage = `
+	WITH place AS (%s),
+	page AS (SELECT e.seq, e.origin, e.id, e.stream, e.type, e.corr, e.line, e.type = ANY ($2) AS wanted
+	         FROM place CROSS JOIN LATERAL (SELECT * FROM events WHERE events.seq > place.seq ORDER BY events.seq LIMIT $3) AS e),
+	sized AS (SELECT *, max(seq) OVER () AS last,
+	                 sum(CASE WHEN wanted THEN octet_length(line) ELSE 0 END)
+	                     OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+	          FROM page)
+	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END
+	FROM sized WHERE (wanted OR seq = last) AND coalesce(before, 0) < $4
+	ORDER BY seq`
+
+// SelectQuery implements [wsql.SchemaAdapter].
+func (s schema) SelectQuery(topic, group string, offsets wsql.OffsetsAdapter) wsql.Query {
+	place := offsets.NextOffsetQuery(topic, group)
+	return wsql.Query{Query: fmt.Sprintf(selectPage, place.Query),
+		Args: append(place.Args, s.types, pageEvents, pageBytes)}
+}
+
+// UnmarshalMessage implements [wsql.SchemaAdapter].
+func (schema) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
+	var seq int64
+	var origin, id, stream, typ, corr string
+	var line []byte
+	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line); err != nil {
+		return wsql.Row{}, fmt.Errorf("read an event for the reactor: %w", err)
+	}
+	msg := message.NewMessage(id, line)
+	msg.Metadata = message.Metadata{metaSeq: strconv.FormatInt(seq, 10), metaOrigin: origin,
+		metaStream: stream, metaType: typ, metaCorr: corr}
+	middleware.SetCorrelationID(corr, msg)
+	return wsql.Row{Offset: seq, UUID: []byte(id), Payload: line, Msg: msg}, nil
+}
+
+// offsets keeps a reactor's place in reactor_offsets.
+type offsets struct{}
+
+// SchemaInitializingQueries returns none: migrations made the table.
+func (offsets) SchemaInitializingQueries(string) []wsql.Query { return nil }
+
+// BeforeSubscribingQueries makes a new reactor's place: the log's beginning.
+func (offsets) BeforeSubscribingQueries(_, group string) []wsql.Query {
+	return []wsql.Query{{Query: `INSERT INTO reactor_offsets (reactor, seq) VALUES ($1, 0) ON CONFLICT DO NOTHING`,
+		Args: []any{group}}}
+}
+
+// NextOffsetQuery returns the place, or no row while another process is at it.
+// The lock is an advisory one: a row lock would give this transaction, which
+// lasts as long as the handlers run, an id that keeps the head's dead row
+// versions from being cleaned away.
+func (offsets) NextOffsetQuery(_, group string) wsql.Query {
+	return wsql.Query{Query: `SELECT seq FROM reactor_offsets
+		WHERE reactor = $1 AND pg_try_advisory_xact_lock(hashtextextended('sallyport/reactor/' || reactor, 0))`,
+		Args: []any{group}}
+}
+
+// AckMessageQuery moves the place forward, never back.
+func (offsets) AckMessageQuery(_ string, row wsql.Row, group string) wsql.Query {
+	return wsql.Query{Query: `UPDATE reactor_offsets SET seq = $2 WHERE reactor = $1 AND seq < $2`,
+		Args: []any{group, row.Offset}}
+}
+
+// ConsumedMessageQuery is asked before each message of a page. Its trip keeps
+// a transaction whose handlers are slow from being taken for one asleep.
+func (offsets) ConsumedMessageQuery(string, wsql.Row, string, []byte) wsql.Query {
+	return wsql.Query{Query: `SELECT`}
+}

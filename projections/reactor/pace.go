@@ -1,0 +1,53 @@
+package reactor
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+
+	"sallyport/eventstore"
+)
+
+const (
+	// leastPause bounds how often the log is asked while it grows: a busy site
+	// commits many times in that while.
+	leastPause = 50 * time.Millisecond
+	// mostPause bounds how long an idle reactor waits for the log to grow, in
+	// case another process stopped in the middle of a page.
+	mostPause  = time.Second
+	errorPause = time.Second
+)
+
+// pace decides when the log is asked again. It implements
+// [wsql.BackoffManager] by waiting for the log to grow instead of polling.
+type pace struct {
+	ctx  context.Context // of the run it belongs to
+	log  *eventstore.Store
+	seen int64
+	last time.Time
+}
+
+// HandleError implements [wsql.BackoffManager].
+func (p *pace) HandleError(logger watermill.LoggerAdapter, noMsg bool, err error) time.Duration {
+	if err != nil {
+		if p.ctx.Err() == nil {
+			logger.Error("the reactor could not read the log; it tries again", err, watermill.LogFields{"wait": errorPause})
+		}
+		return errorPause
+	}
+	if noMsg {
+		p.waitForGrowth()
+	}
+	pause := leastPause - time.Since(p.last)
+	p.last = time.Now().Add(max(pause, 0))
+	return max(pause, 0)
+}
+
+func (p *pace) waitForGrowth() {
+	ctx, cancel := context.WithTimeout(p.ctx, mostPause)
+	defer cancel()
+	if seq, err := p.log.Wait(ctx, p.seen); err == nil {
+		p.seen = seq
+	}
+}

@@ -1,0 +1,343 @@
+package reactor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/eventstore/eventstoretest"
+	"sallyport/projections"
+	"sallyport/projections/reactor"
+	"sallyport/projections/responsecache"
+)
+
+// recorder is a cache in memory that also tells in which order it was asked
+// to keep what, and may be told to fail.
+type recorder struct {
+	*responsecache.Memory
+
+	mu    sync.Mutex
+	order []string
+	fail  func(id string) error
+}
+
+func newRecorder() *recorder {
+	return &recorder{Memory: responsecache.NewMemory(responsecache.MemoryConfig{})}
+}
+
+func (r *recorder) Set(ctx context.Context, id string, e responsecache.Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.order = append(r.order, id)
+	if r.fail != nil {
+		if err := r.fail(id); err != nil {
+			return err
+		}
+	}
+	return r.Memory.Set(ctx, id, e)
+}
+
+func (r *recorder) asked() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.order...)
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func setup(t testing.TB) *eventstoretest.Site {
+	return eventstoretest.New(t, eventstoretest.Setup{Inline: projections.Inline()})
+}
+
+// start runs a reactor until stop is called or the test ends.
+func start(t testing.TB, site *eventstoretest.Site, cache reactor.Cache) (r *reactor.Reactor, stop func()) {
+	t.Helper()
+	r, err := reactor.New(reactor.Config{Pool: site.Pool, Log: site.Store, Cache: cache,
+		Reader: projections.NewReader(site.Pool), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return r, stop
+}
+
+func eventually(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !yes(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came to this: %s", what)
+		}
+	}
+}
+
+// submit appends a request of this site.
+func submit(t testing.TB, site *eventstoretest.Site) string {
+	t.Helper()
+	id := uuid.NewString()
+	_, err := site.Store.Append(t.Context(), eventstore.Append{Actor: "user-1", Writes: []eventstore.Write{
+		{Stream: domain.RequestStream(id), Facts: []domain.Fact{domain.RequestSubmitted{Type: "airport", TypeVersion: 1,
+			Params: []byte(`{}`), Priority: 5, User: "user-1"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// center is the log of the other site, which answers.
+type center struct {
+	pos int64
+	ver map[string]int64
+}
+
+func (c *center) event(t testing.TB, stream string, f domain.Fact) (domain.Event, []byte) {
+	t.Helper()
+	if c.ver == nil {
+		c.ver = map[string]int64{}
+	}
+	c.pos++
+	c.ver[stream]++
+	data, err := domain.Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := domain.Event{Pos: c.pos, ID: uuid.NewString(), Stream: stream, Ver: c.ver[stream], Type: f.EventType(), Schema: 1,
+		At: time.Now().UTC(), Actor: "site:center", Corr: "corr-1", Data: data}
+	return e, fmt.Appendf(nil, `{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":1,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
+		e.Pos, e.ID, stream, e.Ver, e.Type, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
+}
+
+// answer mirrors answers to requests, as an import does.
+func (c *center) answer(t testing.TB, site *eventstoretest.Site, result string, ids ...string) {
+	t.Helper()
+	m := eventstore.Mirrored{Origin: "center"}
+	for _, id := range ids {
+		for _, f := range []domain.Fact{domain.ResponseStarted{Responder: "sql", Attempt: 1, Worker: "w"},
+			domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(result), ResultCount: 1, Responder: "sql"}} {
+			e, line := c.event(t, domain.ResponseStream(id), f)
+			m.Events, m.Facts, m.Lines = append(m.Events, e), append(m.Facts, f), append(m.Lines, line)
+		}
+	}
+	if err := site.Store.Mirror(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cached(t testing.TB, c *recorder, id string) (responsecache.Entry, bool) {
+	t.Helper()
+	e, ok, err := c.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, ok
+}
+
+func TestAnswersAreCachedUnasked(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	first := submit(t, site)
+	other.answer(t, site, `["before the reactor began"]`, first)
+	r, _ := start(t, site, cache)
+	second := submit(t, site)
+	other.answer(t, site, `["after"]`, second)
+	eventually(t, "both are cached", func() bool {
+		_, one := cached(t, cache, first)
+		_, two := cached(t, cache, second)
+		return one && two
+	})
+	got, _ := cached(t, cache, second)
+	row, err := projections.NewReader(site.Pool).Response(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := projections.RenderResponse(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got.Body) != string(body) || got.Owner != "user-1" || got.Position != 4 {
+		t.Errorf("cached %+v of %s, want position 4 of %s", got, got.Body, body)
+	}
+	if r.Poisoned() != 0 {
+		t.Errorf("%d events were given up", r.Poisoned())
+	}
+}
+
+func TestItContinuesWhereItStopped(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	first, second := submit(t, site), submit(t, site)
+	_, stop := start(t, site, cache)
+	other.answer(t, site, `[1]`, first)
+	eventually(t, "its place is behind the first answer", func() bool { return place(t, site) == head(t, site) })
+	stop()
+	other.answer(t, site, `[2]`, second)
+	if _, ok := cached(t, cache, second); ok {
+		t.Error("a stopped reactor works")
+	}
+	_, stop = start(t, site, cache)
+	eventually(t, "the second is cached", func() bool { _, ok := cached(t, cache, second); return ok })
+	stop()
+	if got := cache.asked(); len(got) != 2 {
+		t.Errorf("cached %v, want each answer once", got)
+	}
+}
+
+func place(t testing.TB, site *eventstoretest.Site) (seq int64) {
+	t.Helper()
+	err := site.Pool.QueryRow(t.Context(), `SELECT coalesce(max(seq), 0) FROM reactor_offsets`).Scan(&seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+func head(t testing.TB, site *eventstoretest.Site) int64 {
+	t.Helper()
+	h, err := site.Store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Seq
+}
+
+func TestItMovesPastWhatNobodyWants(t *testing.T) {
+	t.Parallel()
+	site, cache := setup(t), newRecorder()
+	start(t, site, cache)
+	for range 3 { // more than one page
+		a := eventstore.Append{Actor: "user-1"}
+		for range 500 {
+			a.Writes = append(a.Writes, eventstore.Write{Stream: domain.RequestStream(uuid.NewString()), Facts: []domain.Fact{
+				domain.RequestSubmitted{Type: "airport", TypeVersion: 1, Params: []byte(`{}`), Priority: 5, User: "user-1"}}})
+		}
+		if _, err := site.Store.Append(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "its place is the log's end", func() bool { return place(t, site) == head(t, site) })
+	if got := cache.asked(); len(got) != 0 {
+		t.Errorf("requests alone made it cache %v", got)
+	}
+}
+
+func TestAnswersToOthersAreNotCached(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{Site: "center", Role: domain.ResponseSite, Inline: projections.Inline()})
+	cache, id := newRecorder(), uuid.NewString()
+	peer := &center{}
+	e, line := peer.event(t, domain.RequestStream(id), domain.RequestSubmitted{Type: "airport", TypeVersion: 1,
+		Params: []byte(`{}`), Priority: 5, User: "user-1"})
+	fact, err := domain.Decode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := site.Store.Mirror(t.Context(), eventstore.Mirrored{Origin: "field", Events: []domain.Event{e},
+		Facts: []domain.Fact{fact}, Lines: [][]byte{line}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []string{id, uuid.NewString()} { // the second is not known here
+		_, err := site.Store.Append(t.Context(), eventstore.Append{Actor: "site:center", Writes: []eventstore.Write{
+			{Stream: domain.ResponseStream(request), Facts: []domain.Fact{domain.ResponseFailed{Code: "timeout", Error: "slow", Attempts: 1}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, site, cache)
+	eventually(t, "its place is the log's end", func() bool { return place(t, site) == head(t, site) })
+	if got := cache.asked(); len(got) != 0 {
+		t.Errorf("cached %v, which another site asked for", got)
+	}
+}
+
+func TestWhatFailsIsTriedAgainAndThenPassedOver(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	flaky, broken, good := submit(t, site), submit(t, site), submit(t, site)
+	tries := map[string]int{}
+	cache.fail = func(id string) error {
+		tries[id]++
+		if id == broken || id == flaky && tries[id] == 1 {
+			return errors.New("the cache does not answer")
+		}
+		return nil
+	}
+	r, _ := start(t, site, cache)
+	other.answer(t, site, `[]`, flaky, broken, good)
+	eventually(t, "the good one is cached", func() bool { _, ok := cached(t, cache, good); return ok })
+	if _, ok := cached(t, cache, flaky); !ok {
+		t.Error("what failed once was not tried again")
+	}
+	if _, ok := cached(t, cache, broken); ok || r.Poisoned() != 1 {
+		t.Errorf("what fails always: cached %v, given up %d", ok, r.Poisoned())
+	}
+	eventually(t, "its place is the log's end", func() bool { return place(t, site) == head(t, site) })
+}
+
+func TestTwoProcessesShareTheWork(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	_, stopFirst := start(t, site, cache)
+	start(t, site, cache)
+	var ids []string
+	for range 40 {
+		ids = append(ids, submit(t, site))
+	}
+	for n := range 4 {
+		other.answer(t, site, `[]`, ids[n*10:n*10+10]...)
+		if n == 1 {
+			stopFirst()
+		}
+	}
+	eventually(t, "all are cached", func() bool {
+		for _, id := range ids {
+			if _, ok := cached(t, cache, id); !ok {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestManyPagesInOrder(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	var ids []string
+	for range 5 {
+		ids = append(ids, submit(t, site))
+	}
+	// Four answers of 800 KB do not fit into one page.
+	other.answer(t, site, `["`+strings.Repeat("x", 800<<10)+`"]`, ids[:4]...)
+	other.answer(t, site, `[]`, ids[4])
+	start(t, site, cache)
+	eventually(t, "the last is cached", func() bool { _, ok := cached(t, cache, ids[4]); return ok })
+	if got := cache.asked(); fmt.Sprint(got) != fmt.Sprint(ids) {
+		t.Errorf("cached in the order %v, want %v", got, ids)
+	}
+}
+
+func TestNewSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	if _, err := reactor.New(reactor.Config{}); err == nil {
+		t.Error("a reactor of nothing is made")
+	}
+}

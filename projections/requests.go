@@ -1,0 +1,172 @@
+package projections
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// Request is one request and how far its answer has got.
+type Request struct {
+	ID          string
+	Origin      string // the site where it was submitted
+	Pos         int64  // in that site's log; what the link's cursors are compared with
+	User        string // the id of who asked
+	Type        string
+	TypeVersion int
+	Params      json.RawMessage
+	Name        string // empty: none
+	Priority    int
+	CreatedAt   time.Time // when it was submitted, by that site's clock
+	// Status is pending, processing, answered or failed; the link's cursors
+	// refine pending, see [domain.Status.CrossingStatus].
+	Status domain.Status
+	// RecordedAt is when the answer or failure was recorded; zero before that.
+	RecordedAt time.Time
+}
+
+const upsertRequests = `
+	INSERT INTO readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
+	SELECT id, origin, pos, user_id, type, type_version, params::json, name, priority, created_at
+	FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
+	            $9::int[], $10::timestamptz[])
+	     AS e(id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
+	ON CONFLICT (id) DO NOTHING`
+
+// applyRequests inserts what was submitted. A request's stream has one
+// origin and one first event, so the same id twice is the same event.
+func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
+	var id, origin, user, typ, params, name []string
+	var pos []int64
+	var version, priority []int
+	var at []time.Time
+	for _, r := range records {
+		f, ok := r.Fact.(domain.RequestSubmitted)
+		if !ok {
+			continue
+		}
+		p, err := compact(f.Params)
+		if err != nil {
+			return fmt.Errorf("parameters of %s: %w", r.Stream, err)
+		}
+		id, origin = append(id, strings.TrimPrefix(r.Stream, domain.RequestStream(""))), append(origin, r.Origin)
+		pos, at = append(pos, r.Pos), append(at, r.At)
+		user, typ, name = append(user, text(f.User)), append(typ, text(f.Type)), append(name, text(f.Name))
+		params, version, priority = append(params, p), append(version, f.TypeVersion), append(priority, f.Priority)
+	}
+	if len(id) > 0 {
+		b.Queue(upsertRequests, id, origin, pos, user, typ, version, params, name, priority, at)
+	}
+	return nil
+}
+
+// The status is a function of the set of the request's and its answer's
+// events; a request without any of the latter is pending.
+const selectRequests = `
+	SELECT q.id, q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority, q.created_at,
+	       coalesce(s.status, 'pending'), s.recorded_at
+	FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id `
+
+func scanRequest(row pgx.CollectableRow) (Request, error) {
+	var q Request
+	var params []byte
+	var recorded *time.Time
+	err := row.Scan(&q.ID, &q.Origin, &q.Pos, &q.User, &q.Type, &q.TypeVersion, &params, &q.Name, &q.Priority,
+		&q.CreatedAt, &q.Status, &recorded)
+	q.Params, q.CreatedAt = params, q.CreatedAt.UTC()
+	if recorded != nil {
+		q.RecordedAt = recorded.UTC()
+	}
+	return q, err
+}
+
+// Request returns the request of an id, or [ErrNotFound].
+func (r *Reader) Request(ctx context.Context, id string) (Request, error) {
+	return one(ctx, r, scanRequest, selectRequests+`WHERE q.id = $1`, text(id))
+}
+
+// RequestFilter says which requests a list is of. Fields left zero do not
+// narrow it.
+type RequestFilter struct {
+	User   string        // the id of who asked
+	Status domain.Status // pending, processing, answered or failed
+	Type   string
+	Name   string
+	From   time.Time // submitted at or after
+	To     time.Time // submitted before
+	// After and Through bound the position (exclusive, inclusive), so that the
+	// link's cursors can tell pending, exported and delivered apart.
+	After, Through int64
+	Page
+}
+
+// where builds the condition. Only constant text becomes SQL; values are
+// arguments.
+func (f RequestFilter) where() (string, []any, error) {
+	var conditions []string
+	var args []any
+	add := func(given bool, condition string, values ...any) {
+		if !given {
+			return
+		}
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
+		}
+		conditions = append(conditions, condition)
+	}
+	pos, origin, err := f.position()
+	if err != nil {
+		return "", nil, err
+	}
+	add(f.User != "", "q.user_id = ?", text(f.User))
+	add(f.Status != "", "coalesce(s.status, 'pending') = ?", text(string(f.Status)))
+	add(f.Type != "", "q.type = ?", text(f.Type))
+	add(f.Name != "", "q.name = ?", text(f.Name))
+	add(!f.From.IsZero(), "q.created_at >= ?", f.From)
+	add(!f.To.IsZero(), "q.created_at < ?", f.To)
+	add(f.After > 0, "q.pos > ?", f.After)
+	add(f.Through > 0, "q.pos <= ?", f.Through)
+	add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(origin))
+	add(true, "true ORDER BY q.pos DESC, q.origin DESC LIMIT ?", f.limit()+1)
+	return "WHERE " + strings.Join(conditions, " AND "), args, nil
+}
+
+func (f RequestFilter) position() (int64, string, error) {
+	first, origin, err := f.after()
+	if err != nil || f.Cursor == "" {
+		return 0, "", err
+	}
+	pos, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return 0, "", ErrCursor
+	}
+	return pos, origin, nil
+}
+
+// Requests returns a page of the requests that the filter names, newest
+// first, and the cursor of the next page: empty at the end. Newest is by
+// position, not by clock; between origins, whose positions say nothing about
+// each other, the order is only stable. A cursor that this method did not
+// give is refused with [ErrCursor].
+func (r *Reader) Requests(ctx context.Context, f RequestFilter) ([]Request, string, error) {
+	where, args, err := f.where()
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := many(ctx, r, scanRequest, selectRequests+where, args...)
+	if err != nil || len(found) <= f.limit() {
+		return found, "", err
+	}
+	found = found[:f.limit()]
+	last := found[len(found)-1]
+	return found, cursor(strconv.FormatInt(last.Pos, 10), last.Origin), nil
+}

@@ -1,0 +1,267 @@
+package responsecache_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"sallyport/internal/redisdev/redistest"
+	"sallyport/projections/responsecache"
+)
+
+// cache is what every implementation offers.
+type cache interface {
+	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
+	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+	Delete(ctx context.Context, requestID string) error
+}
+
+// onEach runs a test of the contract on every implementation.
+func onEach(t *testing.T, test func(t *testing.T, open func(ttl time.Duration) cache)) {
+	t.Parallel()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(ttl time.Duration) cache {
+			return responsecache.NewMemory(responsecache.MemoryConfig{TTL: ttl})
+		})
+	})
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine: the contract is only checked in memory")
+		return
+	}
+	t.Run("redis", func(t *testing.T) {
+		test(t, func(ttl time.Duration) cache { return responsecache.NewRedis(client, ttl) })
+	})
+}
+
+func connect(t *testing.T) (redis.UniversalClient, bool) {
+	t.Helper()
+	url, ok := redistest.URL(t)
+	if !ok {
+		return nil, false
+	}
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return client, true
+}
+
+func set(t testing.TB, c cache, id string, e responsecache.Entry) {
+	t.Helper()
+	if err := c.Set(t.Context(), id, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// there returns the entry, or the zero entry if there is none.
+func there(t testing.TB, c cache, id string) responsecache.Entry {
+	t.Helper()
+	e, ok, err := c.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok != (e.Position > 0) {
+		t.Errorf("found is %v, the entry %v", ok, e)
+	}
+	return e
+}
+
+func entry(position int64, body string) responsecache.Entry {
+	return responsecache.Entry{Owner: "user-1", Position: position, Body: []byte(body)}
+}
+
+func TestGetReturnsWhatWasSet(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		if d := cmp.Diff(responsecache.Entry{}, there(t, c, "r1")); d != "" {
+			t.Error(d)
+		}
+		for _, body := range []string{`{"a":1}`, `null`, `[]`, `{"body":"\",\"body\":"}`, `"}"`, "{\n\t\"a\" : \"é<&>\" }"} {
+			set(t, c, "r1", entry(7, body))
+			if d := cmp.Diff(entry(7, body), there(t, c, "r1")); d != "" {
+				t.Error(d)
+			}
+		}
+		set(t, c, "r2", entry(8, " {}\n"))
+		if d := cmp.Diff(entry(8, "{}"), there(t, c, "r2")); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestTheNewestStays(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		for _, step := range []struct{ set, want int64 }{{9, 9}, {8, 9}, {9, 9}, {10, 10}, {9, 10}, {1 << 62, 1 << 62}, {1<<62 - 1, 1 << 62}, {1<<62 + 1, 1<<62 + 1}} {
+			set(t, c, "r1", entry(step.set, fmt.Sprint(step.set)))
+			if got := there(t, c, "r1"); got.Position != step.want || string(got.Body) != fmt.Sprint(step.want) {
+				t.Errorf("after %d there is %d %s, want %d", step.set, got.Position, got.Body, step.want)
+			}
+		}
+		var writers sync.WaitGroup
+		for n := range int64(50) {
+			writers.Go(func() { set(t, c, "r2", entry(n+1, "{}")) })
+		}
+		writers.Wait()
+		if got := there(t, c, "r2").Position; got != 50 {
+			t.Errorf("of 50 writers at once %d stays", got)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		set(t, c, "r1", entry(7, `{}`))
+		set(t, c, "r2", entry(7, `{}`))
+		for range 2 {
+			if err := c.Delete(t.Context(), "r1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if there(t, c, "r1").Position != 0 || there(t, c, "r2").Position != 7 {
+			t.Error("delete forgets another answer, or not this one")
+		}
+		set(t, c, "r1", entry(1, `{}`))
+		if there(t, c, "r1").Position != 1 {
+			t.Error("an answer cannot be set after it was deleted")
+		}
+	})
+}
+
+func TestEntriesExpire(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		short, long := open(80*time.Millisecond), open(0)
+		set(t, long, "r2", entry(7, `{}`))
+		set(t, short, "r1", entry(7, `{}`))
+		begun, tick := time.Now(), time.NewTicker(2*time.Millisecond)
+		defer tick.Stop()
+		for there(t, short, "r1").Position != 0 {
+			if <-tick.C; time.Since(begun) > 20*time.Second {
+				t.Fatal("it never expires")
+			}
+		}
+		if lived := time.Since(begun); lived < 70*time.Millisecond {
+			t.Errorf("it lived %v, want 80ms", lived)
+		}
+		set(t, short, "r1", entry(1, `{}`))
+		if there(t, short, "r1").Position != 1 {
+			t.Error("an expired entry still keeps out an older one")
+		}
+		if there(t, long, "r2").Position != 7 {
+			t.Error("an entry of 24 hours has expired")
+		}
+	})
+}
+
+func TestTooLargeIsNotKept(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		huge := entry(7, `"`+strings.Repeat("x", responsecache.MaxEntry)+`"`)
+		large := entry(7, `"`+strings.Repeat("x", responsecache.MaxEntry-100)+`"`)
+		set(t, c, "r1", large)
+		if got := there(t, c, "r1"); !bytes.Equal(got.Body, large.Body) {
+			t.Errorf("of %d bytes %d came back", len(large.Body), len(got.Body))
+		}
+		huge.Position = 6
+		set(t, c, "r1", huge)
+		if there(t, c, "r1").Position != 7 {
+			t.Error("what is older and too large removes what is newer")
+		}
+		huge.Position = 8
+		set(t, c, "r1", huge)
+		if got := there(t, c, "r1").Position; got != 0 {
+			t.Errorf("after a newer one that is too large, %d is still there", got)
+		}
+	})
+}
+
+func TestBadEntriesAreRefused(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		for _, e := range []responsecache.Entry{
+			{Owner: "", Position: 1, Body: []byte("{}")}, {Owner: `a"b`, Position: 1, Body: []byte("{}")},
+			{Owner: "a b", Position: 1, Body: []byte("{}")}, {Owner: strings.Repeat("a", 129), Position: 1, Body: []byte("{}")},
+			{Owner: "a", Position: 0, Body: []byte("{}")}, {Owner: "a", Position: 1, Body: []byte(" ")},
+		} {
+			if err := c.Set(t.Context(), "r1", e); err == nil {
+				t.Errorf("%+v is taken", e)
+			}
+		}
+		if there(t, c, "r1").Position != 0 {
+			t.Error("a refused entry is there")
+		}
+	})
+}
+
+func TestForeignValuesInRedisAreMisses(t *testing.T) {
+	t.Parallel()
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine")
+		return
+	}
+	c := responsecache.NewRedis(client, 0)
+	for _, value := range []string{"", "}", "{}", "not ours", `{"position":1}`, `{"position":x,"owner":"a","body":{}}`,
+		`{"position":1,"owner":"a","body":}`, `{"position":-1,"owner":"a","body":{}}`} {
+		if err := client.Set(t.Context(), responsecache.Key("r1"), value, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := there(t, c, "r1"); got.Position != 0 {
+			t.Errorf("%q is taken for %+v", value, got)
+		}
+		set(t, c, "r1", entry(1, `{}`))
+		if there(t, c, "r1").Position != 1 {
+			t.Errorf("%q cannot be replaced", value)
+		}
+	}
+}
+
+func TestFormInRedis(t *testing.T) {
+	t.Parallel()
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine")
+		return
+	}
+	c := responsecache.NewRedis(client, 0)
+	set(t, c, "r1", entry(7, `{"a":1}`))
+	value, err := client.Get(t.Context(), "response:r1").Result()
+	if want := `{"position":7,"owner":"user-1","body":{"a":1}}`; err != nil || value != want {
+		t.Errorf("got  %s (%v)\nwant %s", value, err, want)
+	}
+	if ttl := client.TTL(t.Context(), "response:r1").Val(); ttl < 23*time.Hour || ttl > 24*time.Hour {
+		t.Errorf("it lives %v", ttl)
+	}
+}
+
+func TestWithoutRedisThereIsAnError(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
+	defer client.Close()
+	c := responsecache.NewRedis(client, 0)
+	if _, ok, err := c.Get(t.Context(), "r1"); ok || err == nil {
+		t.Errorf("get says %v, %v", ok, err)
+	}
+	if err := c.Set(t.Context(), "r1", entry(1, `{}`)); err == nil {
+		t.Error("set has no error")
+	}
+	if err := c.Delete(t.Context(), "r1"); err == nil {
+		t.Error("delete has no error")
+	}
+}
