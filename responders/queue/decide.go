@@ -1,0 +1,82 @@
+package queue
+
+import (
+	"errors"
+
+	"sallyport/domain"
+	"sallyport/responders"
+	"sallyport/schema"
+)
+
+// Codes of response.failed that the queue itself gives; a responder's own
+// come on top of them.
+const (
+	CodeUserInactive  = "user_inactive"
+	CodeNotAllowed    = "not_allowed"
+	CodeUnknownType   = "unknown_type"
+	CodeInvalidParams = "invalid_params"
+	CodeNoResponder   = "no_responder"
+	CodeInternal      = "internal"           // the responder broke
+	CodeExhausted     = "attempts_exhausted" // the worker died each time
+)
+
+// maxResultBytes keeps the line of a response.recorded below the 16 MiB that
+// bundle format 1 allows it, with room for its envelope.
+const maxResultBytes = 15 << 20
+
+// assignment is a case that may be answered.
+type assignment struct {
+	responder Responder
+	question  responders.Question
+}
+
+// admit decides whether a request is answered at all, by what holds now. The
+// error is a final [*responders.Failure].
+func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) (assignment, error) {
+	switch {
+	case !c.Active || c.Profile == nil:
+		return refuse(CodeUserInactive, "the user who asked is not active on the response site")
+	case c.Type == nil:
+		return refuse(CodeUnknownType, "the response site knows no such request type")
+	}
+	if c.Profile.MayUse(c.Type.Name, c.Type.Public) != nil {
+		return refuse(CodeNotAllowed, "the user's profile does not allow this request type")
+	}
+	parameters, err := cache.Get(c.Type.Name, c.Type.Version, c.Type.Parameters)
+	if err != nil {
+		return refuse(CodeUnknownType, "the request type's schema is not usable on the response site")
+	}
+	if wrong := parameters.Check(c.Request.Params, "/params"); len(wrong) > 0 {
+		return refuse(CodeInvalidParams, wrong[0].Pointer+" "+wrong[0].Detail)
+	}
+	if c.Config == nil || known[c.Config.Kind] == nil {
+		return refuse(CodeNoResponder, "nothing is configured to answer this request type")
+	}
+	return assignment{responder: known[c.Config.Kind], question: responders.Question{Params: c.Request.Params,
+		Config: *c.Config, MaxResults: maxResults(*c.Type, *c.Profile), MaxBytes: maxResultBytes}}, nil
+}
+
+func refuse(code, text string) (assignment, error) {
+	return assignment{}, &responders.Failure{Code: code, Text: text}
+}
+
+// maxResults is the least of what the type, the profile and the profile's
+// limit for the type allow; 0 in any of them means that it sets none.
+func maxResults(t domain.RequestTypeDefined, p domain.ProfileDefined) int {
+	least := domain.MaxResultsBound
+	for _, limit := range []int{t.MaxResults, p.MaxResults, p.TypeLimits[t.Name].MaxResults} {
+		if limit > 0 {
+			least = min(least, limit)
+		}
+	}
+	return least
+}
+
+// asFailure turns any error of a responder into one that may be told.
+func asFailure(err error) *responders.Failure {
+	var f *responders.Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return &responders.Failure{Code: CodeInternal, Text: "the responder failed unexpectedly", Retryable: true, Cause: err}
+}

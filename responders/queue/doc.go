@@ -1,0 +1,34 @@
+// Package queue answers requests in the background, each exactly once.
+//
+//	import ── Enqueue ──▶ job            (the import's own transaction)
+//	                       │
+//	      worker ◀─────────┘ by priority, then by age
+//	        │ 1. decide anew: user, profile, type, parameters, responder
+//	        │ 2. ask the responder, within its time limit
+//	        │ 3. append response.started, by itself if the answer takes long
+//	        └ 4. append response.recorded | response.failed
+//	             and complete the job    (one transaction)
+//
+// # Promised
+//
+//   - A request that was imported has a job; none is lost with a process.
+//   - Exactly one outcome is recorded for a request, however often a worker
+//     dies and however many work on it: the stream's version refuses a second
+//     one, and a worker whose job was given to another cannot record at all.
+//   - The response site decides anew whether the user may ask; it does not
+//     trust what came over the line. A refusal is recorded as a failure.
+//   - A failure worth another attempt is tried again after a wait that doubles
+//     (1, 2, 4 … up to 60 s, with jitter), five attempts in all, and then
+//     recorded. A panic in a responder is such a failure.
+//
+// # When something fails
+//
+// A worker that dies with its process is noticed by the lock that its session
+// held; its jobs are free again within five seconds of anybody's start. The
+// log being overloaded or away costs no attempt.
+//
+// # Not promised
+//
+// A responder may be asked more than once. Requests of one user are not
+// answered in the order in which they were submitted.
+package queue

@@ -1,0 +1,439 @@
+package queue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/responders"
+	"sallyport/responders/queue"
+)
+
+func TestEveryRequestIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	q := s.start(nil)
+	var requests []domain.RequestSubmitted
+	for i := range 200 {
+		requests = append(requests, request(i)) // 0 finds nothing
+	}
+	ids := s.imports(q, requests...)
+	found := s.outcomes(200)
+	for i, id := range ids {
+		r, ok := found[id].(domain.ResponseRecorded)
+		if !ok {
+			t.Fatalf("request %d: %+v", i, found[id])
+		}
+		var rows []struct {
+			ID   int
+			Name string
+		}
+		if err := json.Unmarshal(r.Result, &rows); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 && len(rows) != 0 || i > 0 && (len(rows) != 1 || rows[0].ID != i) || r.ResultCount != len(rows) ||
+			r.Status != domain.StatusAnswered || r.Responder != domain.ResponderSQL {
+			t.Errorf("request %d got %+v", i, r)
+		}
+		stream, err := s.Store.ReadStream(t.Context(), domain.ResponseStream(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		started, ok := stream[0].Fact.(domain.ResponseStarted)
+		if len(stream) != 2 || !ok || started.Attempt != 1 || !strings.HasPrefix(started.Worker, "worker-") || stream[0].Corr != id {
+			t.Errorf("request %d has the stream %+v", i, stream)
+		}
+	}
+}
+
+func TestRefusalsAreDecidedAnew(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	def := func(name, schema string) {
+		s.append(domain.RequestTypeStream(name), domain.RequestTypeDefined{Name: name, Version: 1, Parameters: json.RawMessage(schema)})
+	}
+	def("orphan", parameters)
+	def("unstable", `{"type":"string"}`)
+	def("closed", parameters)
+	cases := map[string]struct {
+		change func(*domain.RequestSubmitted)
+		text   string
+	}{
+		queue.CodeUserInactive:  {func(r *domain.RequestSubmitted) { r.User = "0190f5a0-0000-7000-8000-0000000000b0" }, "not active"},
+		queue.CodeNotAllowed:    {func(r *domain.RequestSubmitted) { r.Type = "closed" }, "does not allow"},
+		queue.CodeUnknownType:   {func(r *domain.RequestSubmitted) { r.Type = "nothing" }, "no such request type"},
+		queue.CodeInvalidParams: {func(r *domain.RequestSubmitted) { r.Params = json.RawMessage(`{"id":"x"}`) }, "/params/id"},
+		queue.CodeNoResponder:   {func(r *domain.RequestSubmitted) { r.Type = "orphan" }, "nothing is configured"},
+	}
+	var requests []domain.RequestSubmitted
+	var codes []string
+	for code, c := range cases {
+		r := request(1)
+		c.change(&r)
+		requests, codes = append(requests, r), append(codes, code)
+	}
+	unusable := request(1)
+	unusable.Type = "unstable"
+	ids := s.imports(s.start(nil), append(requests, unusable)...)
+	found := s.outcomes(len(ids))
+	for i, code := range codes {
+		f, ok := found[ids[i]].(domain.ResponseFailed)
+		if !ok || f.Code != code || !strings.Contains(f.Error, cases[code].text) || f.Attempts != 0 {
+			t.Errorf("got %+v, want %s: … %s …", found[ids[i]], code, cases[code].text)
+		}
+	}
+	if f, ok := found[ids[len(ids)-1]].(domain.ResponseFailed); !ok || f.Code != queue.CodeUnknownType {
+		t.Errorf("an unusable schema: %+v", found[ids[len(ids)-1]])
+	}
+}
+
+func TestTheLeastLimitHolds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ ofType, ofProfile, ofBoth, want int }{
+		"type":              {3, 5, 0, 3},
+		"profile":           {5, 2, 0, 2},
+		"profile, for type": {5, 5, 1, 1},
+		"none set":          {0, 0, 0, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.append(domain.RequestTypeStream("item"), domain.RequestTypeDefined{Name: "item", Version: 2,
+				Parameters: json.RawMessage(parameters), MaxResults: c.ofType})
+			s.append(domain.ProfileStream("basic"), domain.ProfileDefined{Name: "basic", Allowed: []string{"item"}, MaxResults: c.ofProfile,
+				TypeLimits: map[string]domain.TypeLimit{"item": {MaxResults: c.ofBoth}}})
+			s.configure("item", `SELECT n FROM generate_series(1, 1001) n WHERE @id::int > 0`)
+			ids := s.imports(s.start(nil), request(1))
+			r, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded)
+			if !ok || r.ResultCount != c.want || !r.Truncated {
+				t.Errorf("count %d, truncated %t, want %d", r.ResultCount, r.Truncated, c.want)
+			}
+		})
+	}
+}
+
+func TestRetriesEndInAFailure(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		statement, code string
+		attempts        int
+	}{
+		"worth another attempt": {`SELECT fail('40001') WHERE @id::int > 0`, "source_unavailable", 3},
+		"final":                 {`SELECT 1 / (@id::int - @id::int)`, "bad_parameter", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.configure("item", c.statement)
+			ids := s.imports(s.start(func(c *queue.Config) { c.MaxAttempts = 3 }), request(1))
+			f, ok := s.outcomes(1)[ids[0]].(domain.ResponseFailed)
+			if !ok || f.Code != c.code || f.Attempts != c.attempts {
+				t.Errorf("got %+v", f)
+			}
+			if n := s.started(ids[0]); n != c.attempts {
+				t.Errorf("started %d times, want %d", n, c.attempts)
+			}
+		})
+	}
+}
+
+func (s *site) started(id string) int {
+	s.t.Helper()
+	records, err := s.Store.ReadStream(s.t.Context(), domain.ResponseStream(id))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for _, r := range records {
+		if f, ok := r.Fact.(domain.ResponseStarted); ok {
+			if n++; f.Attempt != n {
+				s.t.Errorf("attempt %d is called %d", n, f.Attempt)
+			}
+		}
+	}
+	return n
+}
+
+func TestATroubledResponderIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]respond{
+		"panics": func(context.Context, responders.Question) (responders.Answer, error) { panic("hunter2") },
+		"breaks": func(context.Context, responders.Question) (responders.Answer, error) {
+			return responders.Answer{}, errors.New("hunter2")
+		},
+		"answers no JSON": func(context.Context, responders.Question) (responders.Answer, error) {
+			return responders.Answer{Result: json.RawMessage(`hunter2`)}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			var asked atomic.Int32
+			ids := s.imports(s.start(with(func(ctx context.Context, q responders.Question) (responders.Answer, error) {
+				if asked.Add(1) <= 2 {
+					return trouble(ctx, q)
+				}
+				return answered, nil
+			})), request(1))
+			if _, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded); !ok || asked.Load() != 3 {
+				t.Errorf("asked %d times", asked.Load())
+			}
+		})
+	}
+}
+
+func TestABrokenResponderFailsWithoutASecret(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ids := s.imports(s.start(with(func(context.Context, responders.Question) (responders.Answer, error) { panic("hunter2") })), request(1))
+	f, ok := s.outcomes(1)[ids[0]].(domain.ResponseFailed)
+	if !ok || f.Code != queue.CodeInternal || f.Attempts != 5 || strings.Contains(f.Error, "hunter2") {
+		t.Errorf("got %+v", f)
+	}
+	var kept bool
+	if err := s.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM river_job WHERE errors::text LIKE '%hunter2%')`).Scan(&kept); err != nil || kept {
+		t.Errorf("the queue keeps the secret: %t, %v", kept, err)
+	}
+}
+
+// A worker that dies leaves a started answer and a job that runs for ever.
+func TestADeadWorkersJobIsFreedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ids := s.imports(s.open(nil), request(1), request(2))
+	s.append(domain.ResponseStream(ids[0]), domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1, Worker: "worker-dead"})
+	_, err := s.Owner.Exec(t.Context(), `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{worker-dead}'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start(nil)
+	s.outcomes(2)
+	if n := s.started(ids[0]); n != 2 {
+		t.Errorf("started %d times, want 2", n)
+	}
+}
+
+func TestAWorkerThatDiesEachTimeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ids := s.imports(s.open(nil), request(1))
+	if _, err := s.Owner.Exec(t.Context(), `UPDATE river_job SET attempt = 5`); err != nil {
+		t.Fatal(err)
+	}
+	s.start(nil)
+	if f, ok := s.outcomes(1)[ids[0]].(domain.ResponseFailed); !ok || f.Code != queue.CodeExhausted {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// A worker that was only thought dead wakes up with an answer in its hands.
+func TestARescuedJobsFirstWorkerCannotRecord(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	asked, wake := make(chan int32, 8), make(chan struct{})
+	var n atomic.Int32
+	ids := s.imports(s.start(with(func(context.Context, responders.Question) (responders.Answer, error) {
+		k := n.Add(1)
+		asked <- k
+		if k == 1 {
+			<-wake
+		}
+		return responders.Answer{Result: json.RawMessage(`[]`), Count: int(k), ContentType: "application/json"}, nil
+	})), request(1))
+	<-asked
+	// What a rescue and another process do: the same job runs as attempt 2.
+	if _, err := s.Owner.Exec(t.Context(), `UPDATE river_job SET attempt = 2`); err != nil {
+		t.Fatal(err)
+	}
+	close(wake)
+	r, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded)
+	if !ok || r.ResultCount == 1 {
+		t.Errorf("the superseded worker recorded %+v", r)
+	}
+}
+
+// Two workers hold the same request in two jobs: the stream's version decides.
+func TestTwoJobsOneOutcome(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	var n atomic.Int32
+	both := make(chan struct{})
+	q := s.open(with(func(ctx context.Context, _ responders.Question) (responders.Answer, error) {
+		if n.Add(1) == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-ctx.Done():
+		}
+		return answered, nil
+	}))
+	s.imports(q, request(1))
+	_, err := s.Owner.Exec(t.Context(), `INSERT INTO river_job (args, kind, max_attempts, priority, queue, state)
+		SELECT args, kind, max_attempts, priority, queue, state FROM river_job`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.outcomes(1)
+	if n.Load() != 2 {
+		t.Errorf("asked %d times, want 2: nothing was shown", n.Load())
+	}
+}
+
+func TestStopGivesUnfinishedWorkBack(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	asked := make(chan struct{})
+	q := s.start(with(func(ctx context.Context, _ responders.Question) (responders.Answer, error) {
+		close(asked)
+		<-ctx.Done()
+		return responders.Answer{}, ctx.Err()
+	}))
+	s.imports(q, request(1))
+	<-asked
+	for range 2 {
+		if err := q.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.until(`SELECT state = 'available' AND attempt = 0 FROM river_job`)
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.start(nil)
+	s.outcomes(1)
+}
+
+func TestHigherPrioritiesGoFirst(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	var requests []domain.RequestSubmitted
+	for p := 1; p <= 10; p++ {
+		r := request(p)
+		r.Priority = p
+		requests = append(requests, r)
+	}
+	one := func(c *queue.Config) { c.Workers = 1 }
+	ids := s.imports(s.open(one), requests...)
+	s.start(one)
+	s.outcomes(10)
+	var order []int
+	for _, r := range s.all() {
+		if _, ok := r.Fact.(domain.ResponseStarted); ok {
+			for i, id := range ids {
+				if r.Stream == domain.ResponseStream(id) {
+					order = append(order, i+1)
+				}
+			}
+		}
+	}
+	class := map[int]int{10: 1, 9: 1, 8: 2, 7: 2, 6: 2, 5: 3, 4: 3, 3: 3, 2: 4, 1: 4}
+	for i := range order {
+		// the four jobs at hand may overtake each other
+		for j := i + 4; j < len(order); j++ {
+			if class[order[i]] > class[order[j]] {
+				t.Fatalf("answered in the order %v of priorities", order)
+			}
+		}
+	}
+}
+
+func TestWithoutWorkersItOnlyEnqueues(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	q := s.start(func(c *queue.Config) { c.Workers = 0 })
+	s.imports(q, request(1))
+	s.until(`SELECT count(*) = 1 FROM river_job WHERE state = 'available'`)
+	if err := q.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARefusedImportLeavesNoJob(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	q := s.open(nil)
+	s.imports(q, request(1))
+	records, err := s.Store.Read(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := records[len(records)-1]
+	m := eventstore.Mirrored{Origin: "field", Events: []domain.Event{again.Event}, Facts: []domain.Fact{again.Fact}, Lines: [][]byte{again.Line}}
+	m.With = enqueue(q, m)
+	if err := s.Store.Mirror(t.Context(), m); err == nil {
+		t.Fatal("the same event was stored twice")
+	}
+	s.until(`SELECT count(*) = 1 FROM river_job`)
+}
+
+// BenchmarkDrain answers 2,000 requests by the sql responder with 8 workers.
+func BenchmarkDrain(b *testing.B) {
+	s := setup(b)
+	n, took := 0, time.Duration(0)
+	for b.Loop() {
+		q := s.open(func(c *queue.Config) { c.Workers = 8 })
+		for range 2 {
+			var requests []domain.RequestSubmitted
+			for i := range 1000 {
+				requests = append(requests, request(i))
+			}
+			n += len(s.imports(q, requests...))
+		}
+		began := time.Now()
+		if err := q.Start(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		s.drained()
+		took += time.Since(began)
+		if err := q.Stop(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if found := s.outcomes(n); len(found) != n {
+		b.Fatalf("%d outcomes of %d", len(found), n)
+	}
+	b.ReportMetric(float64(n)/took.Seconds(), "answers/s")
+}
+
+// BenchmarkDirect is what a drain is measured against: the same statements by
+// 8 callers, and one row inserted and committed for each.
+func BenchmarkDirect(b *testing.B) {
+	s := setup(b)
+	if _, err := s.Owner.Exec(b.Context(), `CREATE TABLE direct (n int, result json); GRANT INSERT ON direct TO sallyport_app`); err != nil {
+		b.Fatal(err)
+	}
+	ask := s.config.Responders[domain.ResponderSQL]
+	n, began := 0, time.Now()
+	for b.Loop() {
+		var wg errgroup.Group
+		wg.SetLimit(8)
+		for i := range 2000 {
+			wg.Go(func() error {
+				a, err := ask.Respond(b.Context(), responders.Question{Params: request(i).Params, MaxResults: 10, MaxBytes: 1 << 20,
+					Config: domain.ResponderConfigured{Source: "items", Statement: itemStatement, TimeoutMS: 5000}})
+				if err != nil {
+					return err
+				}
+				_, err = s.Pool.Exec(b.Context(), `INSERT INTO direct VALUES ($1, $2)`, i, a.Result)
+				return err
+			})
+		}
+		if err := wg.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		n += 2000
+	}
+	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "answers/s")
+}

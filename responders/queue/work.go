@@ -1,0 +1,170 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/responders"
+)
+
+// worker answers one job at a time, several at once.
+type worker struct {
+	river.WorkerDefaults[answer]
+	Config
+	id     string
+	asking chan struct{} // holds one element a running question
+}
+
+// busyWait is how long a job waits when it is the log that has no time; such
+// a wait counts as no attempt.
+const busyWait = 2 * time.Second
+
+// Work implements river.Worker. Its error means another attempt; a request
+// whose outcome is recorded, by whomever, is done.
+func (w *worker) Work(ctx context.Context, job *river.Job[answer]) error {
+	r := &record{worker: w, job: job, stream: domain.ResponseStream(job.Args.Request)}
+	err := w.answer(ctx, r)
+	switch {
+	case err == nil, errors.Is(err, domain.ErrAnswered):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err() // being stopped: the library gives the job back
+	case busy(err):
+		return river.JobSnooze(busyWait)
+	}
+	w.Logger.WarnContext(ctx, "a request will be tried again", slog.String("request", job.Args.Request),
+		slog.Int("attempt", job.Attempt), slog.String("error", err.Error()), slog.String("cause", cause(err)))
+	return err
+}
+
+// answer takes the steps of the package's picture.
+func (w *worker) answer(ctx context.Context, r *record) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if r.job.Attempt > w.MaxAttempts {
+		return r.fail(ctx, &responders.Failure{Code: CodeExhausted,
+			Text: fmt.Sprintf("the request could not be answered in %d attempts", w.MaxAttempts)})
+	}
+	known, err := w.Cases.Case(ctx, r.job.Args.Request)
+	if err != nil {
+		return fmt.Errorf("look up request %s: %w", r.job.Args.Request, err)
+	}
+	a, err := admit(known, w.Responders, w.Parameters)
+	if err != nil {
+		return r.fail(ctx, err)
+	}
+	kind := a.question.Config.Kind
+	r.begin(domain.ResponseStarted{Responder: kind, Worker: w.id})
+	got, err := w.ask(ctx, r, a)
+	var f *responders.Failure
+	switch {
+	case errors.As(err, &f):
+		return w.failed(ctx, r, f)
+	case err != nil:
+		return err
+	}
+	return r.finish(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
+		ResultCount: got.answer.Count, TookMS: got.took.Milliseconds(), Truncated: got.answer.Truncated,
+		Responder: kind, ContentType: got.answer.ContentType})
+}
+
+// failed records a failure unless another attempt is due.
+func (w *worker) failed(ctx context.Context, r *record, f *responders.Failure) error {
+	if ctx.Err() != nil {
+		return f
+	}
+	if f.Retryable && r.job.Attempt < w.MaxAttempts {
+		if err := r.append(ctx, nil); err != nil {
+			return err
+		}
+		return f
+	}
+	return r.fail(ctx, f)
+}
+
+// startedAfter is how long an answer may take before the beginning is stored
+// by itself. A quicker answer is stored together with its beginning, which
+// halves what most requests cost.
+const startedAfter = 50 * time.Millisecond
+
+// asked is what became of a question.
+type asked struct {
+	answer responders.Answer
+	took   time.Duration
+	err    error // a *responders.Failure
+}
+
+// ask runs the responder and stores the beginning if it takes long. It
+// returns when the responder has. Its error is a [*responders.Failure], or
+// the log's.
+func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan asked, 1)
+	go func() { done <- w.respond(ctx, a) }()
+	slow := time.NewTimer(startedAfter)
+	defer slow.Stop()
+	select {
+	case got := <-done:
+		return got, got.err
+	case <-slow.C:
+	}
+	if err := r.append(ctx, nil); err != nil {
+		cancel()
+		<-done
+		return asked{}, err
+	}
+	got := <-done
+	return got, got.err
+}
+
+// respond waits for its turn and asks, within the longest time that any
+// responder may take. A panic becomes a failure: it must not cost the other
+// requests their process.
+func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
+	select {
+	case w.asking <- struct{}{}:
+		defer func() { <-w.asking }()
+	case <-ctx.Done():
+		return asked{err: asFailure(ctx.Err())}
+	}
+	ctx, cancel := context.WithTimeout(ctx, responderTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			got.err = asFailure(fmt.Errorf("the responder panicked: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	began := time.Now()
+	answer, err := a.responder.Respond(ctx, a.question)
+	if err != nil {
+		return asked{err: asFailure(err)}
+	}
+	return asked{answer: answer, took: time.Since(began)}
+}
+
+// busy tells the log's trouble from the request's own.
+func busy(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.Is(err, eventstore.ErrOverloaded) || errors.Is(err, eventstore.ErrClosed) ||
+		errors.Is(err, eventstore.ErrUnknown) || errors.As(err, &connect)
+}
+
+// cause is what only this site may know of an error.
+func cause(err error) string {
+	var f *responders.Failure
+	if errors.As(err, &f) && f.Cause != nil {
+		return f.Cause.Error()
+	}
+	return ""
+}

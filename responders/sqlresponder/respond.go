@@ -1,0 +1,133 @@
+package sqlresponder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/domain"
+	"sallyport/responders"
+)
+
+// grace is how much longer than the statement's own time limit a whole
+// question may take: waiting for a connection, the trip, the rows.
+const grace = 2 * time.Second
+
+const contentType = "application/json"
+
+// Respond answers one question. Every error is a [*responders.Failure].
+func (r *Responder) Respond(ctx context.Context, q responders.Question) (responders.Answer, error) {
+	pool, ok := r.sources[q.Config.Source]
+	if !ok {
+		return responders.Answer{}, failed(errUnknownSource, nil)
+	}
+	args, err := bind(q.Params)
+	if err != nil {
+		// The parser's words may quote the value.
+		return responders.Answer{}, failed(errBadParameter, errors.New("the parameters are no JSON object"))
+	}
+	limit := timeLimit(q.Config)
+	ctx, cancel := context.WithTimeout(ctx, limit+grace)
+	defer cancel()
+	answer, err := ask(ctx, pool, q, args, limit)
+	if err != nil {
+		return responders.Answer{}, failure(ctx, err)
+	}
+	return answer, nil
+}
+
+// timeLimit is the type's own, never more than the rules allow: the log may
+// hold a configuration from before they were narrowed.
+func timeLimit(c domain.ResponderConfigured) time.Duration {
+	ms := c.TimeoutMS
+	if ms <= 0 || ms > domain.MaxTimeoutMS {
+		ms = domain.MaxTimeoutMS
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// ask runs the statement in a transaction of its own, in one trip.
+func ask(ctx context.Context, pool *pgxpool.Pool, q responders.Question, args pgx.NamedArgs, limit time.Duration) (responders.Answer, error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return responders.Answer{}, err
+	}
+	defer release(ctx, conn)
+	b := &pgx.Batch{}
+	b.Queue(`begin transaction read only`)
+	b.Queue(`select set_config('statement_timeout', $1, true)`, strconv.FormatInt(limit.Milliseconds(), 10))
+	b.Queue(wrap(q.Config.Statement, q.MaxResults+1), args)
+	b.Queue(`rollback`)
+	results := conn.SendBatch(ctx, b)
+	answer, err := read(results, q)
+	return answer, errors.Join(err, results.Close())
+}
+
+// release gives the connection back outside of any transaction, so that a
+// refused statement does not cost a new connection.
+func release(ctx context.Context, conn *pgxpool.Conn) {
+	if c := conn.Conn(); !c.IsClosed() && c.PgConn().TxStatus() != 'I' {
+		// Should this fail, the pool drops the connection, which has the same effect.
+		_, _ = conn.Exec(ctx, "rollback")
+	}
+	conn.Release()
+}
+
+// wrap makes the statement a sub-select: PostgreSQL admits nothing there that
+// changes data, and encodes the rows itself. The line feed ends a comment that
+// the statement may end with.
+func wrap(statement string, limit int) string {
+	return fmt.Sprintf("select to_json(r) from (%s\n) r limit %d", bare(statement), limit)
+}
+
+// bare drops the semicolon that people end a statement with.
+func bare(statement string) string {
+	return strings.TrimRight(statement, "; \t\r\n")
+}
+
+func read(results pgx.BatchResults, q responders.Question) (responders.Answer, error) {
+	for range 2 { // begin, set_config
+		if _, err := results.Exec(); err != nil {
+			return responders.Answer{}, err
+		}
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return responders.Answer{}, err
+	}
+	a := collect(rows, q.MaxResults, q.MaxBytes)
+	return a, rows.Err()
+}
+
+// collect writes the rows as one JSON array until a limit is reached. The
+// rest, at most one row unless the bytes ran out, is read and dropped.
+func collect(rows pgx.Rows, maxRows, maxBytes int) responders.Answer {
+	defer rows.Close()
+	a := responders.Answer{ContentType: contentType}
+	result := []byte{'['}
+	for rows.Next() {
+		row := rows.RawValues()[0]
+		if a.Count == maxRows || len(result)+len(row)+len(",]") > maxBytes {
+			a.Truncated = true
+			break
+		}
+		if a.Count > 0 {
+			result = append(result, ',')
+		}
+		result = append(result, row...)
+		a.Count++
+	}
+	a.Result = append(result, ']')
+	return a
+}
+
+func failed(f responders.Failure, cause error) *responders.Failure {
+	f.Cause = cause
+	return &f
+}
