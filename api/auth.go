@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sallyport/api/session"
+	"sallyport/api/token"
+	"sallyport/domain"
+	"sallyport/projections"
+)
+
+// authenticate tells who asks. The token only says who somebody claims to be
+// with this site's own signature; the user is looked up each time.
+func (s *server) authenticate(ctx context.Context, r *http.Request) (projections.User, error) {
+	given := r.Header["Authorization"]
+	if len(given) == 0 {
+		return projections.User{}, errNoToken
+	}
+	scheme, text, _ := strings.Cut(given[0], " ")
+	if len(given) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return projections.User{}, errNoToken
+	}
+	claims, err := s.tokens.Verify(text)
+	if err != nil {
+		return projections.User{}, errToken
+	}
+	user, err := s.Directory.User(ctx, claims.User)
+	switch {
+	case errors.Is(err, projections.ErrNotFound), err == nil && !user.Active:
+		return projections.User{}, errToken
+	case err != nil:
+		return projections.User{}, err
+	}
+	return user, nil
+}
+
+type loginRequest struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// String keeps the password out of messages.
+func (loginRequest) String() string { return "login" }
+
+type loginAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token"`
+}
+
+// login gives tokens for a username and its password. A name that nobody has
+// costs the same work as one that somebody has, and is told the same.
+func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, error) {
+	if err := s.someUser(ctx); err != nil {
+		return answer{}, err
+	}
+	pair, source := throttleKeys(in.Username, c.RemoteAddr)
+	if wait := max(s.pairs.Blocked(pair, s.Now()), s.sources.Blocked(source, s.Now())); wait > 0 {
+		return answer{}, throttled(wait)
+	}
+	user, ok, err := s.checkPassword(ctx, in)
+	if err != nil {
+		return answer{}, err
+	}
+	now := s.Now()
+	if wait := max(s.pairs.Outcome(pair, !ok, now), s.sources.Outcome(source, !ok, now)); wait > 0 {
+		return answer{}, throttled(wait)
+	}
+	if !ok {
+		return answer{}, errLogin
+	}
+	opened, err := s.sessions.Open(ctx, user.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.grant(opened)
+}
+
+// checkPassword hashes exactly once, whether or not the user exists. Someone
+// who is not active is told no more than someone unknown.
+func (s *server) checkPassword(ctx context.Context, in loginRequest) (projections.User, bool, error) {
+	user, err := s.Reader.UserByName(ctx, in.Username)
+	if errors.Is(err, projections.ErrNotFound) {
+		return user, false, s.Passwords.Nobody(ctx, in.Password)
+	}
+	if err != nil {
+		return user, false, err
+	}
+	ok, err := s.Passwords.Verify(ctx, user.Credential, in.Password)
+	return user, ok && user.Active, err
+}
+
+// someUser refuses logins while a request site has no user yet: they come by
+// bundle.
+func (s *server) someUser(ctx context.Context) error {
+	if s.role != domain.RequestSite || s.anyUser.Load() {
+		return nil
+	}
+	some, err := s.Reader.AnyUser(ctx)
+	if err != nil {
+		return err
+	}
+	if !some {
+		return busy("no-users-yet", "no user has arrived from the response site yet: import its first bundle", 5*time.Second)
+	}
+	s.anyUser.Store(true)
+	return nil
+}
+
+func (s *server) grant(of session.Session) (answer, error) {
+	access, err := s.tokens.Issue(of.User, of.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{value: loginAnswer{AccessToken: access, TokenType: "Bearer",
+		ExpiresIn: int(token.Lifetime / time.Second), RefreshToken: of.Token}}, nil
+}
+
+func throttled(wait time.Duration) *problem {
+	return &problem{Status: http.StatusTooManyRequests, code: "too-many-failures", retryAfter: wait,
+		Detail: "too many failed logins; wait before you try again"}
+}
+
+// throttleKeys names an account at an address, and the address alone. Hashed,
+// they are short whatever was sent. All of an IPv6 network counts as one.
+func throttleKeys(username, remote string) (pair, source string) {
+	source = remote
+	if ap, err := netip.ParseAddrPort(remote); err == nil {
+		address := ap.Addr().Unmap()
+		if source = address.String(); address.Is6() {
+			if network, err := address.Prefix(64); err == nil {
+				source = network.String()
+			}
+		}
+	}
+	sum := sha256.Sum256([]byte(username + "\n" + source))
+	return string(sum[:]), source
+}
+
+type refreshRequest struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+// refresh gives new tokens for a refresh token, which is spent by it.
+func (s *server) refresh(ctx context.Context, _ *call, in refreshRequest) (answer, error) {
+	next, err := s.sessions.Refresh(ctx, in.RefreshToken)
+	if err != nil {
+		return answer{}, s.refused(err)
+	}
+	user, err := s.Directory.User(ctx, next.User)
+	switch {
+	case errors.Is(err, projections.ErrNotFound), err == nil && !user.Active:
+		return answer{}, s.refused(session.ErrInvalid)
+	case err != nil:
+		return answer{}, err
+	}
+	return s.grant(next)
+}
+
+// refused turns a refusal of the sessions into one of the API.
+func (s *server) refused(err error) error {
+	var reused *session.ReusedError
+	if errors.As(err, &reused) {
+		s.tokens.CloseSession(reused.Session)
+	}
+	if reused != nil || errors.Is(err, session.ErrInvalid) {
+		return &problem{Status: http.StatusUnauthorized, code: "invalid-refresh-token", challenge: true, Detail: err.Error()}
+	}
+	return err
+}
+
+// logout closes the session of a refresh token: its tokens are refused from
+// now on. To log out twice, or with a token of no session, is no error.
+func (s *server) logout(ctx context.Context, _ *call, in refreshRequest) (answer, error) {
+	closed, err := s.sessions.Close(ctx, in.RefreshToken)
+	if err != nil && !errors.Is(err, session.ErrInvalid) {
+		return answer{}, err
+	}
+	s.tokens.CloseSession(closed.ID)
+	return answer{status: http.StatusNoContent}, nil
+}
+
+// me tells who asks.
+func (s *server) me(ctx context.Context, c *call) (answer, error) {
+	shown, err := s.userShape(ctx, c.user)
+	return answer{value: shown}, err
+}

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sallyport/internal/commands"
+	"sallyport/projections"
+)
+
+// call is one HTTP request on its way through a handler.
+type call struct {
+	*http.Request
+	id   string           // X-Request-Id, trace_id, and corr of what it stores
+	user projections.User // who asks; zero on endpoints open to anyone
+}
+
+func (c *call) by() commands.By { return commands.By{Actor: c.user.ID, Corr: c.id} }
+
+// answer is what a handler returns: a value to encode, or bytes as they are.
+type answer struct {
+	status     int // 0: 200
+	value      any
+	raw        []byte // JSON
+	position   int64  // X-Log-Position; 0: nothing was written
+	location   string
+	link       string // where the list goes on
+	etag       string
+	cache      string // X-Cache
+	retryAfter time.Duration
+}
+
+// handler answers a call that has passed all checks.
+type handler func(ctx context.Context, c *call) (answer, error)
+
+// taking makes a handler of a function that takes a decoded body.
+func taking[In any](h func(context.Context, *call, In) (answer, error)) handler {
+	return func(ctx context.Context, c *call) (answer, error) {
+		in, err := decode[In](c.Request)
+		if err != nil {
+			return answer{}, err
+		}
+		return h(ctx, c, in)
+	}
+}
+
+// callTimeout ends what a call waits for.
+const callTimeout = 15 * time.Second
+
+// ServeHTTP answers one call, whatever becomes of it.
+func (p path) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := p.server.Now()
+	c := &call{Request: r, id: callID(r)}
+	header := w.Header()
+	header["X-Request-Id"] = []string{c.id}
+	header["X-Content-Type-Options"] = noSniff
+	header["Cache-Control"] = noStore
+	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	defer cancel()
+	a, err := p.answer(ctx, w, c)
+	if err != nil {
+		a = p.server.problem(ctx, w, c, err)
+	}
+	p.server.write(ctx, w, c, a)
+	if p.server.Logger.Enabled(ctx, slog.LevelDebug) {
+		p.server.Logger.DebugContext(ctx, "call", "trace_id", c.id, "method", r.Method, "path", r.URL.Path,
+			"status", a.status, "user", c.user.ID, "took", p.server.Now().Sub(began))
+	}
+}
+
+// Header values that never change; a response takes them without a copy.
+var (
+	noSniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"}
+	revalidate  = []string{"private, no-cache"}
+	jsonType    = []string{"application/json"}
+	problemType = []string{"application/problem+json"}
+)
+
+// answer finds the endpoint, sees that the call may have it, and calls it.
+func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a answer, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			a, err = answer{}, panicked(v)
+		}
+	}()
+	e, err := p.find(c.Method)
+	if err != nil {
+		return answer{}, err
+	}
+	if !e.who.open {
+		if c.user, err = p.server.authenticate(ctx, c.Request); err != nil {
+			return answer{}, err
+		}
+		if !e.who.admits(c.user.Role) {
+			return answer{}, errRole
+		}
+	}
+	c.Body = http.MaxBytesReader(w, c.Body, maxBody)
+	return e.handler(ctx, c)
+}
+
+// write sends an answer's headers and body.
+func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a answer) {
+	body, err := a.encoded()
+	if err != nil {
+		a = s.problem(ctx, w, c, err)
+		body = a.raw
+	}
+	h := w.Header()
+	if h["Content-Type"] == nil && len(body) > 0 {
+		h["Content-Type"] = jsonType
+	}
+	set(h, "Location", a.location)
+	set(h, "Link", a.link)
+	set(h, "X-Cache", a.cache)
+	if a.etag != "" {
+		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
+	}
+	if a.position > 0 {
+		h["X-Log-Position"] = []string{strconv.FormatInt(a.position, 10)}
+	}
+	if a.retryAfter > 0 {
+		h["Retry-After"] = []string{seconds(a.retryAfter)}
+	}
+	if len(body) > 0 {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	w.WriteHeader(a.statusCode())
+	if _, err := w.Write(body); err != nil && s.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.Logger.DebugContext(ctx, "the caller went away", "trace_id", c.id, "error", err)
+	}
+}
+
+func (a answer) statusCode() int {
+	if a.status == 0 {
+		return http.StatusOK
+	}
+	return a.status
+}
+
+func set(h http.Header, name, value string) {
+	if value != "" {
+		h[name] = []string{value}
+	}
+}
+
+// seconds rounds up: who waits that long has waited enough.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+const maxCallID = 64
+
+// callID takes the caller's X-Request-Id if it is fit to be logged and stored,
+// else it makes one.
+func callID(r *http.Request) string {
+	if ids := r.Header["X-Request-Id"]; len(ids) == 1 && saneID(ids[0]) {
+		return ids[0]
+	}
+	return rand.Text()
+}
+
+func saneID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxCallID
+}

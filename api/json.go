@@ -1,0 +1,130 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+
+	strict "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sallyport/domain"
+)
+
+// maxBody bounds a request's body.
+const maxBody = 1 << 20
+
+// decode reads a call's body strictly.
+func decode[In any](r *http.Request) (In, error) {
+	var in In
+	if err := checkMediaType(r.Header); err != nil {
+		return in, err
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return in, bodyError(err)
+	}
+	if err := strict.Unmarshal(body, &in, strict.RejectUnknownMembers(true)); err != nil {
+		return in, jsonError(err)
+	}
+	return in, nil
+}
+
+// readBody takes no more memory than the body has, when its length was told.
+func readBody(r *http.Request) ([]byte, error) {
+	if n := r.ContentLength; n >= 0 && n <= maxBody {
+		body := make([]byte, n)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
+	return io.ReadAll(r.Body)
+}
+
+func checkMediaType(h http.Header) error {
+	text := h.Get("Content-Type")
+	if text == "application/json" && h.Get("Content-Encoding") == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(text)
+	charset, given := params["charset"]
+	if err != nil || media != "application/json" || given && !strings.EqualFold(charset, "utf-8") ||
+		h.Get("Content-Encoding") != "" {
+		return errMediaType
+	}
+	return nil
+}
+
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	return &problem{Status: http.StatusBadRequest, code: "incomplete-body",
+		Detail: "the body did not arrive whole; nothing was stored"}
+}
+
+// jsonError tells what is not JSON (400) from JSON that does not fit (422),
+// each with its place.
+func jsonError(err error) error {
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		what := "the body is not one JSON value in UTF-8"
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			what = "the body has a name twice in one object"
+		}
+		return &problem{Status: http.StatusBadRequest, code: "malformed-json",
+			Detail: fmt.Sprintf("%s: look at byte %d; nothing was stored", what, syntax.ByteOffset),
+			Errors: []fieldError{{Pointer: string(syntax.JSONPointer), Detail: what}}}
+	}
+	var wrong *strict.SemanticError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	detail := "must be " + kindOf(wrong.GoType)
+	if errors.Is(err, strict.ErrUnknownName) {
+		detail = "is not a known field"
+	}
+	pointer := string(wrong.JSONPointer)
+	return &domain.Error{Kind: domain.Invalid, Code: "invalid-body",
+		Detail: strings.TrimSpace(pointer+" "+detail) + "; nothing was stored",
+		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+}
+
+// kindOf names the JSON type that a Go type is read from.
+func kindOf(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// encoded returns the answer's body.
+func (a answer) encoded() ([]byte, error) {
+	if a.value == nil {
+		return a.raw, nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(a.value); err != nil {
+		return nil, fmt.Errorf("encode an answer: %w", err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,198 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/internal/commands"
+	"sallyport/internal/password"
+	"sallyport/projections"
+)
+
+// problem is a problem document (RFC 9457) on its way out. As an error it is
+// a refusal that only the HTTP side knows of.
+type problem struct {
+	Type    string       `json:"type"`
+	Title   string       `json:"title"`
+	Status  int          `json:"status"`
+	Detail  string       `json:"detail"`
+	TraceID string       `json:"trace_id"`
+	Errors  []fieldError `json:"errors,omitempty"`
+
+	code       string
+	retryAfter time.Duration
+	allow      []string
+	challenge  bool // a login would help
+}
+
+func (p *problem) Error() string { return p.Detail }
+
+// fieldError names what is wrong: a place in the body, by JSON Pointer
+// (RFC 6901, empty for the whole of it), or a query parameter.
+type fieldError struct {
+	Pointer   string `json:"pointer"`
+	Parameter string `json:"parameter,omitempty"`
+	Detail    string `json:"detail"`
+}
+
+const problemPrefix = "urn:sallyport:problem:"
+
+var (
+	errNoPath    = &problem{Status: http.StatusNotFound, code: "no-such-path", Detail: "this API has no such path"}
+	errNotFound  = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "there is nothing of this name here, or it is not yours"}
+	errRole      = &problem{Status: http.StatusForbidden, code: "role-not-allowed", Detail: "your role does not allow this"}
+	errTooLarge  = &problem{Status: http.StatusRequestEntityTooLarge, code: "body-too-large", Detail: "the body is larger than 1 MiB; nothing was stored"}
+	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
+	errNoToken   = &problem{Status: http.StatusUnauthorized, code: "login-required", challenge: true, Detail: "log in by POST /auth/login and send the access token as Authorization: Bearer"}
+	errToken     = &problem{Status: http.StatusUnauthorized, code: "invalid-token", challenge: true, Detail: "the access token is not valid here or has expired: log in again"}
+	errLogin     = &problem{Status: http.StatusUnauthorized, code: "invalid-credentials", challenge: true, Detail: "the username or the password is wrong"}
+)
+
+func wrongMethod(allowed []string) *problem {
+	return &problem{Status: http.StatusMethodNotAllowed, code: "wrong-method", allow: allowed,
+		Detail: "this path takes " + strings.Join(allowed, ", ")}
+}
+
+// elsewhere says where to go with what the other role does.
+func elsewhere(e endpoint, allowed []string) *problem {
+	what := strings.Split(e.path, "/")[1]
+	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed,
+		Detail: fmt.Sprintf("%s are served by the %s site: go there with this call; nothing was stored", what, e.site)}
+}
+
+// busy is a call that may be tried again soon.
+func busy(code, detail string, after time.Duration) *problem {
+	return &problem{Status: http.StatusServiceUnavailable, code: code, Detail: detail, retryAfter: after}
+}
+
+// panicError is a handler that fell over, with the place for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func panicked(v any) error { return &panicError{value: v, stack: debug.Stack()} }
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
+
+var kindStatus = map[domain.ErrorKind]int{
+	domain.Invalid:   http.StatusUnprocessableEntity,
+	domain.Forbidden: http.StatusForbidden,
+	domain.NotFound:  http.StatusNotFound,
+	domain.Conflict:  http.StatusConflict,
+}
+
+// classify is the one table from errors to problems; false means that nobody
+// foresaw this one.
+func classify(err error) (problem, bool) {
+	var own *problem
+	var refused *domain.Error
+	switch {
+	case errors.As(err, &own):
+		return *own, true
+	case errors.As(err, &refused):
+		return refusal(refused), true
+	case errors.Is(err, projections.ErrNotFound):
+		return *errNotFound, true
+	case errors.Is(err, projections.ErrCursor):
+		return *badQuery("cursor", "was not given by this list"), true
+	case errors.Is(err, eventstore.ErrOverloaded):
+		return *busy("overloaded", "too many writes are waiting; nothing was stored, try again in a moment", time.Second), true
+	case errors.Is(err, password.ErrBusy):
+		return *busy("overloaded", "too many logins are waiting; try again in a moment", time.Second), true
+	case errors.Is(err, eventstore.ErrClosed):
+		return *busy("stopping", "this site is stopping; nothing was stored, try again in a moment", 5*time.Second), true
+	case errors.Is(err, eventstore.ErrUnknown):
+		return *busy("outcome-unknown", "the database went away during the write: look whether it was stored before you try again", 5*time.Second), true
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return *busy("timeout", "this took too long and was given up; nothing was stored", time.Second), true
+	case unreachable(err):
+		return *busy("database-unavailable", "the database cannot be reached; no event was stored, try again in a moment", 5*time.Second), true
+	}
+	return problem{Status: http.StatusInternalServerError, code: "internal",
+		Detail: "something went wrong here; tell the operator the trace_id"}, false
+}
+
+func refusal(e *domain.Error) problem {
+	p := problem{Status: kindStatus[e.Kind], code: e.Code, Detail: e.Detail}
+	if e.Code == commands.CodeWrongSite {
+		p.Status = http.StatusMethodNotAllowed
+	}
+	for _, f := range e.Fields {
+		p.Errors = append(p.Errors, fieldError{Pointer: f.Pointer, Detail: f.Detail})
+	}
+	return p
+}
+
+// unreachable reports whether an error comes from the way to the database or
+// from a database that is starting, stopping or full.
+func unreachable(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		switch server.Code[:2] {
+		case "08", "53", "57", "58": // connection, resources, operator, system
+			return true
+		}
+		return false
+	}
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// problem turns an error into an answer and logs what nobody foresaw.
+func (s *server) problem(ctx context.Context, w http.ResponseWriter, c *call, err error) answer {
+	p, foreseen := classify(err)
+	if !foreseen {
+		s.Logger.ErrorContext(ctx, "a call failed", "trace_id", c.id, "method", c.Method, "path", c.URL.Path, "error", err)
+	}
+	p.Type, p.Title, p.TraceID = problemPrefix+p.code, title(p.code), c.id
+	h := w.Header()
+	h["Content-Type"] = problemType
+	if p.Status == http.StatusMethodNotAllowed {
+		h["Allow"] = []string{strings.Join(p.allow, ", ")}
+	}
+	if p.challenge {
+		h["Www-Authenticate"] = []string{`Bearer realm="sallyport"`}
+	}
+	return answer{status: p.Status, raw: p.encoded(), retryAfter: p.retryAfter}
+}
+
+func (p *problem) encoded() []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(p); err != nil {
+		panic(err) // it holds nothing but strings and numbers
+	}
+	return b.Bytes()
+}
+
+// title makes words of a code: `type-not-allowed` becomes `Type not allowed`.
+func title(code string) string {
+	words := strings.ReplaceAll(code, "-", " ")
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+// logSometimes logs a failing cache at most every ten seconds.
+func (s *server) logSometimes(ctx context.Context, message string, err error) {
+	now, last := s.Now().Unix(), s.cacheLog.Load()
+	if now-last >= 10 && s.cacheLog.CompareAndSwap(last, now) {
+		s.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.Any("error", err))
+	}
+}

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"sallyport/domain"
+	"sallyport/internal/commands"
+	"sallyport/projections"
+)
+
+type newRequest struct {
+	Type     string          `json:"type"`
+	Params   json.RawMessage `json:"params"`
+	Name     string          `json:"name"`     // empty: none
+	Priority int             `json:"priority"` // 0: the profile's
+}
+
+type requestShape struct {
+	ID               string           `json:"id"`
+	Type             string           `json:"type"`
+	TypeVersion      int              `json:"type_version"`
+	Status           domain.Status    `json:"status"`
+	Params           json.RawMessage  `json:"params"`
+	Priority         int              `json:"priority"`
+	Name             *string          `json:"name"` // null: none
+	CreatedAt        time.Time        `json:"created_at"`
+	Position         int64            `json:"position"`
+	ExpectedCrossing expectedCrossing `json:"expected_crossing"`
+}
+
+// expectedCrossing is an estimate from the rhythm in which bundles are
+// written: when the request is likely gone, and its answer likely here. Null
+// means that it is past, or that the rhythm is not known.
+type expectedCrossing struct {
+	Out  *time.Time `json:"out"`
+	Back *time.Time `json:"back"`
+}
+
+// shapeOfRequest shows a request as its submitter sees it.
+func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestShape {
+	shown := requestShape{ID: q.ID, Type: q.Type, TypeVersion: q.TypeVersion, Params: q.Params, Priority: q.Priority,
+		CreatedAt: q.CreatedAt, Position: q.Pos,
+		Status: q.Status.CrossingStatus(q.Pos, link.ExportedThrough, link.AckedThrough)}
+	if q.Name != "" {
+		shown.Name = &q.Name
+	}
+	shown.ExpectedCrossing = expect(shown.Status, s.Now().UTC(), link.ExportEvery)
+	return shown
+}
+
+func expect(status domain.Status, now time.Time, every time.Duration) expectedCrossing {
+	if every <= 0 {
+		return expectedCrossing{}
+	}
+	once, twice := now.Add(every).Truncate(time.Second), now.Add(2*every).Truncate(time.Second)
+	switch status {
+	case domain.StatusPending:
+		return expectedCrossing{Out: &once, Back: &twice}
+	case domain.StatusExported, domain.StatusDelivered, domain.StatusProcessing:
+		return expectedCrossing{Back: &once}
+	default:
+		return expectedCrossing{}
+	}
+}
+
+// submit stores a request. It is the busiest call: everything but the append
+// comes from memory.
+func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, error) {
+	link, err := s.Crossing(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	fact, stored, err := s.Commands.SubmitRequest(ctx, c.by(), commands.NewRequest{User: c.user.ID, Profile: c.user.Profile,
+		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority})
+	if err != nil {
+		return answer{}, err
+	}
+	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Pos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
+		Params: fact.Params, Name: fact.Name, Priority: fact.Priority, CreatedAt: stored.At, Status: domain.StatusPending}, link)
+	return answer{status: http.StatusAccepted, location: "/requests/" + stored.ID, position: stored.Seq, value: shown}, nil
+}
+
+// own returns a request of the one who asks; another's is not there.
+func (s *server) own(ctx context.Context, c *call) (projections.Request, error) {
+	id, err := idOf(c)
+	if err != nil {
+		return projections.Request{}, err
+	}
+	q, err := s.Reader.Request(ctx, id)
+	if err == nil && q.User != c.user.ID {
+		err = errNotFound
+	}
+	return q, err
+}
+
+func (s *server) request(ctx context.Context, c *call) (answer, error) {
+	q, err := s.own(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	link, err := s.Crossing(ctx)
+	return answer{value: s.shapeOfRequest(q, link)}, err
+}
+
+func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {
+	q, err := parseQuery(c, "status", "type", "name", "from", "to")
+	if err != nil {
+		return answer{}, err
+	}
+	link, err := s.Crossing(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	f := projections.RequestFilter{User: c.user.ID, Type: q.values.Get("type"), Name: q.values.Get("name"), Page: q.page}
+	if f.From, err = q.time("from"); err != nil {
+		return answer{}, err
+	}
+	if f.To, err = q.time("to"); err != nil {
+		return answer{}, err
+	}
+	empty, err := narrow(&f, domain.Status(q.values.Get("status")), link)
+	if err != nil || empty {
+		return list(c, []requestShape{}, ""), err
+	}
+	found, next, err := s.Reader.Requests(ctx, f)
+	if err != nil {
+		return answer{}, err
+	}
+	items := make([]requestShape, len(found))
+	for i, q := range found {
+		items[i] = s.shapeOfRequest(q, link)
+	}
+	return list(c, items, next), nil
+}
+
+var statuses = []domain.Status{domain.StatusPending, domain.StatusExported, domain.StatusDelivered,
+	domain.StatusProcessing, domain.StatusAnswered, domain.StatusFailed, domain.StatusCancelled}
+
+// narrow makes a filter of a status: what is pending for the read model is
+// told apart by the link's cursors. empty means that nothing can be in it.
+func narrow(f *projections.RequestFilter, status domain.Status, link Crossing) (empty bool, err error) {
+	switch status {
+	case "":
+	case domain.StatusPending:
+		f.Status, f.After = domain.StatusPending, max(link.ExportedThrough, link.AckedThrough)
+	case domain.StatusExported:
+		f.Status, f.After, f.Through = domain.StatusPending, link.AckedThrough, link.ExportedThrough
+		return link.ExportedThrough <= link.AckedThrough, nil
+	case domain.StatusDelivered:
+		f.Status, f.Through = domain.StatusPending, link.AckedThrough
+		return link.AckedThrough == 0, nil
+	default:
+		if !slices.Contains(statuses, status) {
+			return false, badQuery("status", "must be one of pending, exported, delivered, processing, answered, failed, cancelled")
+		}
+		f.Status = status
+	}
+	return false, nil
+}

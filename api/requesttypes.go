@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"sallyport/domain"
+)
+
+type requestTypeShape struct {
+	Name        string          `json:"name"`
+	Title       string          `json:"title"`
+	Description string          `json:"description"`
+	Version     int             `json:"version"`
+	Parameters  json.RawMessage `json:"parameters"`
+	MaxResults  int             `json:"max_results"`
+}
+
+func shapeOfType(t domain.RequestTypeDefined) requestTypeShape {
+	return requestTypeShape{Name: t.Name, Title: t.Title, Description: t.Description, Version: t.Version,
+		Parameters: t.Parameters, MaxResults: t.MaxResults}
+}
+
+// listRequestTypes shows what the one who asks may use; who administers the
+// response site sees all that there is.
+func (s *server) listRequestTypes(ctx context.Context, c *call) (answer, error) {
+	if _, err := parseQuery(c); err != nil {
+		return answer{}, err
+	}
+	profile, err := s.Directory.Profile(ctx, c.user.Profile)
+	if err != nil {
+		return answer{}, err
+	}
+	types, err := s.Directory.RequestTypes(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	var items []requestTypeShape
+	for _, t := range types {
+		if s.seesAll(c) || profile.MayUse(t.Name, t.Public) == nil {
+			items = append(items, shapeOfType(t))
+		}
+	}
+	return list(c, items, ""), nil
+}
+
+func (s *server) requestType(ctx context.Context, c *call) (answer, error) {
+	name, err := slugOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	profile, err := s.Directory.Profile(ctx, c.user.Profile)
+	if err != nil {
+		return answer{}, err
+	}
+	t, err := s.Directory.RequestType(ctx, name)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := profile.MayUse(t.Name, t.Public); err != nil && !s.seesAll(c) {
+		return answer{}, err
+	}
+	return answer{value: shapeOfType(t)}, nil
+}
+
+func (s *server) seesAll(c *call) bool {
+	return s.role == domain.ResponseSite && c.user.Role == domain.RoleAdmin
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/api/session"
+	"sallyport/api/throttle"
+	"sallyport/api/token"
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/internal/commands"
+	"sallyport/internal/password"
+	"sallyport/projections"
+	"sallyport/projections/responsecache"
+)
+
+// Config is what the API works on. Fields are required unless they say
+// otherwise.
+type Config struct {
+	Log       *eventstore.Store
+	Pool      *pgxpool.Pool // for sessions and readiness
+	Reader    *projections.Reader
+	Directory *projections.Directory
+	Commands  *commands.Commands
+	Passwords *password.Hasher
+	Cache     Cache
+	// CacheReady tells whether the cache's server answers; nil: it has none.
+	CacheReady func(context.Context) error
+	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.
+	TokenKey       ed25519.PrivateKey
+	OlderTokenKeys []ed25519.PublicKey // may be empty
+	// Crossing tells how far the link to the response site has got. It is asked
+	// at nearly every call, so it must answer from memory. Nil: not known.
+	Crossing func(context.Context) (Crossing, error)
+	Logger   *slog.Logger
+	Now      func() time.Time // nil: time.Now
+}
+
+// Cache keeps rendered answers, see [responsecache].
+type Cache interface {
+	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
+	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+}
+
+// Crossing is the state of the link that requests leave by. The zero value
+// means that nothing has crossed and nothing is known of its rhythm.
+type Crossing struct {
+	Peer            string
+	ExportedThrough int64 // position in this site's own log
+	AckedThrough    int64
+	// ExportEvery is how often bundles are written; 0: not known.
+	ExportEvery time.Duration
+}
+
+// server is the API of one site.
+type server struct {
+	Config
+	role     domain.Role
+	tokens   *token.Authority
+	sessions *session.Store
+	pairs    *throttle.Throttle // failures of an account from an address
+	sources  *throttle.Throttle // failures from an address
+	anyUser  atomic.Bool        // a site that had a user once has users
+	cacheLog atomic.Int64       // when a failing cache was last logged, Unix seconds
+}
+
+// Failed logins that are free, and how soon one is forgiven.
+var (
+	pairLimit   = throttle.Config{Burst: 10, Every: 30 * time.Second}
+	sourceLimit = throttle.Config{Burst: 100, Every: 3 * time.Second}
+)
+
+// New returns the handler of a site's whole API.
+func New(c Config) (http.Handler, error) {
+	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil ||
+		c.Passwords == nil || c.Cache == nil || c.Logger == nil {
+		return nil, errors.New("the API lacks a part of its configuration")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Crossing == nil {
+		c.Crossing = func(context.Context) (Crossing, error) { return Crossing{}, nil }
+	}
+	tokens, err := token.New(token.Config{Site: c.Log.Site(), Signing: c.TokenKey, Verifying: c.OlderTokenKeys, Now: c.Now})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: session.New(c.Pool, c.Now),
+		pairs: throttle.New(pairLimit), sources: throttle.New(sourceLimit)}
+	return s.router(), nil
+}
+
+// Limits of a connection. A header must come quickly, a body of 1 MiB within
+// half a minute; an answer of 16 MiB may take a minute.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// Server returns an HTTP server with all of its limits set. The caller starts
+// it, and stops it with Shutdown, which lets the calls under way finish.
+func Server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+}

@@ -1,0 +1,267 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/crypto/bcrypt"
+
+	"sallyport/api"
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/eventstore/eventstoretest"
+	"sallyport/internal/commands"
+	"sallyport/internal/password"
+	"sallyport/projections"
+	"sallyport/projections/responsecache"
+	"sallyport/schema"
+)
+
+const secret = "correct horse"
+
+// site is a whole site behind its API, on a real database.
+type site struct {
+	t         testing.TB
+	store     *eventstore.Store
+	db        *eventstoretest.Site
+	commands  *commands.Commands
+	passwords *password.Hasher
+	handler   http.Handler
+	key       ed25519.PrivateKey
+	crossing  atomic.Pointer[api.Crossing]
+	clock     atomic.Int64 // what was added to the time
+	logged    *bytes.Buffer
+	address   string // where calls come from
+}
+
+func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.clock.Load())) }
+
+func checkLine(line []byte) error { return bundle.CheckLine(line, bundle.Limits{}) }
+
+func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Config)) *site {
+	t.Helper()
+	db := eventstoretest.New(t, eventstoretest.Setup{Site: name, Role: role, Inline: projections.Inline(), CheckLine: checkLine})
+	quiet := slog.New(slog.DiscardHandler)
+	directory := projections.NewDirectory(db.Pool, quiet)
+	store, err := eventstore.Open(t.Context(), db.Pool, eventstore.Config{CheckLine: checkLine,
+		Inline: append(projections.Inline(), directory)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	background(t, directory.Run)
+	s := &site{t: t, store: store, db: db, passwords: password.New(password.Config{}), logged: &bytes.Buffer{}, address: "192.0.2.1:4711"}
+	s.crossing.Store(&api.Crossing{Peer: "core", ExportEvery: time.Minute})
+	s.commands = commands.New(commands.Config{Log: store, Directory: directory, Passwords: s.passwords, Params: schema.NewParameterCache(0)})
+	_, s.key, err = ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Config{Log: store, Pool: db.Pool, Reader: projections.NewReader(db.Pool), Directory: directory,
+		Commands: s.commands, Passwords: s.passwords, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
+		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
+		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
+	for _, f := range change {
+		f(&c)
+	}
+	s.handler, err = api.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// background runs a component until the test ends.
+func background(t testing.TB, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+const airportSchema = `{"type":"object","properties":{"iata":{"type":"string","pattern":"^[A-Z]{3}$"},"note":{}},
+	"required":["iata"],"additionalProperties":false,"examples":[{"iata":"AMS"}]}`
+
+// core is a response site with an administrator, two users and two types:
+// alice may use both, bob only the public one.
+func newCore(t testing.TB) *site {
+	t.Helper()
+	s := newSite(t, "core", domain.ResponseSite)
+	by := commands.By{Actor: "cli:test"}
+	for _, p := range []domain.ProfileDefined{
+		{Name: "wide", Allowed: []string{"airport", "hidden"}, Priority: 8, Limits: domain.Limits{Minute: 10}}, {Name: "narrow"}} {
+		if _, _, err := s.commands.DefineProfile(t.Context(), by, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []domain.DefineRequestType{{Name: "airport", Public: true}, {Name: "hidden"}} {
+		d.Title, d.Parameters = d.Name, json.RawMessage(airportSchema)
+		if _, err := s.commands.DefineRequestType(t.Context(), by, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.addUser("root", "wide", domain.RoleAdmin)
+	s.addUser("alice", "wide", domain.RoleUser)
+	s.addUser("bob", "narrow", domain.RoleUser)
+	return s
+}
+
+// addUser stores a user whose hash is cheap to verify.
+func (s *site) addUser(name, profile string, role domain.UserRole) {
+	s.t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	id := uuid.NewString()
+	s.append(eventstore.Write{Stream: domain.UserStream(id), Facts: []domain.Fact{domain.UserRegistered{Username: name,
+		Email: name + "@example.org", FullName: name, Role: role, Profile: profile,
+		Credential: domain.Credential{Algorithm: password.Bcrypt, Hash: string(hash)}}}},
+		eventstore.Write{Stream: domain.UsernameStream(name), Facts: []domain.Fact{domain.UsernameClaimed{User: id}}})
+}
+
+func (s *site) append(writes ...eventstore.Write) {
+	s.t.Helper()
+	if _, err := s.store.Append(s.t.Context(), eventstore.Append{Actor: "cli:test", Writes: writes}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// newField is a request site that holds all that core has sent.
+func newField(t testing.TB, core *site, change ...func(*api.Config)) *site {
+	t.Helper()
+	s := newSite(t, "field", domain.RequestSite, change...)
+	s.mirror(core, 0)
+	return s
+}
+
+// mirror takes over what core wrote after a position and may send.
+func (s *site) mirror(core *site, after int64) {
+	s.t.Helper()
+	records, err := core.store.Read(s.t.Context(), after, eventstore.MaxPage)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m := eventstore.Mirrored{Origin: "core"}
+	for _, r := range records {
+		if k, _ := domain.KindOf(r.Type); r.Origin == "core" && k.MayLeave(domain.ResponseSite) {
+			m.Events, m.Facts, m.Lines = append(m.Events, r.Event), append(m.Facts, r.Fact), append(m.Lines, r.Line)
+		}
+	}
+	if err := s.store.Mirror(s.t.Context(), m); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) seq() int64 {
+	s.t.Helper()
+	head, err := s.store.Head(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return head.Seq
+}
+
+// reply is an answer with its body read.
+type reply struct {
+	*http.Response
+	text string
+	body map[string]any
+}
+
+// problem is what tests look at of a problem document.
+func (r reply) code() string {
+	text, _ := r.body["type"].(string)
+	code, _ := strings.CutPrefix(text, "urn:sallyport:problem:")
+	if code == text {
+		return "" // a request has a type too
+	}
+	return code
+}
+
+func (r reply) pointers() []string {
+	var out []string
+	list, _ := r.body["errors"].([]any)
+	for _, e := range list {
+		out = append(out, e.(map[string]any)["pointer"].(string))
+	}
+	return out
+}
+
+func (s *site) do(r *http.Request) reply {
+	s.t.Helper()
+	r.RemoteAddr = s.address
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	out := reply{Response: w.Result()}
+	text, err := io.ReadAll(out.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out.text = string(text)
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &out.body); err != nil {
+			s.t.Fatalf("%s %s: not a JSON object: %s", r.Method, r.URL, text)
+		}
+	}
+	return out
+}
+
+func (s *site) call(method, path, token, body string) reply {
+	s.t.Helper()
+	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return s.do(r)
+}
+
+func (s *site) login(name string) (access, refresh string) {
+	s.t.Helper()
+	r := s.call("POST", "/auth/login", "", `{"username":"`+name+`","password":"`+secret+`"}`)
+	if r.StatusCode != 200 {
+		s.t.Fatalf("login as %s: %d %s", name, r.StatusCode, r.text)
+	}
+	return r.body["access_token"].(string), r.body["refresh_token"].(string)
+}
+
+func (s *site) token(name string) string {
+	s.t.Helper()
+	access, _ := s.login(name)
+	return access
+}
+
+// want checks a reply's status and, for a problem, its code and form.
+func (r reply) want(t testing.TB, status int, code string) {
+	t.Helper()
+	if r.StatusCode != status || r.code() != code {
+		t.Fatalf("answered %d %q, want %d %q: %s", r.StatusCode, r.code(), status, code, r.text)
+	}
+	if code == "" {
+		return
+	}
+	if r.Header.Get("Content-Type") != "application/problem+json" || r.body["trace_id"] != r.Header.Get("X-Request-Id") ||
+		r.body["title"] == "" || r.body["detail"] == "" || r.body["status"] != float64(status) {
+		t.Fatalf("not a whole problem document: %s", r.text)
+	}
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"sallyport/domain"
+	"sallyport/internal/commands"
+	"sallyport/projections"
+)
+
+type userShape struct {
+	ID        string          `json:"id"`
+	Username  string          `json:"username"`
+	Email     string          `json:"email"`
+	FullName  string          `json:"full_name"`
+	Role      domain.UserRole `json:"role"`
+	Profile   string          `json:"profile"`
+	Active    bool            `json:"active"`
+	Limits    domain.Limits   `json:"limits"` // the profile's
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// userShape is what is shown of a user: all but the credential.
+func (s *server) userShape(ctx context.Context, u projections.User) (userShape, error) {
+	profile, err := s.Directory.Profile(ctx, u.Profile)
+	if err != nil && !errors.Is(err, projections.ErrNotFound) {
+		return userShape{}, err
+	}
+	return userShape{ID: u.ID, Username: u.Username, Email: u.Email, FullName: u.FullName, Role: u.Role,
+		Profile: u.Profile, Active: u.Active, Limits: profile.Limits, CreatedAt: u.CreatedAt}, nil
+}
+
+type newUser struct {
+	Username string          `json:"username"`
+	Email    string          `json:"email"`
+	FullName string          `json:"full_name"`
+	Role     domain.UserRole `json:"role"` // empty: user
+	Profile  string          `json:"profile"`
+	Password string          `json:"password"`
+}
+
+// String keeps the password out of messages.
+func (newUser) String() string { return "new user" }
+
+func (s *server) registerUser(ctx context.Context, c *call, in newUser) (answer, error) {
+	if in.Role == "" {
+		in.Role = domain.RoleUser
+	}
+	stored, err := s.Commands.RegisterUser(ctx, c.by(), commands.NewUser(in))
+	if err != nil {
+		return answer{}, err
+	}
+	shown, err := s.userShape(ctx, projections.User{ID: stored.ID, Username: in.Username, Email: in.Email,
+		FullName: in.FullName, Role: in.Role, Profile: in.Profile, Active: true, CreatedAt: stored.At})
+	return answer{status: http.StatusCreated, location: "/users/" + stored.ID, position: stored.Seq, value: shown}, err
+}
+
+func (s *server) listUsers(ctx context.Context, c *call) (answer, error) {
+	q, err := parseQuery(c)
+	if err != nil {
+		return answer{}, err
+	}
+	users, next, err := s.Reader.Users(ctx, q.page)
+	if err != nil {
+		return answer{}, err
+	}
+	items := make([]userShape, len(users))
+	for i, u := range users {
+		if items[i], err = s.userShape(ctx, u); err != nil {
+			return answer{}, err
+		}
+	}
+	return list(c, items, next), nil
+}
+
+func (s *server) user(ctx context.Context, c *call) (answer, error) {
+	id, err := idOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	u, err := s.Directory.User(ctx, id)
+	if err != nil {
+		return answer{}, err
+	}
+	shown, err := s.userShape(ctx, u)
+	return answer{value: shown}, err
+}
+
+func (s *server) defineProfile(ctx context.Context, c *call, in domain.ProfileDefined) (answer, error) {
+	defined, stored, err := s.Commands.DefineProfile(ctx, c.by(), in)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, location: "/profiles/" + defined.Name, position: stored.Seq, value: defined}, nil
+}
+
+func (s *server) listProfiles(ctx context.Context, c *call) (answer, error) {
+	if _, err := parseQuery(c); err != nil {
+		return answer{}, err
+	}
+	profiles, err := s.Reader.Profiles(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return list(c, profiles, ""), nil
+}
+
+func (s *server) profile(ctx context.Context, c *call) (answer, error) {
+	name, err := slugOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	p, err := s.Directory.Profile(ctx, name)
+	return answer{value: p}, err
+}

@@ -1,0 +1,68 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/projections"
+)
+
+// NewUser is the command to register a user.
+type NewUser struct {
+	Username, Email, FullName string
+	Role                      domain.UserRole
+	Profile                   string
+	Password                  string // hashed here, kept nowhere
+}
+
+// RegisterUser makes a user on the response site and reserves the username
+// and the email address, all in one append. Two who ask for one name at once:
+// one gets it, the other is told `username-taken` or `email-taken`.
+func (c *Commands) RegisterUser(ctx context.Context, by By, in NewUser) (Stored, error) {
+	if err := c.only(domain.ResponseSite, "users are registered"); err != nil {
+		return Stored{}, err
+	}
+	if err := domain.CheckPassword(in.Password); err != nil {
+		return Stored{}, err
+	}
+	known, err := c.profileExists(ctx, in.Profile)
+	if err != nil {
+		return Stored{}, err
+	}
+	credential, err := c.passwords.Hash(ctx, in.Password)
+	if err != nil {
+		return Stored{}, err
+	}
+	facts, err := domain.User{}.Decide(domain.RegisterUser{Username: in.Username, Email: in.Email, FullName: in.FullName,
+		Role: in.Role, Profile: in.Profile, ProfileExists: known, Credential: credential})
+	if err != nil {
+		return Stored{}, err
+	}
+	id, err := newID()
+	if err != nil {
+		return Stored{}, err
+	}
+	name, email := domain.UsernameStream(in.Username), domain.EmailStream(in.Email)
+	stored, err := c.append(ctx, by,
+		eventstore.Write{Stream: domain.UserStream(id), Facts: facts},
+		eventstore.Write{Stream: name, Facts: []domain.Fact{domain.UsernameClaimed{User: id}}},
+		eventstore.Write{Stream: email, Facts: []domain.Fact{domain.EmailClaimed{User: id}}})
+	stored.ID = id
+	return stored, taken(err, map[string]*domain.Error{
+		name:  conflict("username-taken", "the username %s is taken; nothing was stored", in.Username),
+		email: conflict("email-taken", "another user has this email address; nothing was stored"),
+	})
+}
+
+func (c *Commands) profileExists(ctx context.Context, name string) (bool, error) {
+	if !domain.ValidSlug(name) {
+		return false, nil
+	}
+	_, err := c.directory.Profile(ctx, name)
+	if errors.Is(err, projections.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,222 @@
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
+
+	"sallyport/domain"
+)
+
+var (
+	// ErrBusy is returned at once when too many hashes are waiting.
+	ErrBusy = errors.New("too many passwords are being checked; try again in a moment")
+	// ErrCredential says that a stored credential cannot be used; it does not
+	// show it.
+	ErrCredential = errors.New("the stored credential is of no known form: set a new password for this user")
+)
+
+// The algorithms of credentials.
+const (
+	Argon2id = "argon2id"
+	Bcrypt   = "bcrypt"
+)
+
+// MaxBytes bounds a password that is checked; what is longer matches nothing.
+// It leaves room for 128 characters of any script.
+const MaxBytes = 4 * 128
+
+// What new credentials are made with (OWASP Password Storage Cheat Sheet).
+const (
+	memoryKiB = 46 << 10
+	passes    = 1
+	lanes     = 1
+	saltBytes = 16
+	keyBytes  = 32
+)
+
+// Config bounds the work. The zero value is fit for use.
+type Config struct {
+	// Slots is how many hashes run at once; 0 means half of the processors, so
+	// that a flood of logins leaves room for those who are logged in.
+	Slots int
+	// Queue is how many may wait for a slot; 0 means 256.
+	Queue int
+}
+
+// Hasher makes and checks credentials. It is safe for concurrent use.
+type Hasher struct {
+	slots  chan struct{}
+	queue  chan struct{}
+	nobody phc
+	done   atomic.Int64
+}
+
+// New returns a hasher.
+func New(c Config) *Hasher {
+	if c.Slots <= 0 {
+		c.Slots = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if c.Queue <= 0 {
+		c.Queue = 256
+	}
+	return &Hasher{
+		slots: make(chan struct{}, c.Slots),
+		queue: make(chan struct{}, c.Slots+c.Queue),
+		// A random digest: no password leads to it.
+		nobody: phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes), key: random(keyBytes)},
+	}
+}
+
+// Hash makes a credential of a password that [domain.CheckPassword] accepts.
+func (h *Hasher) Hash(ctx context.Context, password string) (domain.Credential, error) {
+	if err := domain.CheckPassword(password); err != nil {
+		return domain.Credential{}, err
+	}
+	made := phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes)}
+	err := h.slot(ctx, func() { made.key = made.derive(password, keyBytes) })
+	if err != nil {
+		return domain.Credential{}, err
+	}
+	return domain.Credential{Algorithm: Argon2id, Hash: made.String()}, nil
+}
+
+// Verify reports whether the password belongs to the credential. Errors:
+// [ErrBusy], [ErrCredential], or the context's.
+func (h *Hasher) Verify(ctx context.Context, c domain.Credential, password string) (bool, error) {
+	switch c.Algorithm {
+	case Argon2id:
+		stored, err := parsePHC(c.Hash)
+		if err != nil {
+			return false, err
+		}
+		return h.matches(ctx, stored, password)
+	case Bcrypt:
+		return h.bcrypt(ctx, c.Hash, password)
+	}
+	return false, ErrCredential
+}
+
+// Nobody does the work of Verify for a user who does not exist.
+func (h *Hasher) Nobody(ctx context.Context, password string) error {
+	_, err := h.matches(ctx, h.nobody, password)
+	return err
+}
+
+func (h *Hasher) matches(ctx context.Context, stored phc, password string) (ok bool, err error) {
+	fits := len(password) <= MaxBytes
+	if !fits {
+		password = password[:MaxBytes]
+	}
+	err = h.slot(ctx, func() {
+		key := stored.derive(password, uint32(len(stored.key)))
+		ok = subtle.ConstantTimeCompare(key, stored.key) == 1
+	})
+	return ok && fits, err
+}
+
+// maxBcryptCost keeps a credential brought from elsewhere from taking minutes.
+const maxBcryptCost = 14
+
+func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (ok bool, err error) {
+	// $2y$ is what PHP calls the same function.
+	hash = strings.Replace(hash, "$2y$", "$2b$", 1)
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil || cost > maxBcryptCost {
+		return false, ErrCredential
+	}
+	if len(password) > MaxBytes {
+		return false, nil
+	}
+	err = h.slot(ctx, func() {
+		ok = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
+	})
+	return ok, err
+}
+
+// slot runs work in one of the slots.
+func (h *Hasher) slot(ctx context.Context, work func()) error {
+	select {
+	case h.queue <- struct{}{}:
+	default:
+		return ErrBusy
+	}
+	defer func() { <-h.queue }()
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-h.slots }()
+	work()
+	h.done.Add(1)
+	return nil
+}
+
+// Done returns how many passwords were hashed since the hasher was made.
+func (h *Hasher) Done() int64 { return h.done.Load() }
+
+// phc is an argon2id digest with its parameters.
+type phc struct {
+	memory, passes uint32
+	lanes          uint8
+	salt, key      []byte
+}
+
+func (p phc) derive(password string, size uint32) []byte {
+	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, size)
+}
+
+// String gives the PHC string format: $argon2id$v=19$m=…,t=…,p=…$salt$digest.
+func (p phc) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.memory, p.passes, p.lanes,
+		base64.RawStdEncoding.EncodeToString(p.salt), base64.RawStdEncoding.EncodeToString(p.key))
+}
+
+// Bounds of what a stored credential may ask for.
+const (
+	maxMemoryKiB = 256 << 10
+	maxPasses    = 10
+	maxLanes     = 8
+	maxField     = 64
+)
+
+func parsePHC(s string) (phc, error) {
+	var p phc
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != Argon2id || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, ErrCredential
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.lanes); err != nil {
+		return p, ErrCredential
+	}
+	var saltErr, keyErr error
+	p.salt, saltErr = base64.RawStdEncoding.Strict().DecodeString(parts[4])
+	p.key, keyErr = base64.RawStdEncoding.Strict().DecodeString(parts[5])
+	// One encoding a value: what does not come out as it went in is refused.
+	if saltErr != nil || keyErr != nil || !p.bounded() || p.String() != s {
+		return p, ErrCredential
+	}
+	return p, nil
+}
+
+func (p phc) bounded() bool {
+	return p.memory >= 8*uint32(p.lanes) && p.memory <= maxMemoryKiB && p.passes >= 1 && p.passes <= maxPasses &&
+		p.lanes >= 1 && p.lanes <= maxLanes && len(p.salt) >= 8 && len(p.salt) <= maxField &&
+		len(p.key) >= 16 && len(p.key) <= maxField
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
