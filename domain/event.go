@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -91,6 +92,9 @@ func decode[F Fact](data json.RawMessage) (Fact, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&f); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
+	}
+	if data[0] != '{' || dec.InputOffset() != int64(len(data)) {
+		return nil, errors.New("data: is not exactly one JSON object")
 	}
 	return f, nil
 }

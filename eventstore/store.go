@@ -59,10 +59,7 @@ type Store struct {
 // Open opens the log of a database that [Found] has prepared, and starts its
 // writer. It returns [ErrNotFounded] when there is none. Close ends it.
 func Open(ctx context.Context, pool *pgxpool.Pool, c Config) (*Store, error) {
-	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now}
-	if s.now == nil {
-		s.now = time.Now
-	}
+	s := newStore(pool, c)
 	head, err := s.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -76,6 +73,14 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c Config) (*Store, error) {
 	s.cancel = cancel
 	go s.writer.run(run)
 	return s, nil
+}
+
+func newStore(pool *pgxpool.Pool, c Config) *Store {
+	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
 }
 
 // Close lets the queued appends finish and refuses new ones. It may be called
@@ -131,7 +136,7 @@ func Found(ctx context.Context, pool *pgxpool.Pool, c Config, f domain.SiteFound
 			return err
 		}
 		founded = true
-		s := &Store{check: c.CheckLine, inline: c.Inline, now: time.Now}
+		s := newStore(nil, c)
 		_, err = s.AppendTx(ctx, tx, Append{Actor: actor, Writes: []Write{
 			{Stream: domain.SiteStream(f.Site), Facts: []domain.Fact{f}}}})
 		return err

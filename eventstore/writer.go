@@ -39,8 +39,9 @@ func (p *pending) finish(err error) {
 // has one lock, so what shares a commit pays for it once. It never lingers
 // for more: while one group commits, the next one gathers by itself.
 type writer struct {
-	store *Store
-	queue chan *pending
+	store    *Store
+	queue    chan *pending
+	patience time.Duration // how long the fate of a commit is inquired after
 
 	mu     sync.RWMutex // guards closing queue against submit
 	closed bool
@@ -56,7 +57,7 @@ const (
 )
 
 func newWriter(s *Store) *writer {
-	return &writer{store: s, queue: make(chan *pending, maxQueued), idle: make(chan struct{})}
+	return &writer{store: s, queue: make(chan *pending, maxQueued), patience: resolveTimeout, idle: make(chan struct{})}
 }
 
 func (w *writer) submit(ctx context.Context, p *pending) ([]Record, error) {
@@ -134,51 +135,72 @@ func (w *writer) gather(first *pending) []*pending {
 	}
 }
 
+// refusedError says that the database, or a read model, refused what a group
+// wrote: one of its appends may be at fault.
+type refusedError struct{ cause error }
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("append: %v; nothing was stored", e.cause)
+}
+
+func (e *refusedError) Unwrap() error { return e.cause }
+
 // commit stores a group and tells each append its own outcome. Appends that
 // are rejected leave the group; when one of them had run statements of its
-// own, the group begins anew without it. What the database refuses is tried
-// again one by one, so that nobody pays for a neighbour's fault.
+// own, the group begins anew without it. They hear of it when the others are
+// stored, because that may be what they were rejected for. What is refused is
+// tried again one by one, so that nobody pays for a neighbour's fault.
 func (w *writer) commit(ctx context.Context, group []*pending) {
+	var rejected []*pending
 	for len(group) > 0 {
-		left, err := w.try(ctx, group)
-		var refused *pgconn.PgError
+		left, out, err := w.try(ctx, group)
+		rejected = append(rejected, out...)
+		var refused *refusedError
 		switch {
 		case err == nil:
 			group = left
-		case len(left) > 1 && errors.As(err, &refused):
-			for _, p := range left {
+		case errors.As(err, &refused) && len(left)+len(rejected) > 1:
+			for _, p := range append(left, rejected...) {
 				w.commit(ctx, []*pending{p})
 			}
 			return
 		default:
-			for _, p := range left {
+			for _, p := range append(left, rejected...) {
 				p.records = nil
 				p.finish(err)
 			}
 			return
 		}
 	}
+	for _, p := range rejected {
+		p.finish(p.err)
+	}
 }
 
 // try runs one transaction. It returns the appends that still have no
-// outcome: those to try again if err is nil, those that failed with err.
-func (w *writer) try(ctx context.Context, group []*pending) ([]*pending, error) {
+// outcome (those to try again if err is nil, those that failed with err) and
+// those that were rejected, each with its own err.
+func (w *writer) try(ctx context.Context, group []*pending) (left, rejected []*pending, err error) {
 	conn, err := w.store.pool.Acquire(ctx)
 	if err != nil {
-		return group, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
+		return group, nil, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
 	}
 	defer conn.Release()
 	t := &attempt{store: w.store, conn: conn}
 	defer t.rollback(ctx)
-	if group, err = t.begin(ctx, group); err != nil || len(group) == 0 {
+	left, err = w.settle(ctx, t, group)
+	return left, t.rejected, err
+}
+
+// settle does the work of try.
+func (w *writer) settle(ctx context.Context, t *attempt, group []*pending) ([]*pending, error) {
+	group, err := t.begin(ctx, group)
+	if err != nil || len(group) == 0 {
 		return group, err
 	}
 	left, retry, err := t.fold(group)
-	if err != nil || retry {
+	if err != nil || retry || len(left) == 0 {
 		return left, err
-	}
-	if len(left) == 0 {
-		return nil, nil
 	}
 	if err := t.commit(ctx); err != nil {
 		if err := w.resolve(ctx, left, err); err != nil {
@@ -193,13 +215,15 @@ func (w *writer) try(ctx context.Context, group []*pending) ([]*pending, error) 
 }
 
 // resolve finds out what became of a commit whose answer was lost, by waiting
-// for the head that it held and then looking for its first event.
+// for the head that it held and then looking for its first event. An ERROR is
+// an answer; a FATAL is none, for a server that is being shut down may send it
+// after the commit took place.
 func (w *writer) resolve(ctx context.Context, group []*pending, cause error) error {
-	var refused *pgconn.PgError
-	if errors.As(cause, &refused) {
-		return fmt.Errorf("append: %w; nothing was stored", cause)
+	var answer *pgconn.PgError
+	if errors.As(cause, &answer) && answer.SeverityUnlocalized == "ERROR" {
+		return &refusedError{cause}
 	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
 	for {
 		stored, err := w.store.stored(ctx, group[0].records[0].ID)
@@ -221,12 +245,19 @@ func (w *writer) resolve(ctx context.Context, group []*pending, cause error) err
 // itself so that begin, lock and look-up travel in one trip, and inserts,
 // projections and commit in another.
 type attempt struct {
-	store *Store
-	conn  *pgxpool.Conn
-	open  bool
-	head  Head
-	vers  map[string]int64
-	batch *batch
+	store    *Store
+	conn     *pgxpool.Conn
+	open     bool
+	head     Head
+	vers     map[string]int64
+	batch    *batch
+	rejected []*pending
+}
+
+// reject takes an append out of the group.
+func (t *attempt) reject(p *pending, err error) {
+	p.records, p.err = nil, err
+	t.rejected = append(t.rejected, p)
 }
 
 // begin runs the callers' own statements, then locks the head and reads the
@@ -239,7 +270,7 @@ func (t *attempt) begin(ctx context.Context, group []*pending) ([]*pending, erro
 		if err != nil {
 			return group, fmt.Errorf("append: begin: %w; nothing was stored", err)
 		}
-		if group = runWith(ctx, tx, group); len(group) == 0 {
+		if group = t.runWith(ctx, tx, group); len(group) == 0 {
 			return nil, nil
 		}
 	} else {
@@ -255,14 +286,14 @@ func hasWith(group []*pending) bool {
 }
 
 // runWith runs each append's own statements in a savepoint; who fails leaves.
-func runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*pending {
+func (t *attempt) runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*pending {
 	nested := context.WithValue(ctx, nestedKey{}, true)
 	left := make([]*pending, 0, len(group))
 	for _, p := range group {
 		if p.append.With != nil {
 			run := func(sp pgx.Tx) error { return p.append.With(nested, sp) }
 			if err := pgx.BeginFunc(ctx, tx, run); err != nil {
-				p.finish(err)
+				t.reject(p, err)
 				continue
 			}
 		}
@@ -278,7 +309,7 @@ func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error
 	for _, p := range group {
 		if err := t.batch.add(p); err != nil {
 			retry = retry || p.append.With != nil
-			p.finish(err)
+			t.reject(p, err)
 			continue
 		}
 		left = append(left, p)
@@ -287,7 +318,10 @@ func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error
 		return left, retry, nil
 	}
 	t.head = t.batch.head
-	return left, false, t.batch.queue()
+	if err := t.batch.queue(); err != nil {
+		return left, false, &refusedError{err}
+	}
+	return left, false, nil
 }
 
 func (t *attempt) commit(ctx context.Context) error {

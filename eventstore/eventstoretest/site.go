@@ -20,7 +20,7 @@ import (
 	"sallyport/schema"
 )
 
-// Epoch is the epoch of every log founded here.
+// Epoch is the epoch of a log founded here, if its setup names no other.
 const Epoch = "0123456789abcdef0123456789abcdef"
 
 // Setup says which site to make. The zero value is the request site "field"
@@ -31,6 +31,7 @@ type Setup struct {
 	Inline    []eventstore.Projection
 	CheckLine func([]byte) error // nil: any JSON
 	MaxConns  int32              // 0: 16
+	Epoch     string             // empty: [Epoch]
 }
 
 // Site is a founded site's database.
@@ -53,6 +54,9 @@ func New(t testing.TB, s Setup) *Site {
 	if s.Site == "" {
 		s.Site, s.Role = "field", domain.RequestSite
 	}
+	if s.Epoch == "" {
+		s.Epoch = Epoch
+	}
 	if s.CheckLine == nil {
 		s.CheckLine = anyJSON
 	}
@@ -64,7 +68,7 @@ func New(t testing.TB, s Setup) *Site {
 		Config: eventstore.Config{CheckLine: s.CheckLine, Inline: s.Inline}}
 	site.Owner, site.Pool = pool(t, site.OwnerURL, 4), pool(t, site.AppURL, s.MaxConns)
 	ctx := t.Context()
-	founded := domain.SiteFounded{Site: s.Site, Role: s.Role, Epoch: Epoch}
+	founded := domain.SiteFounded{Site: s.Site, Role: s.Role, Epoch: s.Epoch}
 	if _, err := eventstore.Found(ctx, site.Pool, site.Config, founded, "cli:test"); err != nil {
 		t.Fatal(err)
 	}
