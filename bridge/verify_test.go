@@ -194,8 +194,8 @@ func TestWhatCarriesHashesIsEncryptedToItsReceiver(t *testing.T) {
 	}
 }
 
-// A request site that holds another key than its card says cannot open it: this
-// is nobody's lie, and blocks nothing.
+// A trusted peer signed what cannot be opened here: one of the two holds a wrong
+// card, and more of the same would come. The link stops until people look.
 func TestSealedForAnotherKeyIsQuarantined(t *testing.T) {
 	t.Parallel()
 	field, core := newEnd(t, "field", domain.RequestSite), newPeer(t, "core", domain.ResponseSite)
@@ -204,7 +204,7 @@ func TestSealedForAnotherKeyIsQuarantined(t *testing.T) {
 	f := forgery{from: core, events: []bundle.Event{said(domain.UsernameStream("eve"), "username.claimed", `{"user":"x"}`)}, seal: other.Identity}
 	f.deliver(t, field)
 	out := field.expect(t, bridge.Quarantined)
-	if n := len(field.mirrored(t, "core")); n != 0 || out[0].Err == nil || field.link(t, "core").Stopped != "" {
+	if n := len(field.mirrored(t, "core")); n != 0 || bundle.CodeOf(out[0].Err) != bundle.Refused || field.link(t, "core").Stopped == "" {
 		t.Errorf("%d events applied, %+v, the link is stopped: %q", n, out, field.link(t, "core").Stopped)
 	}
 }

@@ -97,6 +97,7 @@ type recipe struct {
 	note       string
 	change     func(*bundle.Manifest) // before signing
 	signers    []string
+	also       []*bundle.Signer
 }
 
 func (r recipe) plan() (bundle.Plan, []bundle.Withheld) {
@@ -184,7 +185,7 @@ func (r recipe) seal(t testing.TB, c bundle.Content, payload []byte) []byte {
 	for _, s := range r.signers {
 		signers = append(signers, signerOf(t, s))
 	}
-	signed, err := m.Sign(signers...)
+	signed, err := m.Sign(append(signers, r.also...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

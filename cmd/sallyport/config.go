@@ -59,11 +59,10 @@ func load(path string) (loaded, error) {
 	if err := loadEnv(k, l.from); err != nil {
 		return l, err
 	}
-	l.Data = filepath.Dir(path)
 	if err := k.UnmarshalWithConf("", &l.Config, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strict(&l.Config)}); err != nil {
 		return l, fmt.Errorf("the configuration does not fit: %w", err)
 	}
-	if !filepath.IsAbs(l.Data) {
+	if !filepath.IsAbs(l.Data) { // also when nothing is said of it: then it is the folder of the file
 		l.Data = filepath.Join(filepath.Dir(path), l.Data)
 	}
 	return l, l.Check()

@@ -8,6 +8,14 @@ import (
 	"text/tabwriter"
 )
 
+// checkOutput refuses a way of printing that there is not.
+func (p *program) checkOutput() error {
+	if p.output != "table" && p.output != "json" && p.output != "jsonl" {
+		return &usageError{fmt.Errorf("-o %s is not known: use table, json or jsonl", p.output)}
+	}
+	return nil
+}
+
 // print writes a result to stdout: JSON, one JSON value a line, or as table
 // writes it for people.
 func (p *program) print(v any, table func(io.Writer)) error {
@@ -21,12 +29,10 @@ func (p *program) print(v any, table func(io.Writer)) error {
 		return err
 	case "jsonl":
 		return p.printLines(v)
-	case "table":
+	default:
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		table(w)
 		return w.Flush()
-	default:
-		return &usageError{fmt.Errorf("-o %s is not known: use table, json or jsonl", p.output)}
 	}
 }
 

@@ -35,7 +35,9 @@ func (p *program) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          help,
+		// Before anything is done: a slip here must not leave a command half told.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return p.checkOutput() },
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -48,10 +50,17 @@ func (p *program) root() *cobra.Command {
 		p.migrateCommand(), p.configCommand(),
 		p.bundleCommand(), p.quarantineCommand(), p.linkCommand(),
 		p.auditCommand(), p.projectionsCommand(),
-		p.manCommand(), p.versionCommand(), exitCodesTopic(),
+		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(),
 	)
+	for _, group := range root.Commands() {
+		if group.HasSubCommands() && !group.Runnable() { // else cobra takes any word after it and exits 0
+			group.Args, group.RunE = cobra.NoArgs, help
+		}
+	}
 	return root
 }
+
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{

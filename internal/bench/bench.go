@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Config says how long to measure.
+type Config struct {
+	// Dir is where the servers keep their files, which are removed at the end;
+	// it decides which disk is measured. Empty: the temporary folder.
+	Dir string
+	// Quick measures three short pairs a figure: all of them in two minutes.
+	Quick bool
+	// Pairs, Warm and Measure override what Quick decides: how many pairs, how
+	// long each load runs before it counts, and how long it counts (at least a
+	// second where another program measures). 0: as Quick says.
+	Pairs         int
+	Warm, Measure time.Duration
+	// Say is told what happens, a sentence at a time. Nil: nobody is.
+	Say func(format string, args ...any)
+	// Logger gets the site's own log. Nil: nobody does.
+	Logger *slog.Logger
+}
+
+func (c Config) settled() Config {
+	pairs, warm, measure := 5, 500*time.Millisecond, 4*time.Second
+	if c.Quick {
+		pairs, warm, measure = 3, 250*time.Millisecond, 1500*time.Millisecond
+	}
+	c.Pairs, c.Warm, c.Measure = cmp.Or(c.Pairs, pairs), cmp.Or(c.Warm, warm), cmp.Or(c.Measure, measure)
+	if c.Say == nil {
+		c.Say = func(string, ...any) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// stopping is how long the servers may take to end.
+const stopping = time.Minute
+
+// Run measures the figures of the names, or all, one after the other. The
+// error is an [*UnknownFigureError] before anything is started; after any
+// other error the figures measured until then are returned with it.
+func Run(ctx context.Context, c Config, names ...string) (done []Figure, err error) {
+	c = c.settled()
+	chosen, err := named(names)
+	if err != nil {
+		return nil, err
+	}
+	r, err := start(ctx, c)
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+		defer cancel()
+		err = errors.Join(err, r.stop(ctx))
+	}()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range chosen {
+		c.Say("measuring %s: %s", f.Name, f.What)
+		contest, err := f.prepare(ctx, r)
+		if err != nil {
+			return done, err
+		}
+		figure, err := contest.compare(ctx, f.Entry, c.Pairs)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, figure)
+	}
+	return done, nil
+}

@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Figure is one measured ratio.
+type Figure struct {
+	Name string `json:"name"`
+	// Value is the subject's median, in Unit.
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Limit is the limit's median, in Unit, and LimitName says what it was.
+	Limit     float64 `json:"limit"`
+	LimitName string  `json:"limit_name"`
+	// Ratio is the median of the pairs' ratios, subject to limit. It is not
+	// Value/Limit: a pair saw the same moment.
+	Ratio  float64 `json:"ratio"`
+	Target float64 `json:"target"` // Ratio should be no less
+	// Pairs is how many were measured; 0: the machine lacks what the limit
+	// needs, LimitName says what, and nothing was measured.
+	Pairs int `json:"pairs"`
+}
+
+// Met reports whether the figure was measured and reached its target.
+func (f Figure) Met() bool { return f.Pairs > 0 && f.Ratio >= f.Target }
+
+// Entry describes a figure that can be measured.
+type Entry struct {
+	Name   string  `json:"name"`
+	What   string  `json:"what"`
+	Unit   string  `json:"unit"`
+	Target float64 `json:"target"`
+}
+
+// measure runs a load for a while and returns what it reached, in the
+// figure's unit.
+type measure func(ctx context.Context) (float64, error)
+
+// contest is a subject and its limit, ready to be measured as often as asked.
+type contest struct {
+	subject, limit measure // limit nil: not to be had on this machine
+	limitName      string
+}
+
+type figure struct {
+	Entry
+	prepare func(ctx context.Context, r *rig) (contest, error)
+}
+
+const perSecond = "1/s"
+
+// figures is everything that can be measured, in the order in which it is.
+func figures() []figure {
+	return []figure{
+		{Entry{"post_c64", "POST /requests, whole stack, 64 clients, against a bare HTTP server with one INSERT", perSecond, 1.0}, postAgainstBare},
+		{Entry{"post_pgbench", "the same against pgbench, one-row INSERT, 64 clients", perSecond, 0.5}, postAgainstPgbench},
+		{Entry{"post_vs_row_lock", "the same against one transaction and one head lock a request", perSecond, 8}, postAgainstRowLock},
+		{Entry{"append_callers_64", "append with chain and read models, 64 callers in process, against pgbench", perSecond, 0.8}, appendBy(64)},
+		{Entry{"append_callers_256", "the same with 256 callers", perSecond, 1.2}, appendBy(256)},
+		{Entry{"get_response_hit_c64", "GET /requests/{id}/response from the cache, 64 clients, against redis-benchmark GET", perSecond, 0.14}, getAgainstRedis},
+	}
+}
+
+// List describes every figure, in the order in which Run measures them.
+func List() []Entry {
+	var list []Entry
+	for _, f := range figures() {
+		list = append(list, f.Entry)
+	}
+	return list
+}
+
+// UnknownFigureError says that there is no figure of a name.
+type UnknownFigureError struct {
+	Name string
+}
+
+func (e *UnknownFigureError) Error() string {
+	return fmt.Sprintf("there is no figure %q: `sallyport bench list` names them; nothing was measured", e.Name)
+}
+
+// named returns the figures of the names, or all if there are none.
+func named(names []string) ([]figure, error) {
+	all := figures()
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(f figure) bool { return f.Name == n }) {
+			return nil, &UnknownFigureError{n}
+		}
+	}
+	return slices.DeleteFunc(all, func(f figure) bool { return !slices.Contains(names, f.Name) }), nil
+}
+
+// compare measures pairs, the limit first in every second one, after a look
+// at both that does not count.
+func (c contest) compare(ctx context.Context, e Entry, pairs int) (Figure, error) {
+	f := Figure{Name: e.Name, Unit: e.Unit, Target: e.Target, LimitName: c.limitName}
+	if c.limit == nil {
+		return f, nil
+	}
+	var values, limits, ratios []float64
+	for i := range pairs + 1 {
+		value, limit, err := c.pair(ctx, i%2 == 1)
+		if err != nil {
+			return f, fmt.Errorf("measure %s: %w", e.Name, err)
+		}
+		if i > 0 {
+			values, limits, ratios = append(values, value), append(limits, limit), append(ratios, value/limit)
+		}
+	}
+	f.Value, f.Limit, f.Ratio, f.Pairs = median(values), median(limits), median(ratios), pairs
+	return f, nil
+}
+
+func (c contest) pair(ctx context.Context, limitFirst bool) (value, limit float64, err error) {
+	if limitFirst {
+		if limit, err = c.limit(ctx); err != nil {
+			return 0, 0, fmt.Errorf("the limit: %w", err)
+		}
+	}
+	if value, err = c.subject(ctx); err != nil {
+		return 0, 0, err
+	}
+	if !limitFirst {
+		if limit, err = c.limit(ctx); err != nil {
+			return 0, 0, fmt.Errorf("the limit: %w", err)
+		}
+	}
+	return value, limit, nil
+}
+
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	n := len(s)
+	if n == 0 {
+		return 0
+	}
+	return (s[(n-1)/2] + s[n/2]) / 2
+}

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/eventstore"
+	"sallyport/internal/pgdev"
+	"sallyport/internal/redisdev"
+)
+
+// rig is what all figures stand on.
+type rig struct {
+	config   Config
+	dir      string
+	postgres *pgdev.Server
+	redis    *redisdev.Server // nil: none on this machine
+	site     *site
+	bare     *pgxpool.Pool // to the limits' own database
+	limits   []*bareServer
+}
+
+// limitDatabase is where the limits write, beside the site's own.
+const limitDatabase = "bare"
+
+// createRows makes the limits' table: a row is as long as an event's line and
+// has the one index that nothing can do without.
+const createRows = `CREATE TABLE IF NOT EXISTS bare_rows (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), line text NOT NULL)`
+
+const insertRow = `INSERT INTO bare_rows (line) VALUES ($1)`
+
+// start starts the servers and makes the site. What it returns is to be
+// stopped, also after an error.
+func start(ctx context.Context, c Config) (*rig, error) {
+	r := &rig{config: c}
+	var err error
+	if r.dir, err = os.MkdirTemp(c.Dir, "sallyport-bench-"); err != nil {
+		return r, fmt.Errorf("make a folder for the benchmark: %w", err)
+	}
+	// Traversable, so that PostgreSQL's own account reaches its cluster when we are root.
+	if err := os.Chmod(r.dir, 0o711); err != nil { //nolint:gosec // as above
+		return r, err
+	}
+	for _, step := range []func(context.Context) error{r.startServers, r.makeBare, r.makeSite} {
+		if err := step(ctx); err != nil {
+			return r, fmt.Errorf("set the benchmark up: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func (r *rig) startServers(ctx context.Context) (err error) {
+	r.postgres, err = pgdev.Start(ctx, pgdev.Config{Dir: filepath.Join(r.dir, "postgres"), Say: r.config.Say})
+	if err != nil {
+		return err
+	}
+	r.redis, err = redisdev.Start(ctx, redisdev.Config{Dir: filepath.Join(r.dir, "redis"), Say: r.config.Say})
+	if errors.Is(err, redisdev.ErrNoServer) {
+		return nil
+	}
+	return err
+}
+
+func (r *rig) makeBare(ctx context.Context) (err error) {
+	if _, err := r.postgres.EnsureDatabase(ctx, limitDatabase); err != nil {
+		return err
+	}
+	if r.bare, err = eventstore.Pool(ctx, r.postgres.DSN(limitDatabase), bareConns); err != nil {
+		return err
+	}
+	_, err = r.bare.Exec(ctx, createRows)
+	return err
+}
+
+func (r *rig) makeSite(ctx context.Context) (err error) {
+	r.site, err = makeSite(ctx, r)
+	return err
+}
+
+// crowd returns callers that measure as the configuration says.
+func (r *rig) crowd(size int) crowd {
+	return crowd{size: size, warm: r.config.Warm, measure: r.config.Measure}
+}
+
+// stop ends everything, last started first, and removes the files.
+func (r *rig) stop(ctx context.Context) error {
+	var errs []error
+	for _, b := range r.limits {
+		errs = append(errs, b.stop())
+	}
+	if r.site != nil {
+		errs = append(errs, r.site.stop())
+	}
+	if r.bare != nil {
+		r.bare.Close()
+	}
+	if r.redis != nil {
+		errs = append(errs, r.redis.Stop(ctx))
+	}
+	if r.postgres != nil {
+		errs = append(errs, r.postgres.Stop(ctx))
+	}
+	if r.dir != "" {
+		errs = append(errs, os.RemoveAll(r.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// settle gives the database's own background work its turn now, so that it
+// does not fall into a pair.
+func (r *rig) settle(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, r.postgres.DSN(siteDatabase))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, `CHECKPOINT`)
+	return errors.Join(err, conn.Close(ctx))
+}
