@@ -10,9 +10,6 @@ import (
 	"sallyport/domain"
 )
 
-// timeLayout has always 27 characters.
-const timeLayout = "2006-01-02T15:04:05.000000Z"
-
 // draft is an event that only lacks what the head's lock gives it: pos and
 // ver. All the rest of its line is encoded before the lock is taken, by the
 // goroutine of the caller.
@@ -36,7 +33,7 @@ func newDraft(e domain.Event, fact domain.Fact) (draft, error) {
 	t := make([]byte, 0, 256+len(data))
 	t = appendString(append(t, `,"type":`...), e.Type)
 	t = strconv.AppendInt(append(t, `,"schema":`...), int64(e.Schema), 10)
-	t = e.At.AppendFormat(append(t, `,"at":"`...), timeLayout)
+	t = e.At.AppendFormat(append(t, `,"at":"`...), domain.TimeLayout)
 	t = appendString(append(t, `","actor":`...), e.Actor)
 	t = appendString(append(t, `,"corr":`...), e.Corr)
 	t = appendString(append(t, `,"cause":`...), e.Cause)

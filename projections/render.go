@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"sallyport/domain"
 )
@@ -25,7 +24,7 @@ type responseJSON struct {
 	Responder   domain.ResponderKind `json:"responder"`
 	Cached      bool                 `json:"cached"`
 	ContentType string               `json:"content_type,omitempty"`
-	RecordedAt  time.Time            `json:"recorded_at"`
+	RecordedAt  domain.Timestamp     `json:"recorded_at"`
 	Error       *errorJSON           `json:"error"`
 }
 
@@ -35,8 +34,8 @@ type errorJSON struct {
 }
 
 // RenderResponse returns the body that GET /requests/{id}/response answers
-// with, without a line feed at its end. What the cache was warmed with and what a
-// miss renders are the same bytes. It returns [ErrUnfinished] for a response
+// with, a line feed at its end. What the cache was warmed with and what a miss
+// renders are the same bytes. It returns [ErrUnfinished] for a response
 // that is not final.
 func RenderResponse(r Response) ([]byte, error) {
 	if !r.Final() {
@@ -44,7 +43,7 @@ func RenderResponse(r Response) ([]byte, error) {
 	}
 	body := responseJSON{RequestID: r.RequestID, Status: r.Status, Result: r.Result, ResultCount: r.ResultCount,
 		TookMS: r.TookMS, Truncated: r.Truncated, Responder: r.Responder, Cached: r.Cached,
-		ContentType: r.ContentType, RecordedAt: r.RecordedAt}
+		ContentType: r.ContentType, RecordedAt: domain.Timestamp(r.RecordedAt)}
 	if r.Status == domain.StatusFailed {
 		body.Error = &errorJSON{Code: r.ErrorCode, Detail: r.ErrorDetail}
 	}
@@ -54,7 +53,7 @@ func RenderResponse(r Response) ([]byte, error) {
 	if err := enc.Encode(body); err != nil {
 		return nil, fmt.Errorf("render the response to %s: %w", r.RequestID, err)
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return b.Bytes(), nil
 }
 
 // ETag returns the strong entity tag (RFC 9110, 8.8.3) of a response, given

@@ -29,7 +29,7 @@ func TestRenderResponse(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := projections.RenderResponse(c.from)
-			if err != nil || string(got) != c.want {
+			if err != nil || string(got) != c.want+"\n" {
 				t.Errorf("got  %s (%v)\nwant %s", got, err, c.want)
 			}
 		})

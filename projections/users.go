@@ -69,19 +69,19 @@ func newerUser(before, after User) User {
 
 func queueUsers(b *pgx.Batch, users latest[User]) {
 	n := len(users.keys)
-	var text8 [7][]string
-	for i := range text8 {
-		text8[i] = make([]string, 0, n)
+	var columns [7][]string
+	for i := range columns {
+		columns[i] = make([]string, 0, n)
 	}
 	at, pos := make([]time.Time, 0, n), make([]int64, 0, n)
 	for _, id := range users.keys {
 		u := users.rows[id]
 		for i, s := range []string{u.Username, u.Email, u.FullName, string(u.Role), u.Profile, u.Credential.Algorithm, u.Credential.Hash} {
-			text8[i] = append(text8[i], text(s))
+			columns[i] = append(columns[i], text(s))
 		}
 		at, pos = append(at, u.CreatedAt), append(pos, u.Pos)
 	}
-	b.Queue(upsertUsers, users.keys, text8[0], text8[1], text8[2], text8[3], text8[4], text8[5], text8[6], at, pos)
+	b.Queue(upsertUsers, users.keys, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6], at, pos)
 }
 
 const selectUsers = `SELECT id, username, email, full_name, role, profile, active,

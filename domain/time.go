@@ -1,0 +1,15 @@
+package domain
+
+import "time"
+
+// TimeLayout is how times are written, in lines and in the API alike: UTC,
+// microseconds, always 27 characters, so that they sort as text.
+const TimeLayout = "2006-01-02T15:04:05.000000Z"
+
+// Timestamp is a time that JSON shows in [TimeLayout].
+type Timestamp time.Time
+
+// MarshalText implements [encoding.TextMarshaler].
+func (t Timestamp) MarshalText() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, TimeLayout), nil
+}
