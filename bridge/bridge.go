@@ -105,7 +105,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer export.Stop()
 	defer scan.Stop()
 	last := map[string]time.Time{}
-	b.importTurn(ctx)
+	seen := b.importTurn(ctx, nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -113,7 +113,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case now := <-export.C:
 			b.exportTurn(ctx, now, last)
 		case <-scan.C:
-			b.importTurn(ctx)
+			seen = b.importTurn(ctx, seen)
 		}
 	}
 }
@@ -143,10 +143,12 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 	}
 }
 
-func (b *Bridge) importTurn(ctx context.Context) {
-	if _, err := b.Import(ctx); err != nil {
+func (b *Bridge) importTurn(ctx context.Context, seen growing) growing {
+	still, err := b.scan(ctx, seen)
+	if err != nil {
 		b.complain(ctx, "the import failed and will be tried again", err)
 	}
+	return still
 }
 
 func (b *Bridge) complain(ctx context.Context, what string, err error, args ...any) {

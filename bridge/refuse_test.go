@@ -312,6 +312,9 @@ func TestWhatIsTooNewIsHeld(t *testing.T) {
 			if n := len(core.mirrored(t, "field")); n != 0 || len(core.names(t, "staging")) != 1 {
 				t.Errorf("%d events applied, staged %q", n, core.names(t, "staging"))
 			}
+			if held := core.status(t).Held; c.name != "a newer format" && !slices.Equal(held, []int64{1}) {
+				t.Errorf("the status shows %v as held", held)
+			}
 			if core.link(t, "field").Stopped != "" || !slices.Equal(core.own(t), before) {
 				t.Error("an older program is nobody's fault: the link must run and the log stay as it is")
 			}
