@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +74,27 @@ func TestLoginIsThrottled(t *testing.T) {
 	core.address = "192.0.2.1:4712"
 	core.clock.Add(int64(time.Minute))
 	core.token("alice")
+}
+
+// Guesses side by side are told no more than guesses one by one.
+func TestGuessesAtOnce(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	var mu sync.Mutex
+	answers := map[int]int{}
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			got := core.call("POST", "/auth/login", "", `{"username":"alice","password":"wrong"}`)
+			mu.Lock()
+			defer mu.Unlock()
+			answers[got.StatusCode]++
+		})
+	}
+	wg.Wait()
+	if answers[401] != 10 || answers[429] != 30 {
+		t.Errorf("answers by status: %v, want ten 401 and thirty 429", answers)
+	}
 }
 
 func TestNoUsersYet(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/domain"
 	"sallyport/internal/commands"
 	"sallyport/projections"
 )
@@ -19,7 +20,7 @@ type call struct {
 	user projections.User // who asks; zero on endpoints open to anyone
 }
 
-func (c *call) by() commands.By { return commands.By{Actor: c.user.ID, Corr: c.id} }
+func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.user.ID), Corr: c.id} }
 
 // answer is what a handler returns: a value to encode, or bytes as they are.
 type answer struct {

@@ -27,7 +27,7 @@ type requestShape struct {
 	Params           json.RawMessage  `json:"params"`
 	Priority         int              `json:"priority"`
 	Name             *string          `json:"name"` // null: none
-	CreatedAt        time.Time        `json:"created_at"`
+	CreatedAt        domain.Timestamp `json:"created_at"`
 	Position         int64            `json:"position"`
 	ExpectedCrossing expectedCrossing `json:"expected_crossing"`
 }
@@ -36,14 +36,14 @@ type requestShape struct {
 // written: when the request is likely gone, and its answer likely here. Null
 // means that it is past, or that the rhythm is not known.
 type expectedCrossing struct {
-	Out  *time.Time `json:"out"`
-	Back *time.Time `json:"back"`
+	Out  *domain.Timestamp `json:"out"`
+	Back *domain.Timestamp `json:"back"`
 }
 
 // shapeOfRequest shows a request as its submitter sees it.
 func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestShape {
 	shown := requestShape{ID: q.ID, Type: q.Type, TypeVersion: q.TypeVersion, Params: q.Params, Priority: q.Priority,
-		CreatedAt: q.CreatedAt, Position: q.Pos,
+		CreatedAt: domain.Timestamp(q.CreatedAt), Position: q.Seq,
 		Status: q.Status.CrossingStatus(q.Pos, link.ExportedThrough, link.AckedThrough)}
 	if q.Name != "" {
 		shown.Name = &q.Name
@@ -56,7 +56,7 @@ func expect(status domain.Status, now time.Time, every time.Duration) expectedCr
 	if every <= 0 {
 		return expectedCrossing{}
 	}
-	once, twice := now.Add(every).Truncate(time.Second), now.Add(2*every).Truncate(time.Second)
+	once, twice := domain.Timestamp(now.Add(every).Truncate(time.Second)), domain.Timestamp(now.Add(2*every).Truncate(time.Second))
 	switch status {
 	case domain.StatusPending:
 		return expectedCrossing{Out: &once, Back: &twice}
@@ -79,7 +79,7 @@ func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Pos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
+	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Seq: stored.Seq, Pos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
 		Params: fact.Params, Name: fact.Name, Priority: fact.Priority, CreatedAt: stored.At, Status: domain.StatusPending}, link)
 	return answer{status: http.StatusAccepted, location: "/requests/" + stored.ID, position: stored.Seq, value: shown}, nil
 }

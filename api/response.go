@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -53,8 +52,7 @@ func (s *server) uncached(ctx context.Context, c *call, id string) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	// The cache keeps no space around a body, and a strong tag promises equal bytes.
-	entry := responsecache.Entry{Owner: r.Owner, Position: r.Pos, Body: bytes.TrimSpace(body)}
+	entry := responsecache.Entry{Owner: r.Owner, Position: r.Pos, Body: body}
 	if err := s.Cache.Set(ctx, id, entry); err != nil {
 		s.logSometimes(ctx, "an answer could not be cached", err)
 	}

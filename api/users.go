@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"sallyport/domain"
 	"sallyport/internal/commands"
@@ -12,15 +11,15 @@ import (
 )
 
 type userShape struct {
-	ID        string          `json:"id"`
-	Username  string          `json:"username"`
-	Email     string          `json:"email"`
-	FullName  string          `json:"full_name"`
-	Role      domain.UserRole `json:"role"`
-	Profile   string          `json:"profile"`
-	Active    bool            `json:"active"`
-	Limits    domain.Limits   `json:"limits"` // the profile's
-	CreatedAt time.Time       `json:"created_at"`
+	ID        string           `json:"id"`
+	Username  string           `json:"username"`
+	Email     string           `json:"email"`
+	FullName  string           `json:"full_name"`
+	Role      domain.UserRole  `json:"role"`
+	Profile   string           `json:"profile"`
+	Active    bool             `json:"active"`
+	Limits    domain.Limits    `json:"limits"` // the profile's
+	CreatedAt domain.Timestamp `json:"created_at"`
 }
 
 // userShape is what is shown of a user: all but the credential.
@@ -30,7 +29,7 @@ func (s *server) userShape(ctx context.Context, u projections.User) (userShape, 
 		return userShape{}, err
 	}
 	return userShape{ID: u.ID, Username: u.Username, Email: u.Email, FullName: u.FullName, Role: u.Role,
-		Profile: u.Profile, Active: u.Active, Limits: profile.Limits, CreatedAt: u.CreatedAt}, nil
+		Profile: u.Profile, Active: u.Active, Limits: profile.Limits, CreatedAt: domain.Timestamp(u.CreatedAt)}, nil
 }
 
 type newUser struct {

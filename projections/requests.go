@@ -19,6 +19,7 @@ type Request struct {
 	ID          string
 	Origin      string // the site where it was submitted
 	Pos         int64  // in that site's log; what the link's cursors are compared with
+	Seq         int64  // in the log of the site that is asked
 	User        string // the id of who asked
 	Type        string
 	TypeVersion int
@@ -71,7 +72,7 @@ func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 // The status is a function of the set of the request's and its answer's
 // events; a request without any of the latter is pending.
 const selectRequests = `
-	SELECT q.id, q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority, q.created_at,
+	SELECT q.id, coalesce((SELECT seq FROM events AS e WHERE e.origin = q.origin AND e.pos = q.pos), 0), q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority, q.created_at,
 	       coalesce(s.status, 'pending'), s.recorded_at
 	FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id `
 
@@ -79,7 +80,7 @@ func scanRequest(row pgx.CollectableRow) (Request, error) {
 	var q Request
 	var params []byte
 	var recorded *time.Time
-	err := row.Scan(&q.ID, &q.Origin, &q.Pos, &q.User, &q.Type, &q.TypeVersion, &params, &q.Name, &q.Priority,
+	err := row.Scan(&q.ID, &q.Seq, &q.Origin, &q.Pos, &q.User, &q.Type, &q.TypeVersion, &params, &q.Name, &q.Priority,
 		&q.CreatedAt, &q.Status, &recorded)
 	q.Params, q.CreatedAt = params, q.CreatedAt.UTC()
 	if recorded != nil {

@@ -115,12 +115,13 @@ type spent struct {
 	closed  bool
 }
 
-// The session's row is locked, so that of two calls with one token the second
-// finds it spent.
+// No lock is needed: of two calls with one token at the same moment the second
+// is within the grace of the first, and what is given out by a session that is
+// closed meanwhile belongs to a closed session.
 const selectToken = `
 	SELECT s.id::text, s.user_id, t.expires_at, t.used_at, s.closed_at IS NOT NULL
 	FROM refresh_tokens AS t JOIN sessions AS s ON s.id = t.session_id
-	WHERE t.hash = $1 FOR UPDATE`
+	WHERE t.hash = $1`
 
 func find(ctx context.Context, tx pgx.Tx, hash [sha256.Size]byte) (spent, error) {
 	var t spent

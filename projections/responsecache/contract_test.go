@@ -98,7 +98,7 @@ func TestGetReturnsWhatWasSet(t *testing.T) {
 			}
 		}
 		set(t, c, "r2", entry(8, " {}\n"))
-		if d := cmp.Diff(entry(8, "{}"), there(t, c, "r2")); d != "" {
+		if d := cmp.Diff(entry(8, " {}\n"), there(t, c, "r2")); d != "" {
 			t.Error(d)
 		}
 	})
@@ -197,7 +197,7 @@ func TestBadEntriesAreRefused(t *testing.T) {
 		for _, e := range []responsecache.Entry{
 			{Owner: "", Position: 1, Body: []byte("{}")}, {Owner: `a"b`, Position: 1, Body: []byte("{}")},
 			{Owner: "a b", Position: 1, Body: []byte("{}")}, {Owner: strings.Repeat("a", 129), Position: 1, Body: []byte("{}")},
-			{Owner: "a", Position: 0, Body: []byte("{}")}, {Owner: "a", Position: 1, Body: []byte(" ")},
+			{Owner: "a", Position: 0, Body: []byte("{}")}, {Owner: "a", Position: 1, Body: nil},
 		} {
 			if err := c.Set(t.Context(), "r1", e); err == nil {
 				t.Errorf("%+v is taken", e)

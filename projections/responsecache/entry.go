@@ -21,7 +21,7 @@ type Entry struct {
 	Owner string
 	// Position is that of the event which Body was rendered from, from 1.
 	Position int64
-	// Body is one JSON value; space around it is not kept.
+	// Body is one JSON value, kept byte by byte.
 	Body []byte
 }
 
@@ -37,9 +37,8 @@ const (
 	maxOwner       = 128
 )
 
-// checked returns the entry without the space around its body, or refuses it.
+// checked returns the entry, or refuses it.
 func checked(e Entry) (Entry, error) {
-	e.Body = bytes.TrimSpace(e.Body)
 	if !plain(e.Owner) || e.Position < 1 || len(e.Body) == 0 {
 		return Entry{}, fmt.Errorf("%w; nothing was cached", errEntry)
 	}

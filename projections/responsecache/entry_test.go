@@ -19,14 +19,14 @@ func FuzzDecode(f *testing.F) {
 		}
 		written, err := checked(e)
 		if err != nil {
-			if len(bytes.TrimSpace(e.Body)) == 0 {
+			if len(e.Body) == 0 {
 				return
 			}
 			t.Fatalf("%q is read as %+v, which cannot be written: %v", value, e, err)
 		}
 		again := encode(written)
 		back, ok := decode(again)
-		if !ok || back.Owner != e.Owner || back.Position != e.Position || !bytes.Equal(back.Body, bytes.TrimSpace(e.Body)) {
+		if !ok || back.Owner != e.Owner || back.Position != e.Position || !bytes.Equal(back.Body, e.Body) {
 			t.Fatalf("%q is read as %+v, and that back as %+v", value, e, back)
 		}
 		if json.Valid(e.Body) && !json.Valid(again) {
