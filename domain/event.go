@@ -28,7 +28,7 @@ type Event struct {
 	// At is when the writing site recorded it: UTC, microseconds. For people
 	// only; no order rests on it.
 	At time.Time
-	// Actor is a user id, `site:<name>` or `cli:<os user>`, as its site claims.
+	// Actor is `user-<id>`, `site:<name>` or `cli:<os user>`, as its site claims.
 	Actor string
 	// Corr is the id of the request or command that began the chain of events.
 	Corr string

@@ -104,6 +104,9 @@ func (p *program) firstConfig(path string, c boot.Config) error {
 		return &configError{err}
 	}
 	c.Data = "" // the folder of the file
+	// What owns the database is for init and migrate alone: a site that runs
+	// must not know it.
+	c.Database.MigrateURL = ""
 	return c.Write(path)
 }
 

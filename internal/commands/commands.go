@@ -48,7 +48,7 @@ func New(c Config) *Commands {
 
 // By says who is answerable for a command.
 type By struct {
-	Actor string // a user id, `site:<name>` or `cli:<os user>`
+	Actor string // `user-<id>`, `site:<name>` or `cli:<os user>`
 	Corr  string // the id of the HTTP request or command; empty: the event's own
 }
 
