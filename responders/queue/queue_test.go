@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/responders"
@@ -328,22 +326,19 @@ func TestHigherPrioritiesGoFirst(t *testing.T) {
 	ids := s.imports(s.open(one), requests...)
 	s.start(one)
 	s.outcomes(10)
-	var order []int
-	for _, r := range s.all() {
-		if _, ok := r.Fact.(domain.ResponseStarted); ok {
-			for i, id := range ids {
-				if r.Stream == domain.ResponseStream(id) {
-					order = append(order, i+1)
-				}
-			}
+	taken := map[int]time.Time{} // by priority
+	for i, id := range ids {
+		var at time.Time
+		if err := s.Owner.QueryRow(t.Context(), `SELECT attempted_at FROM river_job WHERE args->>'request' = $1`, id).Scan(&at); err != nil {
+			t.Fatal(err)
 		}
+		taken[i+1] = at
 	}
 	class := map[int]int{10: 1, 9: 1, 8: 2, 7: 2, 6: 2, 5: 3, 4: 3, 3: 3, 2: 4, 1: 4}
-	for i := range order {
-		// the four jobs at hand may overtake each other
-		for j := i + 4; j < len(order); j++ {
-			if class[order[i]] > class[order[j]] {
-				t.Fatalf("answered in the order %v of priorities", order)
+	for p := range class {
+		for other := range class {
+			if class[p] < class[other] && taken[p].After(taken[other]) {
+				t.Errorf("priority %d was taken at %s, after %d at %s", p, taken[p], other, taken[other])
 			}
 		}
 	}
@@ -376,64 +371,4 @@ func TestARefusedImportLeavesNoJob(t *testing.T) {
 		t.Fatal("the same event was stored twice")
 	}
 	s.until(`SELECT count(*) = 1 FROM river_job`)
-}
-
-// BenchmarkDrain answers 2,000 requests by the sql responder with 8 workers.
-func BenchmarkDrain(b *testing.B) {
-	s := setup(b)
-	n, took := 0, time.Duration(0)
-	for b.Loop() {
-		q := s.open(func(c *queue.Config) { c.Workers = 8 })
-		for range 2 {
-			var requests []domain.RequestSubmitted
-			for i := range 1000 {
-				requests = append(requests, request(i))
-			}
-			n += len(s.imports(q, requests...))
-		}
-		began := time.Now()
-		if err := q.Start(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		s.drained()
-		took += time.Since(began)
-		if err := q.Stop(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if found := s.outcomes(n); len(found) != n {
-		b.Fatalf("%d outcomes of %d", len(found), n)
-	}
-	b.ReportMetric(float64(n)/took.Seconds(), "answers/s")
-}
-
-// BenchmarkDirect is what a drain is measured against: the same statements by
-// 8 callers, and one row inserted and committed for each.
-func BenchmarkDirect(b *testing.B) {
-	s := setup(b)
-	if _, err := s.Owner.Exec(b.Context(), `CREATE TABLE direct (n int, result json); GRANT INSERT ON direct TO sallyport_app`); err != nil {
-		b.Fatal(err)
-	}
-	ask := s.config.Responders[domain.ResponderSQL]
-	n, began := 0, time.Now()
-	for b.Loop() {
-		var wg errgroup.Group
-		wg.SetLimit(8)
-		for i := range 2000 {
-			wg.Go(func() error {
-				a, err := ask.Respond(b.Context(), responders.Question{Params: request(i).Params, MaxResults: 10, MaxBytes: 1 << 20,
-					Config: domain.ResponderConfigured{Source: "items", Statement: itemStatement, TimeoutMS: 5000}})
-				if err != nil {
-					return err
-				}
-				_, err = s.Pool.Exec(b.Context(), `INSERT INTO direct VALUES ($1, $2)`, i, a.Result)
-				return err
-			})
-		}
-		if err := wg.Wait(); err != nil {
-			b.Fatal(err)
-		}
-		n += 2000
-	}
-	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "answers/s")
 }

@@ -52,7 +52,7 @@ func setup(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(sql.Close)
-	s := &site{Site: eventstoretest.New(t, eventstoretest.Setup{Site: "core", Role: domain.ResponseSite}), t: t}
+	s := &site{Site: eventstoretest.New(t, eventstoretest.Setup{Site: "core", Role: domain.ResponseSite, Inline: projections.Inline()}), t: t}
 	s.config = queue.Config{Pool: s.Pool, Log: s.Store, Cases: modelCases{projections.NewReader(s.Pool)}, Logger: logger, Workers: 4,
 		Backoff: time.Millisecond, StopTimeout: 50 * time.Millisecond, Parameters: schema.NewParameterCache(0),
 		Responders: map[domain.ResponderKind]queue.Responder{domain.ResponderSQL: sql}}
