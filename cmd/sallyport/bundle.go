@@ -134,13 +134,15 @@ func (r *reading) config(ctx context.Context, p *program, path string) (bridge.V
 	if r.identity != "" {
 		id, err := bridge.ReadIdentity(r.identity)
 		if err != nil {
-			return c, err
+			return c, &usageError{err}
 		}
 		c.Identities = []age.Identity{id}
 	}
 	if r.card != "" {
-		c.Sender, err = bridge.ReadCard(r.card)
-		return c, err
+		if c.Sender, err = bridge.ReadCard(r.card); err != nil {
+			return c, &usageError{err}
+		}
+		return c, nil
 	}
 	return c, p.withSite(ctx, func(s *boot.Site) error { return fromSite(ctx, s, path, &c) })
 }

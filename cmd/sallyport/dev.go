@@ -80,7 +80,11 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 	if err := f.settle(cmd); err != nil {
 		return err
 	}
-	logger, err := boot.Log{Level: "warn", Format: "text"}.Logger(p.stderr)
+	level := "warn"
+	if f.demo {
+		level = "error" // the one warning of a demo is part of its story
+	}
+	logger, err := boot.Log{Level: level, Format: "text"}.Logger(p.stderr)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type program struct {
 }
 
 // run is the whole program but for the process: it returns the exit code.
+// Several goroutines write to stderr, each a whole line at once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p := &program{stdout: stdout, stderr: stderr}
 	root := p.root()

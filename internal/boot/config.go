@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"sallyport/domain"
 )
 
@@ -96,10 +98,17 @@ func (c Config) Check() error {
 		rule(c.Role.Valid(), "role: must be request or response"),
 		rule(c.Listen != "", "listen: must be an address such as 127.0.0.1:8001"),
 		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given"),
+		rule(parses(c.Database.URL) && parses(c.Database.MigrateURL), "database.url, database.migrate_url: one does not parse (it is not shown: it may hold a password)"),
 		rule(c.Bridge.Encrypt == "" || c.Bridge.Encrypt == "always" || c.Bridge.Encrypt == "when-needed", "bridge.encrypt: must be always or when-needed"),
 		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0, "bridge: times and counts must not be negative"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
 	)
+}
+
+// parses reports whether a URL that is given is one of PostgreSQL.
+func parses(url string) bool {
+	_, err := pgx.ParseConfig(url)
+	return url == "" || err == nil
 }
 
 func rule(ok bool, what string) error {

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sallyport/domain"
+	"sallyport/internal/boot"
+)
+
+const someConfig = `site: field
+role: request
+listen: 127.0.0.1:8001
+database:
+  url: postgres://sallyport:hunter2@localhost/field
+  max_conns: 5
+bridge:
+  encrypt: when-needed
+  export_every: 90s
+responders:
+  sources:
+    airports:
+      url_file: /run/secrets/airports
+`
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	return writeFile(t, t.TempDir(), "sallyport.yaml", []byte(text))
+}
+
+func TestConfigFromFile(t *testing.T) {
+	t.Parallel()
+	path := writeConfig(t, someConfig)
+	l, err := load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := boot.Config{Site: "field", Role: domain.RequestSite, Listen: "127.0.0.1:8001", Data: filepath.Dir(path),
+		Database:   boot.Database{URL: "postgres://sallyport:hunter2@localhost/field", MaxConns: 5},
+		Bridge:     boot.Bridge{Encrypt: "when-needed", ExportEvery: 90 * time.Second},
+		Responders: boot.Responders{Sources: map[string]boot.Source{"airports": {URLFile: "/run/secrets/airports"}}}}
+	if d := cmp.Diff(want, l.Config); d != "" {
+		t.Error(d)
+	}
+	if l.from["bridge.export_every"] != path {
+		t.Errorf("export_every is from %q", l.from["bridge.export_every"])
+	}
+}
+
+// The environment is stronger than the file; it may name a secret's file.
+func TestConfigFromEnvironment(t *testing.T) {
+	path := writeConfig(t, someConfig)
+	for name, value := range map[string]string{"SALLYPORT_LISTEN": "0.0.0.0:80", "SALLYPORT_BRIDGE_EXPORT_EVERY": "3m",
+		"SALLYPORT_DATABASE_MAX_CONNS": "7", "SALLYPORT_DATABASE_URL_FILE": "/run/secrets/url", "SALLYPORT_LOG_LEVEL": "debug"} {
+		t.Setenv(name, value)
+	}
+	l, err := load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Listen != "0.0.0.0:80" || l.Bridge.ExportEvery != 3*time.Minute || l.Database.MaxConns != 7 ||
+		l.Database.URLFile != "/run/secrets/url" || l.Log.Level != "debug" || l.Site != "field" {
+		t.Errorf("%+v", l.Config)
+	}
+	if l.from["listen"] != "environment SALLYPORT_LISTEN" || l.from["site"] != path {
+		t.Errorf("from %v", l.from)
+	}
+}
+
+// Each setting that the environment can give has its key in the configuration.
+func TestSettingsFromEnvironmentAllFit(t *testing.T) {
+	for _, key := range settings {
+		value := "1"
+		switch {
+		case strings.HasSuffix(key, "_every"):
+			value = "1m"
+		case strings.HasSuffix(key, "url"):
+			value = "postgres://localhost/x"
+		case key == "role":
+			value = "request"
+		case key == "bridge.encrypt":
+			value = "always"
+		}
+		t.Setenv(envName(key), value)
+	}
+	l, err := load(writeConfig(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range settings {
+		if l.from[key] != "environment "+envName(key) {
+			t.Errorf("%s is from %q", key, l.from[key])
+		}
+	}
+}
+
+func TestConfigRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, says string }{
+		"unknown key":          {someConfig + "colour: red\n", "colour"},
+		"unknown key deeper":   {strings.Replace(someConfig, "max_conns", "max_cons", 1), "max_cons"},
+		"no YAML":              {"site: [", "read the configuration"},
+		"no number":            {strings.Replace(someConfig, "max_conns: 5", "max_conns: many", 1), "max_conns"},
+		"no duration":          {strings.Replace(someConfig, "90s", "ninety", 1), "bridge.export_every"},
+		"negative duration":    {strings.Replace(someConfig, "90s", "-90s", 1), "negative"},
+		"unknown role":         {strings.Replace(someConfig, "role: request", "role: boss", 1), "role"},
+		"site of another kind": {strings.Replace(someConfig, "site: field", "site: Field", 1), "site"},
+		"no database URL":      {strings.Replace(someConfig, "@localhost", "@localhost:port", 1), "database.url"},
+		"encrypt never":        {strings.Replace(someConfig, "when-needed", "never", 1), "encrypt"},
+		"empty":                {"", "database.url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := writeConfig(t, c.text)
+			r := call(t, "-C", path, "config", "validate")
+			if r.code != 3 || !strings.Contains(r.stderr, c.says) || !strings.Contains(r.stderr, path) {
+				t.Errorf("exit code %d: %s", r.code, r.stderr)
+			}
+			if strings.Contains(r.stderr, "hunter2") {
+				t.Errorf("the password is shown: %s", r.stderr)
+			}
+		})
+	}
+}
+
+// Paths in a file mean the folder of that file, whatever folder we are in.
+func TestDataFolderIsTheFilesOwn(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("site", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{someConfig: "site", someConfig + "data: inner\n": filepath.Join("site", "inner"), someConfig + "data: /elsewhere\n": "/elsewhere"} {
+		l, err := load(writeFile(t, "site", "sallyport.yaml", []byte(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Data != want {
+			t.Errorf("data is %q, want %q", l.Data, want)
+		}
+	}
+}
+
+func TestConfigShowHidesURLs(t *testing.T) {
+	t.Setenv("SALLYPORT_REDIS_URL", "redis://:hunter2@localhost")
+	path := writeConfig(t, someConfig)
+	for _, format := range []string{"table", "json", "jsonl"} {
+		r := call(t, "-C", path, "config", "show", "-o", format)
+		if r.code != 0 || strings.Contains(r.stdout+r.stderr, "hunter2") {
+			t.Errorf("%s: exit code %d: %s%s", format, r.code, r.stdout, r.stderr)
+		}
+		if !strings.Contains(r.stdout, "environment SALLYPORT_REDIS_URL") || !strings.Contains(r.stdout, "max_conns") {
+			t.Errorf("%s: %s", format, r.stdout)
+		}
+	}
+}
+
+func TestFirstConfigIsClosedAndKept(t *testing.T) {
+	t.Setenv("SALLYPORT_DATABASE_URL", "postgres://u:hunter2@localhost/x")
+	path := filepath.Join(t.TempDir(), "new", "sallyport.yaml")
+	p := &program{}
+	if err := p.firstConfig(path, boot.Config{Site: "core", Role: domain.ResponseSite, Data: filepath.Dir(path)}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	l, err := load(path)
+	if err != nil || l.Listen != "127.0.0.1:8000" || l.Data != filepath.Dir(path) || l.Database.URL == "" {
+		t.Errorf("%+v, %v", l.Config, err)
+	}
+	if err := p.firstConfig(path, boot.Config{Site: "other", Role: domain.ResponseSite, Data: filepath.Dir(path)}); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := load(path); err != nil || again.Site != "core" {
+		t.Errorf("it was written over: %+v, %v", again.Config, err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	if got := exitCode(errors.New("something")); got != 1 {
+		t.Errorf("anything else exits %d", got)
+	}
+	want := map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true, 10: true, 11: true, 12: true, 13: true, 14: true, 15: true, 16: true, 17: true}
+	for _, e := range exits {
+		if !want[e.code] || e.meaning == "" {
+			t.Errorf("exit code %d %q is not one of the contract, or is there twice", e.code, e.meaning)
+		}
+		delete(want, e.code)
+	}
+	if len(want) > 0 {
+		t.Errorf("no exit codes %v", want)
+	}
+}
