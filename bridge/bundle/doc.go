@@ -11,6 +11,9 @@
 //	                                 {"pos":41,…}  an event, as stored in the log
 //	                                 {"after":41,…} a withheld run
 //
+// docs/bundle-format.md is the specification; testdata/vectors holds this package,
+// and any other that implements it, to it.
+//
 // It is a codec and nothing more: it knows no folders, no database and no
 // policy. Who may send what is the caller's to decide.
 //

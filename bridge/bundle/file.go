@@ -125,6 +125,9 @@ func (f *File) Manifest() Manifest { return f.manifest }
 // kept as evidence. It must not be changed.
 func (f *File) Signed() []byte { return f.signed }
 
+// Size is how long the file says that it is, as unproven as the manifest.
+func (f *File) Size() int64 { return f.payloadAt() + f.manifest.Payload.Bytes }
+
 // VerifySignatures checks every signature of the manifest against the caller's
 // trust store. At least one must be by a trusted key named as the sender is, and
 // none may be wrong or by an unknown key, except the sender's next_key during a

@@ -19,6 +19,7 @@ import (
 // everything is hashed and signed as it should be, but the content is its own.
 type forgery struct {
 	first  bundle.First
+	head   func(line string) string    // changes the first line; nil: as it is
 	text   string                      // after the first line
 	frames func(plain []byte) [][]byte // nil: one honest frame
 	change func(*bundle.Manifest)
@@ -46,6 +47,9 @@ func (f forgery) plain(t testing.TB) []byte {
 	first, err := json.Marshal(f.first)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if f.head != nil {
+		first = []byte(f.head(string(first)))
 	}
 	return append(append(first, '\n'), f.text...)
 }

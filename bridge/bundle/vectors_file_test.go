@@ -63,7 +63,12 @@ func badNotes(t *testing.T) []vector {
 	signed, payload := cut(good)
 	text, lines, _ := strings.Cut(string(signed), "\n\n")
 	with := func(below string) []byte { return join(t, []byte(text+"\n\n"+below), payload) }
-	edit := func(old, new string) []byte { return with(strings.Replace(lines, old, new, 1)) }
+	edit := func(old, new string) []byte {
+		if !strings.Contains(lines, old) {
+			t.Fatalf("nothing to change: no %q", old)
+		}
+		return with(strings.Replace(lines, old, new, 1))
+	}
 	sig := func(change func(raw []byte) []byte) []byte {
 		b64 := strings.TrimPrefix(strings.TrimSuffix(lines, "\n"), "— field ")
 		raw, err := base64.StdEncoding.DecodeString(b64)

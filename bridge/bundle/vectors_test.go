@@ -27,12 +27,12 @@ type vectorIndex struct {
 type vector struct {
 	File     string      `json:"file"` // names the one fault
 	Code     bundle.Code `json:"code"` // "" for a good bundle
-	Frame    int         `json:"frame,omitempty"`
-	Line     int         `json:"line,omitempty"`
-	Position int64       `json:"position,omitempty"`
+	Frame    int         `json:"frame,omitzero"`
+	Line     int         `json:"line,omitzero"`
+	Position int64       `json:"position,omitzero"`
 	Says     string      `json:"says,omitempty"` // part of this package's message
 	ID       string      `json:"id,omitempty"`   // of a good bundle
-	Lines    int         `json:"lines,omitempty"`
+	Lines    int         `json:"lines,omitzero"`
 	Identity string      `json:"identity,omitempty"` // to decrypt with, in base64
 	raw      []byte
 }
