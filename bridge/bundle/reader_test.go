@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
+var readerAll = flag.Bool("reader-all", false, "let the independent reader judge every vector")
+
 // A reader that shares no code with this package, testdata/reader.sh, judges each
 // plain vector as this package does, without an exception: what the specification
 // says is enough. It starts many programs a file, so a usual run reads every good
 // vector and each fourth bad one; -reader-all reads all.
-var readerAll = flag.Bool("reader-all", false, "let the independent reader judge every vector")
-
 func TestIndependentReader(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"bash", "jq", "openssl", "zstd", "xxd", "sha256sum", "iconv", "grep", "sed"} {
