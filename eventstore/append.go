@@ -43,7 +43,7 @@ type Write struct {
 // Append is a set of writes that are stored together or not at all.
 type Append struct {
 	Writes []Write
-	// Actor is who is answerable: a user id, `site:<name>` or `cli:<os user>`.
+	// Actor is who is answerable: `user-<id>`, `site:<name>` or `cli:<os user>`.
 	Actor string
 	// Corr is the id of the request or command that began this; empty: the id
 	// of the append's first event.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"sallyport/domain"
 )
@@ -129,16 +130,22 @@ func (b *batch) expect(writes []Write) error {
 	return nil
 }
 
+// The events of one batch have one origin. Two columns are parameters of a
+// form that pgx encodes without trying others first: id and line.
 const insertEvents = `
 	INSERT INTO events (seq, origin, pos, id, stream, ver, type, at, actor, corr, line)
-	SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[],
-	                     $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])`
+	SELECT seq, $2::text, pos, id, stream, ver, type, at, actor, corr, line
+	FROM unnest($1::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[],
+	            $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])
+	     AS e(seq, pos, id, stream, ver, type, at, actor, corr, line)`
 
 const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3`
 
 // queue queues the inserts, the read models and the head's new place.
 func (b *batch) queue() error {
-	queueEvents(b.statements, b.records)
+	if err := queueEvents(b.statements, b.records); err != nil {
+		return err
+	}
 	for _, p := range b.store.inline {
 		if err := p.Apply(b.statements, b.records); err != nil {
 			return fmt.Errorf("append: project: %w; nothing was stored", err)
@@ -148,18 +155,23 @@ func (b *batch) queue() error {
 	return nil
 }
 
-func queueEvents(to *pgx.Batch, records []Record) {
+func queueEvents(to *pgx.Batch, records []Record) error {
 	n := len(records)
-	seq, pos, ver := make([]int64, n), make([]int64, n), make([]int64, n)
-	origin, id, stream, typ := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	actor, corr, line := make([]string, n), make([]string, n), make([]string, n)
-	at := make([]time.Time, n)
-	for i, r := range records {
-		seq[i], pos[i], ver[i] = r.Seq, r.Pos, r.Ver
-		origin[i], id[i], stream[i], typ[i] = r.Origin, r.ID, r.Stream, r.Type
-		at[i], actor[i], corr[i], line[i] = r.At, r.Actor, r.Corr, string(r.Line)
+	if n == 0 {
+		return nil
 	}
-	to.Queue(insertEvents, seq, origin, pos, id, stream, ver, typ, at, actor, corr, line)
+	seq, pos, ver := make([]int64, n), make([]int64, n), make([]int64, n)
+	stream, typ, actor, corr := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	id, at, line := make([]pgtype.UUID, n), make([]time.Time, n), make(pgtype.FlatArray[[]byte], n)
+	for i, r := range records {
+		if err := id[i].Scan(r.ID); err != nil {
+			return fmt.Errorf("append: the event id %q is no UUID; nothing was stored", r.ID)
+		}
+		seq[i], pos[i], ver[i], stream[i], typ[i] = r.Seq, r.Pos, r.Ver, r.Stream, r.Type
+		at[i], actor[i], corr[i], line[i] = r.At, r.Actor, r.Corr, r.Line
+	}
+	to.Queue(insertEvents, seq, records[0].Origin, pos, id, stream, ver, typ, at, actor, corr, line)
+	return nil
 }
 
 // Withheld is a run of positions that their origin did not send.

@@ -18,6 +18,7 @@ type draft struct {
 	fact  domain.Fact
 	mid   []byte // `,"id":…,"stream":…,"ver":`
 	tail  []byte // `,"type":…,"data":{…}}`
+	room  []byte // for the line, at any pos and ver
 }
 
 func newDraft(e domain.Event, fact domain.Fact) (draft, error) {
@@ -26,27 +27,34 @@ func newDraft(e domain.Event, fact domain.Fact) (draft, error) {
 		return draft{}, err
 	}
 	e.Data = data
-	d := draft{event: e, fact: fact}
-	d.mid = appendString(append(d.mid, `,"id":`...), e.ID)
-	d.mid = appendString(append(d.mid, `,"stream":`...), e.Stream)
-	d.mid = append(d.mid, `,"ver":`...)
-	t := make([]byte, 0, 256+len(data))
-	t = appendString(append(t, `,"type":`...), e.Type)
-	t = strconv.AppendInt(append(t, `,"schema":`...), int64(e.Schema), 10)
-	t = e.At.AppendFormat(append(t, `,"at":"`...), domain.TimeLayout)
-	t = appendString(append(t, `","actor":`...), e.Actor)
-	t = appendString(append(t, `,"corr":`...), e.Corr)
-	t = appendString(append(t, `,"cause":`...), e.Cause)
-	t = append(append(t, `,"data":`...), data...)
-	d.tail = append(t, '}')
-	return d, nil
+	// One allocation holds both parts: few strings of an envelope need escapes.
+	plain := len(e.ID) + len(e.Stream) + len(e.Type) + len(e.Actor) + len(e.Corr) + len(e.Cause) + len(data)
+	b := make([]byte, 0, plain+maxPlaces)
+	b = appendString(append(b, `,"id":`...), e.ID)
+	b = appendString(append(b, `,"stream":`...), e.Stream)
+	b = append(b, `,"ver":`...)
+	mid := len(b)
+	b = appendString(append(b, `,"type":`...), e.Type)
+	b = strconv.AppendInt(append(b, `,"schema":`...), int64(e.Schema), 10)
+	b = e.At.AppendFormat(append(b, `,"at":"`...), domain.TimeLayout)
+	b = appendString(append(b, `","actor":`...), e.Actor)
+	b = appendString(append(b, `,"corr":`...), e.Corr)
+	b = appendString(append(b, `,"cause":`...), e.Cause)
+	b = append(append(append(b, `,"data":`...), data...), '}')
+	return draft{event: e, fact: fact, mid: b[:mid], tail: b[mid:], room: make([]byte, 0, len(b)+maxNumbers)}, nil
 }
 
+// What the fixed text of the two parts, and pos and ver with their keys, take
+// at most, in bytes.
+const (
+	maxPlaces  = 192
+	maxNumbers = 48
+)
+
 // line returns the exported line: keys in fixed order, no insignificant
-// space, no line feed.
+// space, no line feed. It lies where the line of an earlier call lay.
 func (d draft) line(pos, ver int64) []byte {
-	b := make([]byte, 0, len(d.mid)+len(d.tail)+48)
-	b = strconv.AppendInt(append(b, `{"pos":`...), pos, 10)
+	b := strconv.AppendInt(append(d.room[:0], `{"pos":`...), pos, 10)
 	b = strconv.AppendInt(append(b, d.mid...), ver, 10)
 	return append(b, d.tail...)
 }

@@ -306,6 +306,7 @@ func (t *attempt) runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*p
 // append's own statements must be undone with the whole transaction.
 func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error) {
 	t.batch = newBatch(t.store, t.head, t.vers)
+	t.batch.records = make([]Record, 0, draftsIn(group))
 	for _, p := range group {
 		if err := t.batch.add(p); err != nil {
 			retry = retry || p.append.With != nil
@@ -322,6 +323,14 @@ func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error
 		return left, false, &refusedError{err}
 	}
 	return left, false, nil
+}
+
+func draftsIn(group []*pending) int {
+	n := 0
+	for _, p := range group {
+		n += len(p.drafts)
+	}
+	return n
 }
 
 func (t *attempt) commit(ctx context.Context) error {

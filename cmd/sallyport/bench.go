@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -36,16 +34,6 @@ end. Keep the machine free of other work meanwhile.`,
 		},
 	})
 	return cmd
-}
-
-// collectLess lets the heap grow to five times what is in use before garbage
-// is collected. A site that serves holds few megabytes and makes much garbage:
-// by default it would collect a hundred times a second, at almost half of what
-// an append costs. Whoever sets GOGC knows better.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 }
 
 func (p *program) bench(cmd *cobra.Command, c bench.Config, names []string) error {

@@ -89,6 +89,7 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 		return err
 	}
 	f.config.Say, f.config.Logger = p.say, logger
+	collectLess()
 	begin := time.Now()
 	stack, err := dev.Start(cmd.Context(), f.config)
 	defer func() {

@@ -46,6 +46,7 @@ func (p *program) serveCommand() *cobra.Command {
 }
 
 func (p *program) serve(ctx context.Context, s *boot.Site, parts boot.Parts) error {
+	collectLess()
 	var ln net.Listener
 	if parts.API {
 		var l net.ListenConfig

@@ -81,12 +81,12 @@ func (r *rig) redisGet(id string) (measure, string) {
 
 var rps = regexp.MustCompile(`([0-9.]+) requests per second`)
 
-// guessedGets is what the first, uncounted run asks; those after it ask as
-// many as fit into the time, for the program knows only a number of requests.
-const guessedGets = 50_000
+// getsPerSecond turns a time into a number of requests, which is all that the
+// program can be told: about what two processors do in a second.
+const getsPerSecond = 50_000
 
 func (r *rig) runRedisBenchmark(ctx context.Context, program, key string) (float64, error) {
-	n := guessedGets * wholeSeconds(r.config.Measure)
+	n := getsPerSecond * wholeSeconds(r.config.Measure)
 	out, err := output(ctx, program, "-s", r.redis.Socket(), "-c", strconv.Itoa(clients), "-n", strconv.Itoa(n), "-q", "GET", key)
 	if err != nil {
 		return 0, err

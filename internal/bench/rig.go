@@ -107,10 +107,20 @@ func (r *rig) stop(ctx context.Context) error {
 	if r.postgres != nil {
 		errs = append(errs, r.postgres.Stop(ctx))
 	}
-	if r.dir != "" {
-		errs = append(errs, os.RemoveAll(r.dir))
+	return errors.Join(append(errs, r.remove())...)
+}
+
+// remove removes the files. The cluster's lie elsewhere when PostgreSQL's
+// account cannot enter the folder, see [pgdev].
+func (r *rig) remove() error {
+	if r.dir == "" {
+		return nil
 	}
-	return errors.Join(errs...)
+	var errs []error
+	if far, err := os.Readlink(filepath.Join(r.dir, "postgres", "cluster")); err == nil {
+		errs = append(errs, os.RemoveAll(far))
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.dir))...)
 }
 
 // settle gives the database's own background work its turn now, so that it

@@ -1,0 +1,111 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The subject takes turns with the limit, and the first pair does not count.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	var order []string
+	values := map[string][]float64{"subject": {1000, 10, 30, 20}, "limit": {1, 10, 10, 10}}
+	next := func(name string) measure {
+		i := 0
+		return func(context.Context) (float64, error) {
+			order = append(order, name)
+			i++
+			return values[name][i-1], nil
+		}
+	}
+	c := contest{subject: next("subject"), limit: next("limit"), limitName: "the limit"}
+	f, err := c.compare(t.Context(), Entry{Name: "x", Unit: "1/s", Target: 1.5}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Figure{Name: "x", Value: 20, Unit: "1/s", Limit: 10, LimitName: "the limit", Ratio: 2, Target: 1.5, Pairs: 3}); f != want {
+		t.Errorf("got %+v, want %+v", f, want)
+	}
+	if want := strings.Fields("subject limit limit subject subject limit limit subject"); !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+}
+
+func TestCompareWithoutALimit(t *testing.T) {
+	t.Parallel()
+	f, err := contest{limitName: "none here"}.compare(t.Context(), Entry{Name: "x"}, 3)
+	if err != nil || f.Pairs != 0 || f.Met() || f.LimitName != "none here" {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}
+
+func TestCompareSaysWhatFailed(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	c := contest{subject: func(context.Context) (float64, error) { return 1, nil },
+		limit: func(context.Context) (float64, error) { return 0, broken }}
+	if _, err := c.compare(t.Context(), Entry{Name: "x"}, 1); !errors.Is(err, broken) || !strings.Contains(err.Error(), "measure x: the limit") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 9}, 3}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+// The caller counts only the answers it was told to expect.
+func TestCaller(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Cache", "hit")
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	for name, c := range map[string]struct {
+		status int
+		header string
+		wrong  string
+	}{
+		"as expected":  {status: http.StatusAccepted, header: "X-Cache: hit"},
+		"other status": {status: http.StatusOK, wrong: "want status 200"},
+		"no header":    {status: http.StatusAccepted, header: "X-Cache: miss", wrong: `lacks "X-Cache: miss"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := target{address: address, status: c.status, header: c.header, request: wire(http.MethodPost, "/x", address, "t", []byte("{}"))}
+			rate, err := crowd{size: 3, measure: 30 * time.Millisecond}.rate(t.Context(), to.join)
+			if c.wrong == "" && (err != nil || rate <= 0) || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+				t.Errorf("rate %v, error %v", rate, err)
+			}
+		})
+	}
+}
+
+func TestCrowdEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	_, err := crowd{size: 2, measure: time.Hour}.rate(ctx, func(context.Context) (member, error) {
+		return member{ask: func() error { return nil }}, nil
+	})
+	if !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+}
