@@ -13,13 +13,11 @@ import (
 // of a line (bundle format 1), which encloses it.
 const maxDepth = 64
 
-var errDepth = errors.New("nests deeper than 64")
-
 // decodeData decodes one JSON object for the validator. Members of the object
 // for which skip is true stand in it as null: they are read to their end, and
 // must be JSON, but nothing of them is kept.
 func decodeData(data []byte, skip func(member string) bool) (map[string]any, error) {
-	d := decoder{jsontext.NewDecoder(bytes.NewBuffer(data))}
+	d := newDecoder(data, maxDepth, number)
 	if d.PeekKind() != '{' {
 		return nil, errors.New("it begins otherwise")
 	}
@@ -34,7 +32,18 @@ func decodeData(data []byte, skip func(member string) bool) (map[string]any, err
 }
 
 // decoder is strict: duplicate names and invalid UTF-8 are errors.
-type decoder struct{ *jsontext.Decoder }
+type decoder struct {
+	*jsontext.Decoder
+	depth  int
+	number func(text string) (any, error)
+}
+
+func newDecoder(data []byte, depth int, number func(string) (any, error)) decoder {
+	return decoder{jsontext.NewDecoder(bytes.NewBuffer(data)), depth, number}
+}
+
+// boundError is the refusal of JSON that is well formed but goes too far.
+type boundError struct{ error }
 
 func (d decoder) object(skip func(string) bool) (map[string]any, error) {
 	object := make(map[string]any, 8)
@@ -67,8 +76,8 @@ func (d decoder) each(do func() error) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	if d.StackDepth() > maxDepth {
-		return errDepth
+	if d.StackDepth() > d.depth {
+		return boundError{fmt.Errorf("must not be nested deeper than %d", d.depth)}
 	}
 	for k := d.PeekKind(); k != '}' && k != ']'; k = d.PeekKind() {
 		if err := do(); err != nil {
@@ -94,7 +103,7 @@ func (d decoder) value() (any, error) {
 	case '"':
 		return t.String(), nil
 	case '0':
-		return number(t.String())
+		return d.number(t.String())
 	case 't', 'f':
 		return t.Bool(), nil
 	default:

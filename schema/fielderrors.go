@@ -46,7 +46,7 @@ func (f *finder) visit(e *jsonschema.ValidationError) {
 		f.add(e.InstanceLocation, k.LocalizedString(f.printer))
 	default:
 		if len(e.Causes) == 0 {
-			f.add(e.InstanceLocation, k.LocalizedString(f.printer))
+			f.add(e.InstanceLocation, words(k, f.printer))
 		}
 		for _, cause := range e.Causes {
 			f.visit(cause)

@@ -1,15 +1,12 @@
 package schema
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // Numbers are compared as exact fractions: a short text such as 1e999999999
@@ -19,31 +16,39 @@ const (
 	maxNumberExponent = 400
 )
 
+var errNotStrict = errors.New("must be one JSON value in UTF-8, no name twice")
+
 // strictJSON reads one JSON value that every reader understands alike: valid
 // UTF-8, no name twice (RFC 7493), bounded in size, depth and numbers.
 func strictJSON(raw []byte, maxBytes int) (any, error) {
 	if len(raw) > maxBytes {
 		return nil, fmt.Errorf("must be at most %d KiB", maxBytes>>10)
 	}
-	notStrict := errors.New("must be one JSON value in UTF-8, no name twice")
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	for {
-		token, err := dec.ReadToken()
-		switch {
-		case errors.Is(err, io.EOF):
-			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-			if err != nil {
-				return nil, notStrict
-			}
-			return doc, nil
-		case err != nil:
-			return nil, notStrict
-		case dec.StackDepth() > maxParametersDepth:
-			return nil, fmt.Errorf("must not be nested deeper than %d", maxParametersDepth)
-		case token.Kind() == '0' && !boundedNumber(token.String()):
-			return nil, fmt.Errorf("must not hold numbers beyond %d characters or 1e%d", maxNumberText, maxNumberExponent)
-		}
+	d := newDecoder(raw, maxParametersDepth, exactNumber)
+	value, err := d.value()
+	var bound boundError
+	switch {
+	case errors.As(err, &bound):
+		return nil, err
+	case err != nil:
+		return nil, errNotStrict
 	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errNotStrict
+	}
+	return value, nil
+}
+
+// exactNumber keeps what is no machine integer as text, for the validator to
+// compare as an exact fraction.
+func exactNumber(text string) (any, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	if !boundedNumber(text) {
+		return nil, boundError{fmt.Errorf("must not hold numbers beyond %d characters or 1e%d", maxNumberText, maxNumberExponent)}
+	}
+	return json.Number(text), nil
 }
 
 func boundedNumber(text string) bool {
