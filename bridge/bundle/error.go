@@ -10,23 +10,26 @@ import (
 // command line's exit codes and of the codes in an [Ack]'s rejected list.
 type Code string
 
+// The codes. [Gap], [Duplicate] and [Fork] are judgements about a bundle's place
+// among others: this package never gives them, callers share its type.
 const (
-	// Damaged: the bytes are not what the sender made, or do not keep what its
+	// Damaged means that the bytes are not what the sender made, or do not keep what its
 	// manifest promises. The sender makes the bundle again.
 	Damaged Code = "damaged"
-	// Incomplete: the file ends before its end.
+	// Incomplete means that the file ends before its end.
 	Incomplete Code = "incomplete"
-	// Gap, Duplicate and Fork are judgements about a bundle's place among
-	// others. This package never gives them; callers share its type.
-	Gap       Code = "gap"
+	// Gap means that an earlier bundle is missing.
+	Gap Code = "gap"
+	// Duplicate means that all of it is known already.
 	Duplicate Code = "duplicate"
-	Fork      Code = "fork"
-	// Untrusted: no trusted key of the sender vouches for these bytes.
+	// Fork means that it contradicts what is known.
+	Fork Code = "fork"
+	// Untrusted means that no trusted key of the sender vouches for these bytes.
 	Untrusted Code = "untrusted"
-	// Refused: the sender signed something that breaks a rule or a limit.
+	// Refused means that the sender signed something that breaks a rule or a limit.
 	// Making it again would not help; people must decide.
 	Refused Code = "refused"
-	// Upgrade: a trusted sender uses a newer format than this program knows.
+	// Upgrade means that a trusted sender uses a newer format than this program knows.
 	Upgrade Code = "upgrade"
 )
 

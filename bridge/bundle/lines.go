@@ -129,7 +129,7 @@ func (d *decoding) stop() {
 func (d *decoding) run(ctx context.Context, f *File, r *frameReader) error {
 	for no := 1; ; no++ {
 		raw, plain, err := r.next(f.manifest.Core.PlainBytes - d.plain.n)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {

@@ -76,6 +76,6 @@ func (b backoff) NextRetry(job *rivertype.JobRow) time.Time {
 	if shift := max(job.Attempt, 1) - 1; shift < 16 {
 		wait = min(b.first<<shift, maxBackoff)
 	}
-	jitter := time.Duration((rand.Float64() - 0.5) / 2 * float64(wait))
+	jitter := time.Duration((rand.Float64() - 0.5) / 2 * float64(wait)) //nolint:gosec // nobody gains by guessing it
 	return time.Now().Add(wait + jitter)
 }
