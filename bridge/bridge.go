@@ -45,6 +45,9 @@ type Config struct {
 type Bridge struct {
 	Config
 	card Card
+	idle idle
+	held held
+	told told
 }
 
 // New returns a bridge. It starts nothing; [Bridge.Run] does.
@@ -132,7 +135,7 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 		return
 	}
 	for _, l := range links {
-		piled := head.Pos-l.Out.Through >= b.ExportEvents
+		piled := head.Pos-b.idle.through(l.Card.Name, l.Out.Through) >= b.ExportEvents
 		if l.Stopped != "" || (!piled && now.Sub(last[l.Card.Name]) < b.ExportEvery) {
 			continue
 		}

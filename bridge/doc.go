@@ -2,7 +2,7 @@
 // that people carry.
 //
 //	log ─▶ plan (a row) ─▶ outbox/.tmp ─▶ re-read, rename ─▶ outbox/   ··▶ courier
-//	courier ··▶ inbox/ ─▶ staging/ ─▶ verified ─▶ applied ─▶ archive/YYYY/MM/
+//	courier ··▶ inbox/ ─▶ staging/ ─▶ verified ─▶ applied ─▶ receipts/, archive/YYYY/MM/
 //	                         │           └──▶ held in staging/ until the gap closes
 //	                         └──▶ quarantine/<id>/ with reason.json
 //

@@ -115,7 +115,12 @@ func (b *Bridge) recipients(l Link) []string {
 	return nil
 }
 
-var errPlainSecret = errors.New("a password hash must not leave in a plain bundle; no bundle is made")
+var errPlainSecret = errors.New("a secret must not leave in a plain bundle; no bundle is made")
+
+func secret(eventType string) bool {
+	k, _ := domain.KindOf(eventType)
+	return k.Secret
+}
 
 // writeLines copies the plan's range from the log to the payload.
 func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
@@ -137,7 +142,7 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 				runs = runs[1:]
 			case len(runs) > 0 && at > runs[0].After:
 				// inside a withheld run
-			case !encrypted && line.Type == (domain.UserRegistered{}).EventType():
+			case !encrypted && secret(line.Type):
 				err = errPlainSecret
 			default:
 				err = w.Line(line.Bytes)
@@ -196,6 +201,9 @@ func (b *Bridge) readBack(f *os.File, size int64) error {
 	return nil
 }
 
+// labelSuffix ends the names of the files for people beside bundles.
+const labelSuffix = ".label.txt"
+
 // writeLabel writes what a person needs who carries the file; no program reads it.
 func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64) error {
 	f, err := openRegular(b.Folders.root, outboxDir+"/"+name)
@@ -206,7 +214,7 @@ func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("read back %s: %w", name, err)
 	}
-	label := name + ".label.txt"
+	label := name + labelSuffix
 	return b.Folders.create(outboxDir+"/"+label, tmpDir+"/"+label, func(f *os.File) error {
 		_, err := io.WriteString(f, labelText(m, name, size, sum))
 		return err

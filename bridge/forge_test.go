@@ -36,6 +36,7 @@ func newPeer(t *testing.T, name string, role domain.Role) peer {
 // honest sender would put there.
 type forgery struct {
 	from   peer
+	kind   bundle.Kind // data
 	to     string
 	epoch  string
 	seq    int64
@@ -77,10 +78,19 @@ func (f forgery) file(t *testing.T) (name string, data []byte) {
 	if f.epoch == "" {
 		f.epoch = f.from.card.Epoch
 	}
-	after := int64(len(f.before))
-	_, start := logLines(0, bundle.Start(f.epoch, f.from.card.Name), f.before)
+	if f.kind == "" {
+		f.kind = bundle.Data
+	}
+	after, origin, beacon := int64(len(f.before)), f.from.card.Name, 0
+	switch f.kind {
+	case bundle.Return:
+		origin = f.to
+	case bundle.Beacon:
+		beacon = 1
+	}
+	_, start := logLines(0, bundle.Start(f.epoch, origin), f.before)
 	lines, end := logLines(after, start, f.events)
-	span := bundle.Span{Format: bundle.Format, Kind: bundle.Data, From: f.from.card.Name, To: f.to, Epoch: f.epoch, Seq: max(f.seq, 1),
+	span := bundle.Span{Format: bundle.Format, Kind: f.kind, From: f.from.card.Name, To: f.to, Epoch: f.epoch, Seq: max(f.seq, 1),
 		Range: bundle.Range{After: after, Through: after + int64(len(lines))}, Chain: bundle.ChainEnds{After: start, Through: end}}
 	plan := bundle.Plan{First: bundle.First{Span: span, Salt: strings.Repeat("0", 32), Events: len(lines), Operator: "cli:test"}}
 	if f.seal != nil {
@@ -103,7 +113,7 @@ func (f forgery) file(t *testing.T) (name string, data []byte) {
 	}
 	m := content.Manifest()
 	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: span.Range.Through, Seq: span.Seq}, f.ack, bundle.FormatTime(time.Now())
-	return bundle.NameFor(m.Core, 0, m.Encryption != nil).String(), sign(t, m, f.from, payload.Bytes())
+	return bundle.NameFor(m.Core, beacon, m.Encryption != nil).String(), sign(t, m, f.from, payload.Bytes())
 }
 
 // sign joins a manifest, signed by a peer, and a payload.

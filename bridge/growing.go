@@ -30,7 +30,7 @@ func (b *Bridge) scan(ctx context.Context, seen growing) (growing, error) {
 			}
 			ready = append(ready, name)
 		}
-		return b.stageAll(ctx, b.Folders.root, inboxDir+"/", ready, true)
+		return b.stageInbox(ctx, ready)
 	})
 	return still, err
 }

@@ -10,15 +10,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/link"
-	"sallyport/domain"
-	"sallyport/eventstore"
 )
 
 // Outcome says what became of one file.
@@ -26,7 +23,7 @@ type Outcome struct {
 	File   string `json:"file"`
 	Peer   string `json:"peer,omitempty"`
 	Seq    int64  `json:"seq,omitempty"`
-	State  string `json:"state"` // applied, held, duplicate, quarantined
+	State  string `json:"state"` // applied, held, duplicate, quarantined, ignored
 	Events int64  `json:"events,omitempty"`
 	// Err is why the file was quarantined or is held; nil otherwise.
 	Err error `json:"-"`
@@ -40,6 +37,7 @@ const (
 	Held        = "held"
 	Duplicate   = "duplicate"
 	Quarantined = "quarantined"
+	Ignored     = "ignored" // not a bundle by its name; it stays where it is
 )
 
 // Import takes in what lies in the inbox: stages it, verifies it, applies what
@@ -52,11 +50,13 @@ func (b *Bridge) Import(ctx context.Context) ([]Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		return b.stageAll(ctx, b.Folders.root, inboxDir+"/", names, true)
+		return b.stageInbox(ctx, names)
 	})
 }
 
 // ImportFiles takes in single files from anywhere, which stay where they are.
+// A file that is missing or cannot be read is an error; the others are still
+// taken in.
 func (b *Bridge) ImportFiles(ctx context.Context, dir string, names []string) ([]Outcome, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -64,7 +64,7 @@ func (b *Bridge) ImportFiles(ctx context.Context, dir string, names []string) ([
 	}
 	defer root.Close()
 	return b.importing(ctx, func(ctx context.Context) ([]Outcome, error) {
-		return b.stageAll(ctx, root, "", names, false)
+		return nil, b.stageFiles(ctx, root, names)
 	})
 }
 
@@ -74,46 +74,70 @@ func (b *Bridge) importing(ctx context.Context, stage func(context.Context) ([]O
 		if err := b.Folders.removeUnfinished(stagingDir); err != nil {
 			return err
 		}
-		refused, err := stage(ctx)
-		outcomes = refused
-		if err != nil {
-			return err
-		}
-		taken, err := b.takeStaged(ctx)
-		outcomes = append(outcomes, taken...)
-		return err
+		early, notStaged := stage(ctx)
+		taken, notTaken := b.takeStaged(ctx)
+		outcomes = append(early, taken...)
+		return errors.Join(notStaged, notTaken)
 	})
 	return outcomes, err
 }
 
 // takeStaged goes through the staging folder until nothing moves any more: a
-// bundle that is applied may release those that were held for it.
+// bundle that is applied may release those that were held for it. A file that
+// fails is left for the next time and does not stop the others.
 func (b *Bridge) takeStaged(ctx context.Context) ([]Outcome, error) {
 	var outcomes []Outcome
-	held := map[string]Outcome{}
+	held, failed := map[string]Outcome{}, map[string]error{}
 	for progress := true; progress; {
 		progress = false
-		names, err := b.staged()
+		names, links, err := b.waitingFiles(ctx)
 		if err != nil {
-			return outcomes, err
+			return outcomes, errors.Join(append(slices.Collect(maps.Values(failed)), err)...)
 		}
 		for _, name := range names {
-			o, err := b.take(ctx, name)
-			if err != nil {
-				return outcomes, fmt.Errorf("import %s: %w; the file is kept and tried again", name, err)
-			}
-			if o.State == Held {
-				held[name] = o
+			if failed[name] != nil {
 				continue
 			}
-			delete(held, name)
-			outcomes, progress = append(outcomes, o), true
+			o, err := b.takeUnlessHeld(ctx, name, links)
+			switch {
+			case err != nil:
+				failed[name] = fmt.Errorf("import %s: %w; the file is kept and tried again", name, err)
+			case o.State == Held:
+				held[name] = o
+			default:
+				delete(held, name)
+				outcomes, progress = append(outcomes, o), true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(held)) {
 		outcomes = append(outcomes, held[name])
 	}
-	return outcomes, nil
+	return outcomes, errors.Join(slices.Collect(maps.Values(failed))...)
+}
+
+// waitingFiles returns what is staged, and the links as they are before any
+// of it is taken.
+func (b *Bridge) waitingFiles(ctx context.Context) ([]string, []Link, error) {
+	names, err := b.staged()
+	if err != nil {
+		return nil, nil, err
+	}
+	b.held.keep(names)
+	links, err := b.Links(ctx)
+	return names, links, err
+}
+
+// takeUnlessHeld takes a staged file unless it is known that it must wait.
+func (b *Bridge) takeUnlessHeld(ctx context.Context, name string, links []Link) (Outcome, error) {
+	if o, still := b.held.still(name, links); still {
+		return o, nil
+	}
+	o, err := b.take(ctx, name)
+	if err == nil && o.State == Held {
+		b.held.add(name, o, links)
+	}
+	return o, err
 }
 
 // staged lists the staged files by link and number.
@@ -140,7 +164,7 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 	var bad *bundle.Error
 	if errors.As(err, &bad) {
 		if bad.Code == bundle.Upgrade {
-			return Outcome{File: a.name, State: Held, Err: bad, Reason: bad.Error()}, nil
+			return Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, State: Held, Err: bad, Reason: bad.Error()}, nil
 		}
 		return b.quarantine(ctx, a, bad)
 	}
@@ -170,7 +194,7 @@ func (a *arrival) take(ctx context.Context) error {
 	}
 	if a.core.Kind == bundle.Beacon {
 		a.outcome.State = Applied
-		return a.archive(ctx)
+		return a.archive()
 	}
 	known, err := a.state(ctx)
 	if err != nil {
@@ -180,13 +204,13 @@ func (a *arrival) take(ctx context.Context) error {
 	case known == "applied":
 		return a.finish(ctx) // an earlier run ended before it was archived
 	case known == "archived":
-		return a.duplicate()
+		return a.duplicate(ctx)
 	case a.link.Stopped != "":
 		return a.hold(ctx, "the link is stopped: "+a.link.Stopped)
 	}
 	switch a.link.In.Judge(a.core) {
 	case link.Duplicate:
-		return a.duplicate()
+		return a.duplicate(ctx)
 	case link.Hold:
 		return a.hold(ctx, fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
 			a.core.Range.After+1, a.core.From, a.link.In.Through))
@@ -222,6 +246,9 @@ func (a *arrival) verify(ctx context.Context) error {
 	}
 	if a.core.To != a.bridge.Log.Site() {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it is addressed to %s, this is %s: carry it there", a.core.To, a.bridge.Log.Site())}
+	}
+	if a.core.Kind == bundle.Return {
+		return &bundle.Error{Code: bundle.Refused, Msg: "it gives this site its own log back, for a recovery, which this version cannot do: keep the file"}
 	}
 	if a.core.Epoch != a.link.Card.Epoch {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: "its epoch is not the one of the sender's card: the sender founded its log anew and must send a new card"}
@@ -271,49 +298,9 @@ func (a *arrival) set(ctx context.Context, to execer, state, reason string) erro
 	return nil
 }
 
-func (a *arrival) duplicate() error {
-	a.outcome.State = Duplicate
-	return a.bridge.Folders.remove(stagingDir + "/" + a.staged)
-}
-
 func (a *arrival) hold(ctx context.Context, reason string) error {
 	a.outcome.State, a.outcome.Reason = Held, reason
 	return a.set(ctx, a.bridge.Pool, "held", reason)
-}
-
-// finish does what follows the last event: the note in the log, the archive.
-// Each part may already have been done by a run that was ended.
-func (a *arrival) finish(ctx context.Context) error {
-	first, err := a.bundle.First(ctx, a.bridge.Keys.Identity)
-	if err != nil {
-		return err
-	}
-	a.outcome.State, a.outcome.Events = Applied, int64(first.Events)
-	c := a.core
-	note := domain.BundleImported{Peer: c.From, Seq: c.Seq, ID: c.ID(), File: a.name, After: c.Range.After, Through: c.Range.Through,
-		Events: a.outcome.Events, Withheld: c.Range.Through - c.Range.After - a.outcome.Events}
-	_, err = a.bridge.Log.Append(ctx, eventstore.Append{Actor: a.bridge.actor(), Writes: []eventstore.Write{{
-		Stream: domain.BundleInStream(c.From, c.Epoch, c.Seq), Facts: []domain.Fact{note}}}})
-	var noted *eventstore.ConflictError
-	if err != nil && !errors.As(err, &noted) {
-		return err
-	}
-	if err := a.archive(ctx); err != nil {
-		return err
-	}
-	return a.set(ctx, a.bridge.Pool, "archived", "")
-}
-
-// archive moves the staged file under the month of its arrival. A bundle gets
-// the name that its manifest gives it: under a false one it could take the place
-// of another.
-func (a *arrival) archive(context.Context) error {
-	name := a.name
-	if a.core.Kind == bundle.Data {
-		name = bundle.NameFor(a.core, 0, a.bundle.Manifest().Encryption != nil).String()
-	}
-	month := time.Now().UTC().Format("2006/01")
-	return a.bridge.Folders.move(stagingDir+"/"+a.staged, fmt.Sprintf("%s/%s/%s", archiveDir, month, name))
 }
 
 type execer interface {

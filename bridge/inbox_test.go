@@ -1,7 +1,9 @@
 package bridge_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,11 +67,23 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	field, core := pair(t)
 	field.submit(t)
 	out := field.exportOne(t, "core")
-	junk := []string{".DS_Store", "Thumbs.db", "notes.txt", out.File + ".label.txt", out.File + ".part", "." + out.File, strings.ToUpper(out.File)}
+	ignored := []string{strings.ToUpper(out.File), "Thumbs.db", "notes.txt", out.File + ".part"}
+	junk := append([]string{".DS_Store", out.File + ".label.txt", "." + out.File}, ignored...)
 	for _, name := range junk {
 		drop(t, core, name, []byte("x"))
 	}
-	core.expect(t)
+	var log bytes.Buffer
+	core.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	for range 2 {
+		for i, o := range core.expect(t, bridge.Ignored, bridge.Ignored, bridge.Ignored, bridge.Ignored) {
+			if o.File != ignored[i] || o.Reason == "" {
+				t.Errorf("%+v", o)
+			}
+		}
+	}
+	if n := strings.Count(log.String(), "file ignored"); n != len(ignored) {
+		t.Errorf("%d lines for %d ignored files:\n%s", n, len(ignored), &log)
+	}
 	if left := core.names(t, "inbox"); len(left) != len(junk) {
 		t.Errorf("left %q of %q", left, junk)
 	}
@@ -103,12 +117,9 @@ func TestImportFilesLeavesTheMediumAsItIs(t *testing.T) {
 		if got, err := core.ImportFiles(t.Context(), dir, []string{"../keys/signing.pem"}); err == nil {
 			t.Fatalf("a path that leads out of the folder was taken: %+v", got)
 		}
-		got, err := core.ImportFiles(t.Context(), dir, []string{out.File, "missing.zst"})
-		if err != nil || len(got) != 2 || got[0].File != "missing.zst" || got[0].State != bridge.Quarantined || got[1].State != want {
+		got, err := core.ImportFiles(t.Context(), dir, []string{"missing.zst", ".tmp", out.File})
+		if !errors.Is(err, os.ErrNotExist) || bundle.CodeOf(err) != bundle.Refused || len(got) != 1 || got[0].State != want {
 			t.Fatalf("%+v, %v", got, err)
-		}
-		if !errors.Is(got[0].Err, os.ErrNotExist) {
-			t.Errorf("missing.zst: %v", got[0].Err)
 		}
 	}
 	if !slices.Equal(field.names(t, "outbox"), before) {

@@ -7,9 +7,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"filippo.io/age"
 
@@ -85,13 +88,30 @@ func ensureIdentity(path string) (*age.HybridIdentity, error) {
 	return id, nil
 }
 
-// ReadIdentity reads an age identity to decrypt with.
+// ReadIdentity reads an age identity to decrypt with, white space around it
+// left out. It makes no key, and waits for no pipe.
 func ReadIdentity(path string) (*age.HybridIdentity, error) {
-	if _, err := os.Stat(path); err != nil {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
 		return nil, fmt.Errorf("read the identity: %w", err)
 	}
-	return ensureIdentity(path)
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("the identity %s is no regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxIdentity))
+	if err != nil {
+		return nil, fmt.Errorf("read the identity: %w", err)
+	}
+	id, err := age.ParseHybridIdentity(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, fmt.Errorf("the identity %s does not parse (it is not shown)", path)
+	}
+	return id, nil
 }
+
+// maxIdentity bounds an identity's file, in bytes; one takes about 80.
+const maxIdentity = 4 << 10
 
 // ensureSecret reads a file or creates it with what fill returns; of two
 // programs that create it at once, one wins and both read the same.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -50,10 +51,31 @@ func (r *run) UnmarshalJSON(b []byte) error {
 const (
 	// planPage is how many lines are read at a time.
 	planPage = 2000
-	// planBytes ends a bundle: lines of this many bytes fit into the file
-	// limit however badly they compress.
-	planBytes = 240 << 20
+	// firstLine is the room for the bundle's own line.
+	firstLine = 64 << 10
+	// withheldLine is the most that a withheld run takes: three numbers of 19
+	// digits, a chain of 64, the keys.
+	withheldLine = 200
 )
+
+// room is how much a bundle may still hold. A plan that keeps within it can
+// be written however badly its lines compress.
+type room struct{ lines, bytes int64 }
+
+func (b *Bridge) room() room {
+	limits, d := b.Limits, bundle.DefaultLimits()
+	lines := int64(cmp.Or(limits.Lines, d.Lines))
+	file, plain := cmp.Or(limits.File, d.File), cmp.Or(limits.Plain, d.Plain)
+	// One part in 64 of the file is for the manifest and what frames and
+	// encryption add to bytes that do not compress.
+	return room{lines: lines, bytes: min(plain, file-file/64) - firstLine}
+}
+
+// take uses up what a line needs and reports whether there was room for it.
+func (r *room) take(lines, bytes int64) bool {
+	r.lines, r.bytes = r.lines-lines, r.bytes-bytes
+	return r.lines >= 0 && r.bytes >= 0
+}
 
 // nextPlan returns the plan that was committed but not published, or makes
 // the next one. It returns nil when no event exists that crosses to the peer.
@@ -64,8 +86,13 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 	}
 	p = &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch(), Seq: l.Out.Seq + 1, After: l.Out.Through, Through: l.Out.Through,
 		ChainAfter: l.OutChain, ChainThrough: l.OutChain, Operator: operator, Runs: []run{}}
-	if err := b.measure(ctx, p, l); err != nil || p.Events == 0 {
+	b.idle.resume(p)
+	if err := b.measure(ctx, p, l); err != nil {
 		return nil, err
+	}
+	if p.Events == 0 {
+		b.idle.remember(p)
+		return nil, nil
 	}
 	var salt [16]byte
 	rand.Read(salt[:]) //nolint:errcheck // documented never to fail
@@ -73,14 +100,16 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 	return p, b.commitPlan(ctx, p)
 }
 
-// measure walks the log from the last bundle's end and decides what crosses.
+// measure walks the log to its head or until the bundle is full, and decides
+// what crosses. The first event that crosses is always taken.
 func (b *Bridge) measure(ctx context.Context, p *plan, l Link) error {
 	head, err := b.Log.Head(ctx)
 	if err != nil {
 		return err
 	}
-	var size int64
-	for p.Through < head.Pos && size < planBytes && p.Events < int64(b.maxLines()) {
+	left := b.room()
+	left.take(int64(len(p.Runs)), int64(len(p.Runs))*withheldLine)
+	for p.Through < head.Pos {
 		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), p.Through, head.Pos, planPage)
 		if err != nil {
 			return err
@@ -96,33 +125,46 @@ func (b *Bridge) measure(ctx context.Context, p *plan, l Link) error {
 			if line.Pos != p.Through+1 {
 				return &eventstore.GapError{Want: p.Through + 1, Got: line.Pos}
 			}
-			size += p.add(line, crosses[i])
+			if !left.take(p.needs(line, crosses[i])) && p.Events > 0 {
+				return nil
+			}
+			p.add(line, crosses[i])
 		}
 	}
 	return nil
 }
 
-func (b *Bridge) maxLines() int {
-	if b.Limits.Lines > 0 {
-		return max(1, b.Limits.Lines-planPage)
+// needs tells how many lines and bytes a position adds to the payload.
+func (p *plan) needs(line eventstore.Line, crosses bool) (lines, bytes int64) {
+	switch {
+	case crosses:
+		return 1, int64(len(line.Bytes)) + 1
+	case p.inRun(line.Pos):
+		return 0, 0
+	default:
+		return 1, withheldLine
 	}
-	return bundle.DefaultLimits().Lines - planPage
 }
 
-func (p *plan) add(line eventstore.Line, crosses bool) (size int64) {
-	p.Through = line.Pos
-	p.ChainThrough = p.ChainThrough.Next(line.Bytes)
-	if crosses {
+// inRun reports whether a withheld position goes on the last run.
+func (p *plan) inRun(pos int64) bool {
+	n := len(p.Runs)
+	return n > 0 && p.Runs[n-1].Through == pos-1
+}
+
+func (p *plan) add(line eventstore.Line, crosses bool) {
+	switch {
+	case crosses:
 		p.Events++
-		return int64(len(line.Bytes))
-	}
-	p.Withheld++
-	if n := len(p.Runs); n > 0 && p.Runs[n-1].Through == line.Pos-1 {
-		p.Runs[n-1].Through = line.Pos
-	} else {
+	case p.inRun(line.Pos):
+		p.Withheld++
+		p.Runs[len(p.Runs)-1].Through = line.Pos
+	default:
+		p.Withheld++
 		p.Runs = append(p.Runs, run{After: line.Pos - 1, Through: line.Pos})
 	}
-	return 0
+	p.Through = line.Pos
+	p.ChainThrough = p.ChainThrough.Next(line.Bytes)
 }
 
 // crossing decides, line by line, what may go to a peer: the direction table

@@ -33,11 +33,21 @@ type Reason struct {
 
 // nextSteps tells people what to do about each kind of refusal.
 var nextSteps = map[bundle.Code]string{
-	bundle.Damaged:    "The file was damaged on its way. Carry it again from the sender's outbox, or ask for it with `sallyport bundle resend`. Nothing was applied, nothing is lost.",
+	bundle.Damaged:    "The file was damaged on its way. Carry it again from the sender's outbox/, or from another copy whose SHA-256 is the one on its label. Nothing was applied, nothing is lost.",
 	bundle.Incomplete: "The file was cut off. Copy it again, and let the copy finish before the medium is pulled. Nothing was applied, nothing is lost.",
 	bundle.Untrusted:  "Find out who made this file. If the sender has a new key, exchange site cards again and compare fingerprints by another way. Nothing was applied.",
-	bundle.Refused:    "The sender signed something that it may not send. The link is stopped: talk to the people there before anything else is carried. Nothing was applied.",
-	bundle.Fork:       "Two different histories carry the same signature: a site was copied or restored from a backup. The link is stopped: talk to the people there. Nothing was applied.",
+	bundle.Refused:    "The sender signed something that it may not send. The link is stopped and stays so: talk to the people there before anything else is carried. Nothing was applied.",
+	bundle.Fork:       "Two different histories carry the same signature: a site was copied or restored from a backup. The link is stopped and stays so: talk to the people there. Nothing was applied.",
+}
+
+// unsignedStep is for what breaks a rule and stops nothing.
+const unsignedStep = "Keep the file and ask the people whom it names as sender what it is. The link goes on. Nothing was applied."
+
+func (a *arrival) nextStep(bad *bundle.Error) string {
+	if bad.Code == bundle.Refused && !a.signed {
+		return unsignedStep
+	}
+	return nextSteps[bad.Code]
 }
 
 // quarantine puts a staged file away with the reason. A bundle that a trusted
@@ -67,22 +77,29 @@ func (b *Bridge) quarantine(ctx context.Context, a *arrival, bad *bundle.Error) 
 	return Outcome{File: a.name, Peer: r.Peer, Seq: r.Seq, State: Quarantined, Err: bad, Reason: bad.Error()}, nil
 }
 
-// putAside moves what is no readable file from the inbox to quarantine, unread,
-// so that it is reported once. It came from nobody, so no link is stopped.
-func (b *Bridge) putAside(ctx context.Context, name string, bad *bundle.Error) error {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return err
-	}
-	r := Reason{ID: id.String(), File: name, Code: bad.Code, Message: bad.Error(), NextStep: unreadStep, At: bundle.FormatTime(time.Now())}
-	dir := quarantineDir + "/" + r.ID
+// putAside moves what is no readable file from the inbox to quarantine, unread.
+// Its id follows from the file, so that one that cannot be moved (the inbox is
+// another file system, or may not be written) is still recorded only once. It
+// came from nobody, so no link is stopped.
+func (b *Bridge) putAside(ctx context.Context, name string, seen mark, bad *bundle.Error) (Outcome, error) {
+	id := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %+v", name, seen)).String()
+	r := Reason{ID: id, File: name, Code: bad.Code, Message: bad.Error(), NextStep: unreadStep, At: bundle.FormatTime(time.Now())}
+	dir := quarantineDir + "/" + id
 	if err := b.writeReason(dir, r); err != nil {
-		return err
+		return Outcome{}, err
 	}
 	if err := b.recordQuarantine(ctx, r); err != nil {
-		return err
+		return Outcome{}, err
 	}
-	return b.Folders.move(inboxDir+"/"+name, dir+"/"+name)
+	o := Outcome{File: name, State: Quarantined, Err: bad, Reason: bad.Error()}
+	if err := b.Folders.move(inboxDir+"/"+name, dir+"/"+name); err != nil {
+		b.told.add(name, seen)
+		o.Reason += "; it cannot be moved and stays in the inbox: take it away"
+		b.Logger.WarnContext(ctx, "file refused and left in the inbox, because it cannot be moved", "file", name, "reason", bad.Error(), "id", id, "error", err)
+		return o, nil
+	}
+	b.Logger.WarnContext(ctx, "file quarantined", "file", name, "code", string(bad.Code), "reason", bad.Error(), "id", id)
+	return o, nil
 }
 
 const unreadStep = "Bring the bundle as an ordinary file, copied with its bytes. Nothing was read, nothing was applied."
@@ -102,7 +119,7 @@ func (b *Bridge) reason(a *arrival, bad *bundle.Error) (Reason, error) {
 		return Reason{}, fmt.Errorf("%s was not staged by this program: %w", a.staged, err)
 	}
 	r := Reason{ID: id, File: a.name, SHA256: sum, Peer: a.core.From, Seq: a.core.Seq, Code: bad.Code, Message: bad.Error(),
-		Frame: bad.Frame, Line: bad.Line, Position: bad.Position, NextStep: nextSteps[bad.Code], At: bundle.FormatTime(time.Now())}
+		Frame: bad.Frame, Line: bad.Line, Position: bad.Position, NextStep: a.nextStep(bad), At: bundle.FormatTime(time.Now())}
 	return r, nil
 }
 

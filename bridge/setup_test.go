@@ -198,14 +198,16 @@ func (e *end) status(t *testing.T) bridge.Status {
 // mirrored gives what this site stored of another's log.
 func (e *end) mirrored(t *testing.T, origin string) (all []eventstore.Line) {
 	t.Helper()
-	for after := int64(0); ; after = all[len(all)-1].Pos {
+	for after := int64(0); ; {
 		lines, err := e.site.Store.ReadLines(t.Context(), origin, after, 1<<40, eventstore.MaxPage)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all = append(all, lines...); len(lines) < eventstore.MaxPage {
+		if len(lines) == 0 {
 			return all
 		}
+		all = append(all, lines...)
+		after = all[len(all)-1].Pos
 	}
 }
 

@@ -15,37 +15,94 @@ import (
 	"sallyport/bridge/bundle"
 )
 
-// stageAll copies files into staging/, where nobody else writes: the medium
-// may be pulled, the file may change, it does not matter any more. In the
-// inbox, what is no bundle by name is left alone, and what was staged is
-// removed.
-func (b *Bridge) stageAll(ctx context.Context, root *os.Root, prefix string, names []string, inbox bool) ([]Outcome, error) {
+// stageInbox copies what lies in the inbox into staging/, where nobody else
+// writes: the medium may be pulled, the file may change, it does not matter any
+// more. What was staged is removed from the inbox; what cannot be removed is
+// taken in once. A file that fails does not stop the others.
+func (b *Bridge) stageInbox(ctx context.Context, names []string) ([]Outcome, error) {
+	b.told.keep(names)
 	var outcomes []Outcome
+	var errs []error
 	for _, name := range names {
-		if _, err := bundle.ParseName(name); err != nil && inbox {
-			continue // labels, .DS_Store and the like
+		if ctx.Err() != nil {
+			return outcomes, errors.Join(append(errs, ctx.Err())...)
 		}
-		err := b.stage(ctx, root, prefix+name, name)
-		if inbox && err == nil {
-			err = root.Remove(prefix + name)
+		o, err := b.stageFromInbox(ctx, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("stage %s: %w; it is tried again", name, err))
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, fs.ErrNotExist) && !inbox:
-			bad := &bundle.Error{Code: bundle.Refused, Msg: "the file was not read", Err: err}
-			outcomes = append(outcomes, Outcome{File: name, State: Quarantined, Err: bad, Reason: bad.Error()})
-			if !inbox {
-				continue
-			}
-			if err := b.putAside(ctx, name, bad); err != nil {
-				return outcomes, err
-			}
-		case errors.Is(err, fs.ErrNotExist): // whoever brought it took it back
-		default:
-			return outcomes, fmt.Errorf("stage %s: %w; it is tried again", name, err)
+		if o.State != "" {
+			outcomes = append(outcomes, o)
 		}
 	}
-	return outcomes, nil
+	return outcomes, errors.Join(errs...)
+}
+
+// stageFromInbox returns an outcome without a state if staging is not its end.
+func (b *Bridge) stageFromInbox(ctx context.Context, name string) (Outcome, error) {
+	path := inboxDir + "/" + name
+	if _, err := bundle.ParseName(name); err != nil {
+		return b.ignore(ctx, name), nil
+	}
+	info, err := b.Folders.root.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Outcome{}, nil // whoever brought it took it back
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	seen := markOf(info)
+	if b.told.knows(name, seen) {
+		return Outcome{}, nil
+	}
+	err = b.stage(ctx, b.Folders.root, path, name)
+	switch {
+	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge):
+		return b.putAside(ctx, name, seen, unread(err))
+	case errors.Is(err, fs.ErrNotExist):
+		return Outcome{}, nil
+	case err != nil:
+		return Outcome{}, err
+	}
+	if err := b.Folders.remove(path); err != nil {
+		b.told.add(name, seen)
+		b.Logger.WarnContext(ctx, "a file was taken in and stays in the inbox, because it cannot be removed", "file", name, "error", err)
+	}
+	return Outcome{}, nil
+}
+
+// ignore reports a file that is no bundle by its name, in the log only once.
+// Labels and hidden files belong there and are not worth a word.
+func (b *Bridge) ignore(ctx context.Context, name string) Outcome {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, labelSuffix) {
+		return Outcome{}
+	}
+	const why = "its name is not the name of a bundle; it was not read and stays in the inbox"
+	if !b.told.knows(name, mark{}) {
+		b.told.add(name, mark{})
+		b.Logger.InfoContext(ctx, "file ignored", "file", name, "reason", why)
+	}
+	return Outcome{File: name, State: Ignored, Reason: why}
+}
+
+// stageFiles copies single files that stay where they are. Each was named by
+// somebody who waits, so that what cannot be read is an error.
+func (b *Bridge) stageFiles(ctx context.Context, root *os.Root, names []string) error {
+	var errs []error
+	for _, name := range names {
+		err := b.stage(ctx, root, name, name)
+		if errors.Is(err, errNotRegular) || errors.Is(err, errTooLarge) {
+			err = unread(err)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read %s: %w; nothing of it was taken in", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func unread(err error) *bundle.Error {
+	return &bundle.Error{Code: bundle.Refused, Msg: "the file was not read", Err: err}
 }
 
 var errTooLarge = errors.New("it is larger than any bundle may be")

@@ -21,9 +21,12 @@ type Status struct {
 	Missing         []int64     `json:"missing"`
 	Held            []int64     `json:"held"`
 	Quarantined     int         `json:"quarantined"`
-	LastContact     *string     `json:"last_contact"`
-	Stopped         *string     `json:"stopped"`
-	NextAction      string      `json:"next_action"`
+	// QuarantinedInAll counts the files of all links and those that name no
+	// sender; it is the same for each link.
+	QuarantinedInAll int     `json:"quarantined_in_all"`
+	LastContact      *string `json:"last_contact"`
+	Stopped          *string `json:"stopped"`
+	NextAction       string  `json:"next_action"`
 }
 
 // Status returns all links at a glance, by name.
@@ -66,7 +69,7 @@ func (b *Bridge) count(ctx context.Context, l Link, s *Status) error {
 		s.Held, err = pgx.AppendRows([]int64{}, rows, pgx.RowTo[int64])
 	}
 	if err == nil {
-		err = b.Pool.QueryRow(ctx, `SELECT count(*) FROM quarantined_files WHERE peer = $1`, l.Card.Name).Scan(&s.Quarantined)
+		err = b.Pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE peer = $1), count(*) FROM quarantined_files`, l.Card.Name).Scan(&s.Quarantined, &s.QuarantinedInAll)
 	}
 	if err != nil {
 		return fmt.Errorf("count the bundles of %s: %w", l.Card.Name, err)
@@ -100,6 +103,8 @@ func nextAction(l Link, s Status, waiting int) string {
 		return fmt.Sprintf("bring bundle %d of %s: later ones wait for it", s.Missing[0], s.Peer)
 	case l.PeerHeadSeq > l.In.Seq:
 		return fmt.Sprintf("bring bundle %d of %s: it was made and has not arrived", l.In.Seq+1, s.Peer)
+	case l.Out.Seq > l.Out.AckedSeq:
+		return fmt.Sprintf("nothing to carry: waiting for %d bundle(s) to be acknowledged by %s", l.Out.Seq-l.Out.AckedSeq, s.Peer)
 	default:
 		return "nothing to carry"
 	}

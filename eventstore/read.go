@@ -74,11 +74,26 @@ type Line struct {
 	Bytes  []byte
 }
 
-// ReadLines returns up to limit lines of one origin with pos in (after,
-// through], in order. Positions that the origin withheld are missing.
+// MaxPageBytes bounds a page of lines, in bytes: a line may be 16 MiB long,
+// and a page of thousands of them would not fit into memory.
+const MaxPageBytes = 16 << 20
+
+// The sum is made of the lengths alone, so that what does not belong to the
+// page is neither unpacked nor sent.
+const selectLines = `
+	SELECT pos, stream, type, line FROM (
+		SELECT pos, stream, type, line, octet_length(line) AS bytes,
+		       sum(octet_length(line)) OVER (ORDER BY pos ROWS UNBOUNDED PRECEDING) AS through_here
+		FROM (SELECT pos, stream, type, line FROM events
+		      WHERE origin = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4) AS page) AS measured
+	WHERE through_here <= $5 OR through_here = bytes ORDER BY pos`
+
+// ReadLines returns lines of one origin with pos in (after, through], in
+// order: up to limit of them and up to [MaxPageBytes], but one line at least,
+// however long. Only an empty page means that there are no more. Positions
+// that the origin withheld are missing.
 func (s *Store) ReadLines(ctx context.Context, origin string, after, through int64, limit int) ([]Line, error) {
-	rows, err := s.pool.Query(ctx, `SELECT pos, stream, type, line FROM events
-		WHERE origin = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4`, origin, after, through, page(limit))
+	rows, err := s.pool.Query(ctx, selectLines, origin, after, through, page(limit), MaxPageBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", origin, err)
 	}

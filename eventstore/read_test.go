@@ -3,7 +3,9 @@ package eventstore_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"sallyport/domain"
@@ -145,5 +147,41 @@ func TestReadNoticesDamage(t *testing.T) {
 				t.Errorf("read %d events, %v", len(records), err)
 			}
 		})
+	}
+}
+
+// A page of lines ends by bytes too, but holds one line however long it is.
+func TestAPageOfLinesIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	for i, size := range []int{5 << 20, 5 << 20, 5 << 20, 5 << 20, 17 << 20, 100, 100} {
+		params := []byte(`{"x":"` + strings.Repeat("a", size) + `"}`)
+		mustAppend(t, site.Store, write(eventstore.NoStream, fmt.Sprintf("request-%d", i),
+			domain.RequestSubmitted{Type: "airport", TypeVersion: 1, Params: params, Priority: 5, User: "1"}))
+	}
+	var pages [][]int64
+	for after := int64(0); ; {
+		lines, err := site.Store.ReadLines(t.Context(), site.Store.Site(), after, 99, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(lines) == 0 {
+			break
+		}
+		var page []int64
+		for _, l := range lines {
+			page = append(page, l.Pos)
+		}
+		pages, after = append(pages, page), page[len(page)-1]
+	}
+	if want := [][]int64{{1, 2, 3, 4}, {5}, {6}, {7, 8}}; !reflect.DeepEqual(pages, want) {
+		t.Errorf("pages %v, want %v", pages, want)
+	}
+	head, err := site.Store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := site.Store.Verify(t.Context(), head.Site, head.Epoch, head.Pos, head.Chain); err != nil || !v.OK || v.Events != head.Pos {
+		t.Errorf("verified %+v, %v", v, err)
 	}
 }
