@@ -16,7 +16,8 @@ import (
 )
 
 // authenticate tells who asks. The token only says who somebody claims to be
-// with this site's own signature; the user is looked up each time.
+// with this site's own signature, and is refused once its session was closed
+// anywhere; the user is looked up each time.
 func (s *server) authenticate(ctx context.Context, r *http.Request) (projections.User, error) {
 	given := r.Header["Authorization"]
 	if len(given) == 0 {
@@ -25,6 +26,9 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (projections
 	scheme, text, _ := strings.Cut(given[0], " ")
 	if len(given) > 1 || !strings.EqualFold(scheme, "Bearer") {
 		return projections.User{}, errNoToken
+	}
+	if err := s.closed.Fresh(ctx); err != nil {
+		return projections.User{}, err
 	}
 	claims, err := s.tokens.Verify(text)
 	if err != nil {
@@ -41,8 +45,23 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (projections
 }
 
 type loginRequest struct {
-	Username string `json:"username"`
-	Password string `json:"password"`
+	Username *string `json:"username"`
+	Password *string `json:"password"`
+}
+
+// given checks that both are there: an empty one is looked at like any other.
+func (l loginRequest) given() error {
+	var missing []domain.FieldError
+	if l.Username == nil {
+		missing = append(missing, domain.FieldError{Pointer: "/username", Detail: "is required"})
+	}
+	if l.Password == nil {
+		missing = append(missing, domain.FieldError{Pointer: "/password", Detail: "is required"})
+	}
+	if missing == nil {
+		return nil
+	}
+	return &domain.Error{Kind: domain.Invalid, Code: "invalid-body", Detail: missing[0].Pointer + " is required", Fields: missing}
 }
 
 // String keeps the password out of messages.
@@ -58,14 +77,17 @@ type loginAnswer struct {
 // login gives tokens for a username and its password. A name that nobody has
 // costs the same work as one that somebody has, and is told the same.
 func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, error) {
+	if err := in.given(); err != nil {
+		return answer{}, err
+	}
 	if err := s.someUser(ctx); err != nil {
 		return answer{}, err
 	}
-	pair, source := throttleKeys(in.Username, c.RemoteAddr)
+	pair, source := throttleKeys(*in.Username, c.RemoteAddr)
 	if wait := max(s.pairs.Blocked(pair, s.Now()), s.sources.Blocked(source, s.Now())); wait > 0 {
 		return answer{}, throttled(wait)
 	}
-	user, ok, err := s.checkPassword(ctx, in)
+	user, ok, err := s.checkPassword(ctx, *in.Username, *in.Password)
 	if err != nil {
 		return answer{}, err
 	}
@@ -85,15 +107,15 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 
 // checkPassword hashes exactly once, whether or not the user exists. Someone
 // who is not active is told no more than someone unknown.
-func (s *server) checkPassword(ctx context.Context, in loginRequest) (projections.User, bool, error) {
-	user, err := s.Reader.UserByName(ctx, in.Username)
+func (s *server) checkPassword(ctx context.Context, username, password string) (projections.User, bool, error) {
+	user, err := s.Reader.UserByName(ctx, username)
 	if errors.Is(err, projections.ErrNotFound) {
-		return user, false, s.Passwords.Nobody(ctx, in.Password)
+		return user, false, s.Passwords.Nobody(ctx, password)
 	}
 	if err != nil {
 		return user, false, err
 	}
-	ok, err := s.Passwords.Verify(ctx, user.Credential, in.Password)
+	ok, err := s.Passwords.Verify(ctx, user.Credential, password)
 	return user, ok && user.Active, err
 }
 

@@ -3,11 +3,13 @@ package api_test
 import (
 	"crypto/ed25519"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"sallyport/api"
 	"sallyport/api/token"
 	"sallyport/domain"
 	"sallyport/eventstore"
@@ -37,7 +39,7 @@ func TestUnknownUsersCostTheSame(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
 	for _, body := range []string{`{"username":"nobody","password":"whatever it is"}`, `{"username":"alice","password":"wrong"}`,
-		`{"username":"` + strings.Repeat("x", 9999) + `","password":"` + strings.Repeat("y", 9999) + `"}`, `{}`, `{"username":"a\u0000b","password":"x"}`} {
+		`{"username":"` + strings.Repeat("x", 9999) + `","password":"` + strings.Repeat("y", 9999) + `"}`, `{"username":"","password":""}`, `{"username":"a\u0000b","password":"x"}`} {
 		before := core.passwords.Done()
 		got := core.call("POST", "/auth/login", "", body)
 		got.want(t, 401, "invalid-credentials")
@@ -148,6 +150,68 @@ func TestLogout(t *testing.T) {
 	core.call("GET", "/auth/me", access, "").want(t, 401, "invalid-token")
 	core.call("GET", "/auth/me", other, "").want(t, 200, "")
 	core.call("POST", "/auth/refresh", "", `{"refresh_token":"`+refresh+`"}`).want(t, 401, "invalid-refresh-token")
+}
+
+func TestLoginSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	for body, want := range map[string][]string{`{}`: {"/username", "/password"}, `null`: {"/username", "/password"},
+		`{"username":null,"password":"x"}`: {"/username"}, `{"username":"alice"}`: {"/password"}} {
+		got := core.call("POST", "/auth/login", "", body)
+		got.want(t, 422, "invalid-body")
+		if !slices.Equal(got.pointers(), want) {
+			t.Errorf("%s: %v, want %v", body, got.pointers(), want)
+		}
+	}
+}
+
+// another is a second process of the same site: on the same database, with
+// the same key, and no memory of what this one did.
+func (s *site) another() *site {
+	s.t.Helper()
+	c := s.config
+	other := &site{t: s.t, store: s.store, db: s.db, commands: s.commands, passwords: s.passwords, key: s.key, logged: s.logged, address: s.address}
+	c.Now = other.now
+	var err error
+	if other.handler, err = api.New(c); err != nil {
+		s.t.Fatal(err)
+	}
+	return other
+}
+
+// A session that was closed is closed for every process of its site, also
+// for one that starts only then.
+func TestClosedSessionsAreClosedEverywhere(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	replica := core.another()
+	end := map[string]func() string{
+		"logout": func() string {
+			access, refresh := core.login("alice")
+			replica.call("GET", "/auth/me", access, "").want(t, 200, "")
+			core.call("POST", "/auth/logout", "", `{"refresh_token":"`+refresh+`"}`).want(t, 204, "")
+			return access
+		},
+		"reuse": func() string {
+			access, refresh := core.login("alice")
+			replica.call("GET", "/auth/me", access, "").want(t, 200, "")
+			core.call("POST", "/auth/refresh", "", `{"refresh_token":"`+refresh+`"}`).want(t, 200, "")
+			core.clock.Add(int64(11 * time.Second))
+			core.call("POST", "/auth/refresh", "", `{"refresh_token":"`+refresh+`"}`).want(t, 401, "invalid-refresh-token")
+			return access
+		},
+	}
+	other := core.token("alice")
+	for name, access := range end {
+		t.Run(name, func(t *testing.T) {
+			token := access()
+			core.call("GET", "/auth/me", token, "").want(t, 401, "invalid-token")
+			core.another().call("GET", "/auth/me", token, "").want(t, 401, "invalid-token")
+			replica.clock.Add(int64(time.Second))
+			replica.call("GET", "/auth/me", token, "").want(t, 401, "invalid-token")
+			replica.call("GET", "/auth/me", other, "").want(t, 200, "")
+		})
+	}
 }
 
 // Every endpoint that is not open wants a token, and those of administrators

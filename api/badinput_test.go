@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"io"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ var badRequests = []bad{
 	{name: "nested deeply", body: `{"type":"airport","params":{"iata":"AMS","note":` + nested(100) + `}}`, status: 422, code: "invalid-request", pointers: []string{"/params"}},
 	{name: "large params", body: `{"type":"airport","params":{"iata":"AMS","note":"` + strings.Repeat("x", 65<<10) + `"}}`, status: 422, code: "invalid-request", pointers: []string{"/params"}},
 	{name: "priority raised", body: `{"type":"airport","params":{"iata":"AMS"},"priority":9}`, status: 422, code: "invalid-request", pointers: []string{"/priority"}},
+	{name: "priority of nothing", body: `{"type":"airport","params":{"iata":"AMS"},"priority":0}`, status: 422, code: "invalid-request", pointers: []string{"/priority"}},
 	{name: "priority below", body: `{"type":"airport","params":{"iata":"AMS"},"priority":-1}`, status: 422, code: "invalid-request", pointers: []string{"/priority"}},
 	{name: "long name", body: `{"type":"airport","params":{"iata":"AMS"},"name":"` + strings.Repeat("x", 201) + `"}`, status: 422, code: "invalid-request", pointers: []string{"/name"}},
 	{name: "name with a line feed", body: `{"type":"airport","params":{"iata":"AMS"},"name":"a\nb"}`, status: 422, code: "invalid-request", pointers: []string{"/name"}},
@@ -64,9 +66,9 @@ var badRequests = []bad{
 }
 
 var badOnCore = []bad{
-	{name: "user without anything", path: "/users", body: `{}`, status: 422, code: "invalid-user", pointers: []string{"/password"}},
-	{name: "user of bad fields", path: "/users", body: `{"username":"No Name","email":"x","full_name":"a\u0007","role":"king","profile":"nobody","password":"long enough"}`,
-		status: 422, code: "invalid-user", pointers: []string{"/username", "/email", "/full_name", "/role", "/profile"}},
+	{name: "user without anything", path: "/users", body: `{}`, status: 422, code: "invalid-user", pointers: []string{"/username", "/email", "/profile", "/password"}},
+	{name: "user of bad fields", path: "/users", body: `{"username":"No Name","email":"x","full_name":"a\u0007","role":"king","profile":"nobody","password":"short"}`,
+		status: 422, code: "invalid-user", pointers: []string{"/username", "/email", "/full_name", "/role", "/profile", "/password"}},
 	{name: "user with a credential", path: "/users", body: `{"username":"eve","credential":{"algorithm":"bcrypt","hash":"x"}}`,
 		status: 422, code: "invalid-body", pointers: []string{"/credential"}},
 	{name: "username taken", path: "/users", body: `{"username":"alice","email":"a2@example.org","profile":"wide","password":"long enough"}`, status: 409, code: "username-taken"},
@@ -159,5 +161,49 @@ func TestWhatIsElsewhereOrNowhere(t *testing.T) {
 		if _, ok := got.Header["Allow"]; ok != (c.status == 405) {
 			t.Errorf("%s %s: Allow %v", c.method, c.path, got.Header["Allow"])
 		}
+	}
+}
+
+// Words are said as they are meant.
+func TestProblemsSayWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	field := newField(t, core)
+	alice := field.token("alice")
+	for _, c := range []struct{ method, path, body, says string }{
+		{"GET", "/requests?a=%zz", "", "the query cannot be read"},
+		{"POST", "/requests", `{`, "Malformed JSON"},
+		{"POST", "/requests", `{}`, "/type is required"},
+		{"POST", "/requests", `{"type":"airport","params":{"iata":"AMS"},"name":"a\nb"}`, "control character"},
+		{"POST", "/requests?x=1", `{}`, "parameter x is not a known parameter"},
+		{"POST", "/users", `{}`, "nothing was stored"},
+	} {
+		if got := field.call(c.method, c.path, alice, c.body); !strings.Contains(got.text, c.says) || got.StatusCode < 400 {
+			t.Errorf("%s %s: %s, want %q", c.method, c.path, got.text, c.says)
+		}
+	}
+	if got := field.call("GET", "/users", alice, ""); strings.Contains(got.text, "stored") {
+		t.Errorf("a read speaks of storing: %s", got.text)
+	}
+}
+
+// announced is a body that never comes.
+type announced struct{ asked int }
+
+func (a *announced) Read(p []byte) (int, error) {
+	a.asked = max(a.asked, len(p))
+	return 0, io.EOF
+}
+
+func TestMemoryComesWithTheBody(t *testing.T) {
+	t.Parallel()
+	field := newField(t, newCore(t))
+	body := &announced{}
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/auth/login", body)
+	r.Header.Set("Content-Type", "application/json")
+	r.ContentLength = 1 << 20
+	field.do(r).want(t, 400, "incomplete-body")
+	if body.asked > 64<<10 {
+		t.Errorf("%d bytes were set aside for a body of none", body.asked)
 	}
 }

@@ -32,6 +32,7 @@ type answer struct {
 	link       string // where the list goes on
 	etag       string
 	cache      string // X-Cache
+	replay     bool   // Idempotent-Replay: it was answered before
 	retryAfter time.Duration
 }
 
@@ -41,6 +42,9 @@ type handler func(ctx context.Context, c *call) (answer, error)
 // taking makes a handler of a function that takes a decoded body.
 func taking[In any](h func(context.Context, *call, In) (answer, error)) handler {
 	return func(ctx context.Context, c *call) (answer, error) {
+		if err := noQuery(c); err != nil {
+			return answer{}, err
+		}
 		in, err := decode[In](c.Request)
 		if err != nil {
 			return answer{}, err
@@ -119,6 +123,9 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 	set(h, "Location", a.location)
 	set(h, "Link", a.link)
 	set(h, "X-Cache", a.cache)
+	if a.replay {
+		h["Idempotent-Replay"] = []string{"true"}
+	}
 	if a.etag != "" {
 		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
 	}

@@ -36,14 +36,19 @@ func decode[In any](r *http.Request) (In, error) {
 	return in, nil
 }
 
-// readBody takes no more memory than the body has, when its length was told.
+// trusted is how much memory a body's announced length is worth before any
+// of it has arrived; most bodies are smaller.
+const trusted = 4 << 10
+
+// readBody takes memory as bytes arrive, whatever length was announced.
 func readBody(r *http.Request) ([]byte, error) {
-	if n := r.ContentLength; n >= 0 && n <= maxBody {
-		body := make([]byte, n)
-		_, err := io.ReadFull(r.Body, body)
-		return body, err
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), trusted)) + bytes.MinRead)
+	n, err := b.ReadFrom(r.Body)
+	if err == nil && r.ContentLength >= 0 && n < r.ContentLength {
+		err = io.ErrUnexpectedEOF
 	}
-	return io.ReadAll(r.Body)
+	return b.Bytes(), err
 }
 
 func checkMediaType(h http.Header) error {

@@ -68,10 +68,12 @@ func wrongMethod(allowed []string) *problem {
 }
 
 // elsewhere says where to go with what the other role does.
-func elsewhere(e endpoint, allowed []string) *problem {
-	what := strings.Split(e.path, "/")[1]
-	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed,
-		Detail: fmt.Sprintf("%s are served by the %s site: go there with this call; nothing was stored", what, e.site)}
+func elsewhere(e endpoint, method string, allowed []string) *problem {
+	detail := fmt.Sprintf("%s are served by the %s site: go there with this call", strings.Split(e.path, "/")[1], e.site)
+	if method != get {
+		detail += "; nothing was stored"
+	}
+	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed, Detail: detail}
 }
 
 // busy is a call that may be tried again soon.
@@ -186,6 +188,7 @@ func (p *problem) encoded() []byte {
 // title makes words of a code: `type-not-allowed` becomes `Type not allowed`.
 func title(code string) string {
 	words := strings.ReplaceAll(code, "-", " ")
+	words = strings.ReplaceAll(words, "json", "JSON")
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 

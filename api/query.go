@@ -1,10 +1,13 @@
 package api
 
 import (
+	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +29,7 @@ type query struct {
 func parseQuery(c *call, known ...string) (query, error) {
 	values, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
-		return query{}, badQuery("", "cannot be read")
+		return query{}, errQuery
 	}
 	for name, given := range values {
 		if name != "limit" && name != "cursor" && !slices.Contains(known, name) {
@@ -45,6 +48,22 @@ func parseQuery(c *call, known ...string) (query, error) {
 		q.page.Limit = n
 	}
 	return q, nil
+}
+
+var errQuery = &problem{Status: http.StatusBadRequest, code: "invalid-query",
+	Detail: "the query cannot be read: write names and values in percent-encoding, with & between them",
+	Errors: []fieldError{{Detail: "the query cannot be read"}}}
+
+// noQuery refuses parameters where none has a meaning.
+func noQuery(c *call) error {
+	values, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return errQuery
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		return badQuery(name, "is not a known parameter")
+	}
+	return nil
 }
 
 // time reads a parameter that is an RFC 3339 time; the zero time if it is not given.
@@ -85,17 +104,48 @@ func list[T any](c *call, items []T, next string) answer {
 		link: "<" + c.URL.EscapedPath() + "?" + values.Encode() + `>; rel="next"`}
 }
 
-// idOf returns the path's id; what cannot be one is not looked up.
+// listByName is a page of a list that is in memory, in the order of names.
+func listByName[T any](c *call, page projections.Page, items []T, name func(T) string) (answer, error) {
+	if page.Cursor != "" {
+		after, err := base64.RawURLEncoding.DecodeString(page.Cursor)
+		if err != nil || !domain.ValidSlug(string(after)) {
+			return answer{}, projections.ErrCursor
+		}
+		from := slices.IndexFunc(items, func(t T) bool { return name(t) > string(after) })
+		if from < 0 {
+			from = len(items)
+		}
+		items = items[from:]
+	}
+	limit := page.Limit
+	if limit == 0 {
+		limit = projections.DefaultLimit
+	}
+	if len(items) <= limit {
+		return list(c, items, ""), nil
+	}
+	return list(c, items[:limit], base64.RawURLEncoding.EncodeToString([]byte(name(items[limit-1])))), nil
+}
+
+// idOf returns the path's id as it is stored, in lower case; what cannot be
+// one is not looked up. A path with an id takes no query.
 func idOf(c *call) (string, error) {
-	id := mux.Vars(c.Request)["id"]
+	if err := noQuery(c); err != nil {
+		return "", err
+	}
+	id := strings.ToLower(mux.Vars(c.Request)["id"])
 	if len(id) != 36 || uuid.Validate(id) != nil {
 		return "", errNotFound
 	}
 	return id, nil
 }
 
-// slugOf returns the path's name; what cannot be one is not looked up.
+// slugOf returns the path's name; what cannot be one is not looked up. A path
+// with a name takes no query.
 func slugOf(c *call) (string, error) {
+	if err := noQuery(c); err != nil {
+		return "", err
+	}
 	name := mux.Vars(c.Request)["name"]
 	if !domain.ValidSlug(name) {
 		return "", errNotFound

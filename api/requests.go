@@ -16,7 +16,7 @@ type newRequest struct {
 	Type     string          `json:"type"`
 	Params   json.RawMessage `json:"params"`
 	Name     string          `json:"name"`     // empty: none
-	Priority int             `json:"priority"` // 0: the profile's
+	Priority *int            `json:"priority"` // null: the profile's
 }
 
 type requestShape struct {
@@ -32,11 +32,13 @@ type requestShape struct {
 	ExpectedCrossing expectedCrossing `json:"expected_crossing"`
 }
 
-// expectedCrossing is an estimate from the rhythm in which bundles are
-// written: when the request is likely gone, and its answer likely here. Null
-// means that it is past, or that the rhythm is not known.
+// expectedCrossing is when the request is likely gone, from the rhythm in
+// which bundles are written. Null means that it is past, or that the rhythm is
+// not known.
 type expectedCrossing struct {
-	Out  *domain.Timestamp `json:"out"`
+	Out *domain.Timestamp `json:"out"`
+	// Back is when its answer is likely here. It depends on the other site and
+	// on who carries the media, of which nothing is measured: always null.
 	Back *domain.Timestamp `json:"back"`
 }
 
@@ -53,35 +55,58 @@ func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestSha
 }
 
 func expect(status domain.Status, now time.Time, every time.Duration) expectedCrossing {
-	if every <= 0 {
+	if every <= 0 || status != domain.StatusPending {
 		return expectedCrossing{}
 	}
-	once, twice := domain.Timestamp(now.Add(every).Truncate(time.Second)), domain.Timestamp(now.Add(2*every).Truncate(time.Second))
-	switch status {
-	case domain.StatusPending:
-		return expectedCrossing{Out: &once, Back: &twice}
-	case domain.StatusExported, domain.StatusDelivered, domain.StatusProcessing:
-		return expectedCrossing{Back: &once}
-	default:
-		return expectedCrossing{}
-	}
+	out := domain.Timestamp(now.Add(every).Truncate(time.Second))
+	return expectedCrossing{Out: &out}
 }
 
 // submit stores a request. It is the busiest call: everything but the append
 // comes from memory.
 func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, error) {
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return answer{}, err
+	}
 	link, err := s.Crossing(ctx)
 	if err != nil {
 		return answer{}, err
 	}
 	fact, stored, err := s.Commands.SubmitRequest(ctx, c.by(), commands.NewRequest{User: c.user.ID, Profile: c.user.Profile,
-		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority})
+		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority, Key: key})
 	if err != nil {
 		return answer{}, err
+	}
+	if stored.Replayed {
+		return s.replayed(ctx, stored.ID, link)
 	}
 	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Seq: stored.Seq, Pos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
 		Params: fact.Params, Name: fact.Name, Priority: fact.Priority, CreatedAt: stored.At, Status: domain.StatusPending}, link)
 	return answer{status: http.StatusAccepted, location: "/requests/" + stored.ID, position: stored.Seq, value: shown}, nil
+}
+
+// idempotencyKey returns the client's key, empty if there is none.
+func idempotencyKey(c *call) (string, error) {
+	given := c.Header["Idempotency-Key"]
+	if len(given) == 0 {
+		return "", nil
+	}
+	if len(given) > 1 || given[0] == "" {
+		return "", domain.ErrIdempotencyKey
+	}
+	return given[0], nil
+}
+
+// replayed answers a repeated submission with what the first one made, as it
+// is now.
+func (s *server) replayed(ctx context.Context, id string, link Crossing) (answer, error) {
+	q, err := s.Reader.Request(ctx, id)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusAccepted, location: "/requests/" + id, position: q.Seq, replay: true,
+		value: s.shapeOfRequest(q, link)}, nil
 }
 
 // own returns a request of the one who asks; another's is not there.

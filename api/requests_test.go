@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/api"
 	"sallyport/domain"
@@ -29,7 +30,7 @@ func TestARequestAndItsAnswer(t *testing.T) {
 		t.Errorf("made %s", made.text)
 	}
 	crossing := made.body["expected_crossing"].(map[string]any)
-	if crossing["out"] == nil || crossing["back"] == nil {
+	if crossing["out"] == nil || crossing["back"] != nil {
 		t.Errorf("expected crossing %v", crossing)
 	}
 	got := field.call("GET", "/requests/"+id, alice, "")
@@ -38,6 +39,10 @@ func TestARequestAndItsAnswer(t *testing.T) {
 		t.Errorf("made %s\ngot  %s", made.text, got.text)
 	}
 	field.call("GET", "/requests/"+id, bob, "").want(t, 404, "not-found")
+	field.call("GET", "/requests/"+strings.ToUpper(id), alice, "").want(t, 200, "")
+	for _, path := range []string{"/requests/" + id + "/response?x=1", "/requests/" + id + "?x=1", "/request-types/airport?x=1"} {
+		field.call("GET", path, alice, "").want(t, 400, "invalid-query")
+	}
 	field.call("GET", "/requests/"+id+"/response", bob, "").want(t, 404, "not-found")
 
 	pending := field.call("GET", "/requests/"+id+"/response", alice, "")
@@ -107,10 +112,12 @@ func TestStatusFollowsTheLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	field.crossing.Store(&api.Crossing{AckedThrough: head.Pos - 2, ExportedThrough: head.Pos - 1})
+	field.crossing.Store(&api.Crossing{AckedThrough: head.Pos - 2, ExportedThrough: head.Pos - 1, ExportEvery: time.Minute})
 	for i, status := range []string{"delivered", "exported", "pending"} {
 		if got := field.call("GET", "/requests/"+ids[i], alice, ""); got.body["status"] != status {
 			t.Errorf("request %d is %v, want %s", i, got.body["status"], status)
+		} else if out := got.body["expected_crossing"].(map[string]any)["out"]; (out != nil) != (status == "pending") {
+			t.Errorf("one that is %s is expected to leave at %v", status, out)
 		}
 		listed := field.call("GET", "/requests?status="+status, alice, "").body["items"].([]any)
 		if len(listed) != 1 || listed[0].(map[string]any)["id"] != ids[i] {

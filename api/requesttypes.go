@@ -24,7 +24,8 @@ func shapeOfType(t domain.RequestTypeDefined) requestTypeShape {
 // listRequestTypes shows what the one who asks may use; who administers the
 // response site sees all that there is.
 func (s *server) listRequestTypes(ctx context.Context, c *call) (answer, error) {
-	if _, err := parseQuery(c); err != nil {
+	q, err := parseQuery(c)
+	if err != nil {
 		return answer{}, err
 	}
 	profile, err := s.Directory.Profile(ctx, c.user.Profile)
@@ -41,7 +42,7 @@ func (s *server) listRequestTypes(ctx context.Context, c *call) (answer, error) 
 			items = append(items, shapeOfType(t))
 		}
 	}
-	return list(c, items, ""), nil
+	return listByName(c, q.page, items, func(t requestTypeShape) string { return t.Name })
 }
 
 func (s *server) requestType(ctx context.Context, c *call) (answer, error) {

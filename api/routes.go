@@ -110,7 +110,7 @@ func (p path) find(method string) (endpoint, error) {
 		for _, e = range p.methods {
 			break // all endpoints of a path that is not here belong to the same site
 		}
-		return endpoint{}, elsewhere(e, allowed)
+		return endpoint{}, elsewhere(e, method, allowed)
 	}
 	return endpoint{}, wrongMethod(allowed)
 }

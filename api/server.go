@@ -66,6 +66,7 @@ type server struct {
 	role     domain.Role
 	tokens   *token.Authority
 	sessions *session.Store
+	closed   *session.Watch
 	pairs    *throttle.Throttle // failures of an account from an address
 	sources  *throttle.Throttle // failures from an address
 	anyUser  atomic.Bool        // a site that had a user once has users
@@ -94,8 +95,10 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: session.New(c.Pool, c.Now),
-		pairs: throttle.New(pairLimit), sources: throttle.New(sourceLimit)}
+	sessions := session.New(c.Pool, c.Now)
+	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
+		closed: session.NewWatch(sessions, token.Lifetime, tokens.CloseSession),
+		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit)}
 	return s.router(), nil
 }
 

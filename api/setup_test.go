@@ -40,6 +40,7 @@ type site struct {
 	passwords *password.Hasher
 	handler   http.Handler
 	key       ed25519.PrivateKey
+	config    api.Config
 	crossing  atomic.Pointer[api.Crossing]
 	clock     atomic.Int64 // what was added to the time
 	logged    *bytes.Buffer
@@ -55,16 +56,17 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	db := eventstoretest.New(t, eventstoretest.Setup{Site: name, Role: role, Inline: projections.Inline(), CheckLine: checkLine})
 	quiet := slog.New(slog.DiscardHandler)
 	directory := projections.NewDirectory(db.Pool, quiet)
-	store, err := eventstore.Open(t.Context(), db.Pool, eventstore.Config{CheckLine: checkLine,
+	s := &site{t: t, db: db, passwords: password.New(password.Config{}), logged: &bytes.Buffer{}, address: "192.0.2.1:4711"}
+	store, err := eventstore.Open(t.Context(), db.Pool, eventstore.Config{CheckLine: checkLine, Now: s.now,
 		Inline: append(projections.Inline(), directory)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
 	background(t, directory.Run)
-	s := &site{t: t, store: store, db: db, passwords: password.New(password.Config{}), logged: &bytes.Buffer{}, address: "192.0.2.1:4711"}
+	s.store = store
 	s.crossing.Store(&api.Crossing{Peer: "core", ExportEvery: time.Minute})
-	s.commands = commands.New(commands.Config{Log: store, Directory: directory, Passwords: s.passwords, Params: schema.NewParameterCache(0)})
+	s.commands = commands.New(commands.Config{Log: store, Directory: directory, Passwords: s.passwords, Params: schema.NewParameterCache(0), Now: s.now})
 	_, s.key, err = ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +78,7 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	for _, f := range change {
 		f(&c)
 	}
+	s.config = c
 	s.handler, err = api.New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -24,12 +24,25 @@ type userShape struct {
 
 // userShape is what is shown of a user: all but the credential.
 func (s *server) userShape(ctx context.Context, u projections.User) (userShape, error) {
-	profile, err := s.Directory.Profile(ctx, u.Profile)
-	if err != nil && !errors.Is(err, projections.ErrNotFound) {
-		return userShape{}, err
-	}
+	limits, err := s.limits(ctx, u.Profile)
+	return shapeOfUser(u, limits), err
+}
+
+func shapeOfUser(u projections.User, limits domain.Limits) userShape {
 	return userShape{ID: u.ID, Username: u.Username, Email: u.Email, FullName: u.FullName, Role: u.Role,
-		Profile: u.Profile, Active: u.Active, Limits: profile.Limits, CreatedAt: domain.Timestamp(u.CreatedAt)}, nil
+		Profile: u.Profile, Active: u.Active, Limits: limits, CreatedAt: domain.Timestamp(u.CreatedAt)}
+}
+
+// limits are a profile's; of one that is not known here there are none.
+func (s *server) limits(ctx context.Context, profile string) (domain.Limits, error) {
+	if !domain.ValidSlug(profile) {
+		return domain.Limits{}, nil
+	}
+	p, err := s.Directory.Profile(ctx, profile)
+	if errors.Is(err, projections.ErrNotFound) {
+		err = nil
+	}
+	return p.Limits, err
 }
 
 type newUser struct {
@@ -48,13 +61,18 @@ func (s *server) registerUser(ctx context.Context, c *call, in newUser) (answer,
 	if in.Role == "" {
 		in.Role = domain.RoleUser
 	}
+	// Nothing may fail once the user is stored, so the answer is gathered before.
+	limits, err := s.limits(ctx, in.Profile)
+	if err != nil {
+		return answer{}, err
+	}
 	stored, err := s.Commands.RegisterUser(ctx, c.by(), commands.NewUser(in))
 	if err != nil {
 		return answer{}, err
 	}
-	shown, err := s.userShape(ctx, projections.User{ID: stored.ID, Username: in.Username, Email: in.Email,
-		FullName: in.FullName, Role: in.Role, Profile: in.Profile, Active: true, CreatedAt: stored.At})
-	return answer{status: http.StatusCreated, location: "/users/" + stored.ID, position: stored.Seq, value: shown}, err
+	shown := shapeOfUser(projections.User{ID: stored.ID, Username: in.Username, Email: in.Email,
+		FullName: in.FullName, Role: in.Role, Profile: in.Profile, Active: true, CreatedAt: stored.At}, limits)
+	return answer{status: http.StatusCreated, location: "/users/" + stored.ID, position: stored.Seq, value: shown}, nil
 }
 
 func (s *server) listUsers(ctx context.Context, c *call) (answer, error) {
@@ -97,14 +115,15 @@ func (s *server) defineProfile(ctx context.Context, c *call, in domain.ProfileDe
 }
 
 func (s *server) listProfiles(ctx context.Context, c *call) (answer, error) {
-	if _, err := parseQuery(c); err != nil {
+	q, err := parseQuery(c)
+	if err != nil {
 		return answer{}, err
 	}
 	profiles, err := s.Reader.Profiles(ctx)
 	if err != nil {
 		return answer{}, err
 	}
-	return list(c, profiles, ""), nil
+	return listByName(c, q.page, profiles, func(p domain.ProfileDefined) string { return p.Name })
 }
 
 func (s *server) profile(ctx context.Context, c *call) (answer, error) {

@@ -55,6 +55,19 @@ func TestListsOfAdministrators(t *testing.T) {
 	if profiles := core.call("GET", "/profiles", root, ""); len(profiles.body["items"].([]any)) != 2 {
 		t.Errorf("profiles %s", profiles.text)
 	}
+	for _, path := range []string{"/profiles", "/request-types"} {
+		first := core.call("GET", path+"?limit=1", root, "")
+		first.want(t, 200, "")
+		cursor := first.body["next_cursor"].(string)
+		rest := core.call("GET", path+"?limit=1&cursor="+cursor, root, "")
+		rest.want(t, 200, "")
+		if name := func(r reply) any { return r.body["items"].([]any)[0].(map[string]any)["name"] }; rest.body["next_cursor"] != nil ||
+			name(first) == name(rest) || len(rest.body["items"].([]any)) != 1 {
+			t.Errorf("%s: %s then %s", path, first.text, rest.text)
+		}
+		core.call("GET", path+"?cursor=%21", root, "").want(t, 400, "invalid-query")
+		core.call("GET", path+"?offset=1", root, "").want(t, 400, "invalid-query")
+	}
 	core.call("GET", "/profiles/wide", root, "").want(t, 200, "")
 	core.call("GET", "/profiles/none", root, "").want(t, 404, "not-found")
 	core.call("GET", "/profiles/No%20Such", root, "").want(t, 404, "not-found")

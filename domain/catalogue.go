@@ -42,27 +42,31 @@ type Kind struct {
 	Stream   string // the prefix of its streams, without the dash
 	Schema   int    // the version written now
 	Crossing Crossing
+	// Secret marks data that must leave its site only encrypted: it holds what
+	// helps to guess a password.
+	Secret bool
 
 	decode func(json.RawMessage) (Fact, error)
 }
 
 var catalogue = []Kind{
-	{"user.registered", "user", 1, ToRequestSites, decode[UserRegistered]},
-	{"username.claimed", "username", 1, ToRequestSites, decode[UsernameClaimed]},
-	{"email.claimed", "email", 1, Stays, decode[EmailClaimed]},
-	{"profile.defined", "profile", 1, ToRequestSites, decode[ProfileDefined]},
-	{"requesttype.defined", "requesttype", 1, ToRequestSites, decode[RequestTypeDefined]},
-	{"responder.configured", "responderconfig", 1, Stays, decode[ResponderConfigured]},
-	{"request.submitted", "request", 1, ToResponseSite, decode[RequestSubmitted]},
-	{"requestname.claimed", "requestname", 1, Stays, decode[RequestNameClaimed]},
-	{"response.started", "response", 1, ToAsker, decode[ResponseStarted]},
-	{"response.recorded", "response", 1, ToAsker, decode[ResponseRecorded]},
-	{"response.failed", "response", 1, ToAsker, decode[ResponseFailed]},
-	{"site.founded", "site", 1, ToEveryPeer, decode[SiteFounded]},
-	{"site.peer_added", "site", 1, ToEveryPeer, decode[PeerAdded]},
-	{"bundle.exported", "bundle-out", 1, Stays, decode[BundleExported]},
-	{"bundle.imported", "bundle-in", 1, Stays, decode[BundleImported]},
-	{"bundle.quarantined", "bundle-in", 1, Stays, decode[BundleQuarantined]},
+	{"user.registered", "user", 1, ToRequestSites, true, decode[UserRegistered]},
+	{"username.claimed", "username", 1, ToRequestSites, false, decode[UsernameClaimed]},
+	{"email.claimed", "email", 1, Stays, false, decode[EmailClaimed]},
+	{"profile.defined", "profile", 1, ToRequestSites, false, decode[ProfileDefined]},
+	{"requesttype.defined", "requesttype", 1, ToRequestSites, false, decode[RequestTypeDefined]},
+	{"responder.configured", "responderconfig", 1, Stays, false, decode[ResponderConfigured]},
+	{"request.submitted", "request", 1, ToResponseSite, false, decode[RequestSubmitted]},
+	{"requestname.claimed", "requestname", 1, Stays, false, decode[RequestNameClaimed]},
+	{"requestkey.claimed", "requestkey", 1, Stays, false, decode[RequestKeyClaimed]},
+	{"response.started", "response", 1, ToAsker, false, decode[ResponseStarted]},
+	{"response.recorded", "response", 1, ToAsker, false, decode[ResponseRecorded]},
+	{"response.failed", "response", 1, ToAsker, false, decode[ResponseFailed]},
+	{"site.founded", "site", 1, ToEveryPeer, false, decode[SiteFounded]},
+	{"site.peer_added", "site", 1, ToEveryPeer, false, decode[PeerAdded]},
+	{"bundle.exported", "bundle-out", 1, Stays, false, decode[BundleExported]},
+	{"bundle.imported", "bundle-in", 1, Stays, false, decode[BundleImported]},
+	{"bundle.quarantined", "bundle-in", 1, Stays, false, decode[BundleQuarantined]},
 }
 
 var kinds = func() map[string]Kind {

@@ -230,9 +230,12 @@ func submit() domain.SubmitRequest {
 
 func TestPriorityMayBeLoweredNotRaised(t *testing.T) {
 	t.Parallel()
-	for given, want := range map[int]int{0: 6, 1: 1, 5: 5, 6: 6, 7: -1, 10: -1, 11: -1, -1: -1} {
+	if facts, err := (domain.Request{}).Decide(submit()); err != nil || facts[0].(domain.RequestSubmitted).Priority != 6 {
+		t.Errorf("no priority: got %v, %v, want the profile's", facts, err)
+	}
+	for given, want := range map[int]int{0: -1, 1: 1, 5: 5, 6: 6, 7: -1, 10: -1, 11: -1, -1: -1} {
 		c := submit()
-		c.Priority = given
+		c.Priority = &given
 		facts, err := domain.Request{}.Decide(c)
 		if want < 0 {
 			refusal(t, err, domain.Invalid, "invalid-request")
@@ -304,8 +307,33 @@ func TestOutcomesAreMadeToFit(t *testing.T) {
 func TestPasswordLength(t *testing.T) {
 	t.Parallel()
 	for n, ok := range map[int]bool{0: false, 7: false, 8: true, 128: true, 129: false} {
-		if err := domain.CheckPassword(strings.Repeat("ü", n)); ok != (err == nil) {
-			t.Errorf("%d characters: got %v", n, err)
+		if wrong := domain.CheckPassword(strings.Repeat("ü", n)); ok != (len(wrong) == 0) {
+			t.Errorf("%d characters: got %v", n, wrong)
+		}
+	}
+}
+
+func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	for key, ok := range map[string]bool{"": true, "a": true, " ~": true, strings.Repeat("x", 255): true,
+		strings.Repeat("x", 256): false, "ü": false, "a\n": false, "\x7f": false} {
+		c := submit()
+		c.IdempotencyKey = key
+		facts, err := domain.Request{}.Decide(c)
+		if ok && (err != nil || facts[0].(domain.RequestSubmitted).IdempotencyKey != key) || !ok && !errors.Is(err, domain.ErrIdempotencyKey) {
+			t.Errorf("%q: %v, %v", key, facts, err)
+		}
+	}
+}
+
+func TestTextsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"a\tb": "control character", strings.Repeat("x", 201): "at most 200 characters", "\xff": "UTF-8"} {
+		c := submit()
+		c.Name = name
+		_, err := domain.Request{}.Decide(c)
+		if got := refusal(t, err, domain.Invalid, "invalid-request").Fields; len(got) != 1 || !strings.Contains(got[0].Detail, want) {
+			t.Errorf("%q: %v, want %s", name, got, want)
 		}
 	}
 }
@@ -325,14 +353,8 @@ func TestTheSameCommandTwiceIsAConflict(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		slug := rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}[a-z0-9]`)
-		user := register()
-		user.Username = rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,20}[a-z0-9]`).Draw(t, "username")
-		twice(t, "user-exists", domain.User{}, user)
 		twice(t, "profile-exists", domain.Profile{}, domain.ProfileDefined{Name: slug.Draw(t, "profile"), Priority: rapid.IntRange(0, 10).Draw(t, "priority")})
 		twice(t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results")})
-		request := submit()
-		request.Priority = rapid.IntRange(0, 6).Draw(t, "request priority")
-		twice(t, "request-exists", domain.Request{}, request)
 	})
 }
 
@@ -362,8 +384,7 @@ func twice[S entity[S, C], C any](t *rapid.T, code string, state S, command C) {
 func TestForeignFactsChangeNothing(t *testing.T) {
 	t.Parallel()
 	stranger := domain.BundleQuarantined{}
-	if (domain.User{}).Apply(stranger) != (domain.User{}) || (domain.Profile{}).Apply(stranger) != (domain.Profile{}) ||
-		(domain.Request{}).Apply(stranger) != (domain.Request{}) || (domain.RequestType{}).Apply(stranger) != (domain.RequestType{}) ||
+	if (domain.Profile{}).Apply(stranger) != (domain.Profile{}) || (domain.RequestType{}).Apply(stranger) != (domain.RequestType{}) ||
 		(domain.Response{}).Apply(stranger) != (domain.Response{}) {
 		t.Error("a fact of another stream changed a state")
 	}

@@ -1,6 +1,10 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // ErrorKind is the class of a refusal; each class maps to one HTTP status and
 // one exit code, in one place of each.
@@ -43,6 +47,17 @@ func (f *fieldErrors) require(ok bool, pointer, format string, args ...any) {
 	if !ok {
 		*f = append(*f, FieldError{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
+}
+
+// text takes printable text of so many characters, and says which of the two
+// it is not.
+func (f *fieldErrors) text(pointer, s string, least, most int) {
+	n := utf8.RuneCountInString(s)
+	f.require(n >= least, pointer, "must be %d to %d characters of text", least, most)
+	f.require(n <= most, pointer, "must be at most %d characters of text", most)
+	f.require(utf8.ValidString(s), pointer, "must be UTF-8")
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	f.require(!strings.ContainsFunc(s, control), pointer, "must not hold control characters, such as line feeds or tabs")
 }
 
 func (f fieldErrors) err(what string) error {

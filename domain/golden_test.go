@@ -70,6 +70,7 @@ func requestFacts() []pair {
 		{domain.RequestSubmitted{Type: "airport", TypeVersion: 3, Params: []byte(`{"iata":"AMS","near":[52.3,4.76],"who":"Ünal"}`), Name: "für morgen", Priority: 7, User: aliceID, IdempotencyKey: "c0ffee-1"},
 			domain.RequestSubmitted{Type: "aa", TypeVersion: 1, Params: []byte(`{}`), Priority: 1, User: "1"}},
 		{domain.RequestNameClaimed{Request: requestID}, domain.RequestNameClaimed{Request: "1"}},
+		{domain.RequestKeyClaimed{Request: requestID, Body: digest}, domain.RequestKeyClaimed{Request: "1", Body: digest}},
 		{domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 2, Worker: "hq-7f9c"}, domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1}},
 		{domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`[{"iata":"AMS","name":"Amsterdam Schiphol","elevation_ft":-11}]`), ResultCount: 1,
 			TookMS: 12, Truncated: true, Responder: domain.ResponderSQL, Cached: true, ContentType: "application/json"},

@@ -72,8 +72,8 @@ func (p Profile) Decide(c ProfileDefined) ([]Fact, error) {
 	}
 	var f fieldErrors
 	f.require(ValidSlug(c.Name), "/name", "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
-	f.require(validText(c.DisplayName, 100), "/display_name", "must be at most 100 characters of text")
-	f.require(validText(c.Description, 1000), "/description", "must be at most 1,000 characters of text")
+	f.text("/display_name", c.DisplayName, 0, 100)
+	f.text("/description", c.Description, 0, 1000)
 	f.require(c.Priority >= MinPriority && c.Priority <= MaxPriority, "/priority", "must be 1 to 10")
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
 	f.require(c.Limits.valid(), "/limits", "must each be 0, which means no limit, to %d", maxLimit)

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 )
 
@@ -22,17 +23,29 @@ type RequestNameClaimed struct {
 	Request string `json:"request"`
 }
 
+// RequestKeyClaimed reserves a user's idempotency key for one submission.
+type RequestKeyClaimed struct {
+	Request string `json:"request"`
+	Body    string `json:"body"` // SHA-256 of what was submitted, in hex
+}
+
+// maxIdempotencyKey bounds an idempotency key, in bytes.
+const maxIdempotencyKey = 255
+
+var idempotencyKey = regexp.MustCompile(`^[ -~]{1,255}$`)
+
 // EventType implements [Fact].
 func (RequestSubmitted) EventType() string { return "request.submitted" }
 
 // EventType implements [Fact].
 func (RequestNameClaimed) EventType() string { return "requestname.claimed" }
 
-// Request is the state that the rules about requests need. The zero value is
-// a request that does not exist yet.
-type Request struct {
-	exists bool
-}
+// EventType implements [Fact].
+func (RequestKeyClaimed) EventType() string { return "requestkey.claimed" }
+
+// Request is a request that does not exist yet. Its id is new whenever one is
+// submitted, so no earlier fact bears on it.
+type Request struct{}
 
 // SubmitRequest asks for a new request.
 type SubmitRequest struct {
@@ -40,43 +53,42 @@ type SubmitRequest struct {
 	Profile  ProfileDefined
 	User     string
 	Name     string // empty: none
-	Priority int    // 0: the profile's
+	Priority *int   // nil: the profile's
 	Params   json.RawMessage
+	// IdempotencyKey is 1 to 255 printable ASCII characters;
+	// empty: none.
+	IdempotencyKey string
 	// ParamErrors is what the type's JSON Schema found wrong with Params.
 	ParamErrors []FieldError
 }
 
+// ErrIdempotencyKey is the refusal of what cannot be an idempotency key.
+var ErrIdempotencyKey = refuse(Invalid, "invalid-idempotency-key",
+	"the Idempotency-Key must be 1 to %d printable ASCII characters; nothing was stored", maxIdempotencyKey)
+
 // Decide returns the facts that submitting leads to: the profile must allow
 // the type, the parameters must satisfy its schema, and the priority may be
 // lowered but not raised above the profile's.
-func (r Request) Decide(c SubmitRequest) ([]Fact, error) {
-	if r.exists {
-		return nil, refuse(Conflict, "request-exists", "this request was submitted already")
-	}
+func (Request) Decide(c SubmitRequest) ([]Fact, error) {
 	if err := c.Profile.MayUse(c.Type.Name, c.Type.Public); err != nil {
 		return nil, err
 	}
-	priority := c.Priority
-	if priority == 0 {
-		priority = c.Profile.Priority
+	if c.IdempotencyKey != "" && !idempotencyKey.MatchString(c.IdempotencyKey) {
+		return nil, ErrIdempotencyKey
+	}
+	priority := c.Profile.Priority
+	if c.Priority != nil {
+		priority = *c.Priority
 	}
 	f := fieldErrors(slices.Clip(c.ParamErrors)) // appending must not write into the command
-	f.require(validText(c.Name, 200), "/name", "must be at most 200 characters of text")
+	f.text("/name", c.Name, 0, 200)
 	f.require(priority >= MinPriority && priority <= c.Profile.Priority, "/priority",
 		"must be 1 to %d: it may be lowered, not raised", c.Profile.Priority)
 	if err := f.err("request"); err != nil {
 		return nil, err
 	}
 	return []Fact{RequestSubmitted{Type: c.Type.Name, TypeVersion: c.Type.Version, Params: c.Params,
-		Name: c.Name, Priority: priority, User: c.User}}, nil
-}
-
-// Apply returns the state after a fact.
-func (r Request) Apply(f Fact) Request {
-	if _, ok := f.(RequestSubmitted); ok {
-		r.exists = true
-	}
-	return r
+		Name: c.Name, Priority: priority, User: c.User, IdempotencyKey: c.IdempotencyKey}}, nil
 }
 
 // Status is the state of a request as its submitter sees it.

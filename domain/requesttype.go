@@ -45,8 +45,8 @@ func (t RequestType) Decide(c DefineRequestType) ([]Fact, error) {
 	}
 	var f fieldErrors
 	f.require(ValidSlug(c.Name), "/name", "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
-	f.require(c.Title != "" && validText(c.Title, 100), "/title", "must be 1 to 100 characters of text")
-	f.require(validText(c.Description, 1000), "/description", "must be at most 1,000 characters of text")
+	f.text("/title", c.Title, 1, 100)
+	f.text("/description", c.Description, 0, 1000)
 	f.require(c.SchemaError == nil, "/parameters", "is no usable JSON Schema: %v", c.SchemaError)
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
 	if err := f.err("request-type"); err != nil {

@@ -45,6 +45,12 @@ func RequestNameStream(user, name string) string {
 	return "requestname-" + digest(user+"\n"+name)
 }
 
+// RequestKeyStream returns the stream of a user's idempotency key. The key
+// itself stays out of the name.
+func RequestKeyStream(user, key string) string {
+	return "requestkey-" + digest(user+"\n"+key)
+}
+
 // SiteStream returns the stream in which a site speaks about itself.
 func SiteStream(name string) string { return "site-" + name }
 

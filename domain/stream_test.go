@@ -132,6 +132,7 @@ func TestStreamNames(t *testing.T) {
 		domain.RequestStream(requestID):          "request-" + requestID,
 		domain.ResponseStream(requestID):         "response-" + requestID,
 		domain.RequestNameStream(aliceID, "x y"): "requestname-cf0bf6436b8f52bbe14fe1516e1f26fd",
+		domain.RequestKeyStream(aliceID, "x y"):  "requestkey-cf0bf6436b8f52bbe14fe1516e1f26fd",
 		domain.SiteStream("field-1"):             "site-field-1",
 		domain.BundleOutStream("hq", epoch, 7):   "bundle-out-hq-01234567-7",
 		domain.BundleInStream("hq", epoch, 7):    "bundle-in-hq-01234567-7",

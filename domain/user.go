@@ -72,11 +72,9 @@ func (UsernameClaimed) EventType() string { return "username.claimed" }
 // EventType implements [Fact].
 func (EmailClaimed) EventType() string { return "email.claimed" }
 
-// User is the state that the rules about users need. The zero value is a user
-// who does not exist yet.
-type User struct {
-	exists bool
-}
+// User is a user who does not exist yet: the id is new whenever one is
+// registered, so no earlier fact bears on it.
+type User struct{}
 
 // RegisterUser asks for a new user.
 type RegisterUser struct {
@@ -86,6 +84,9 @@ type RegisterUser struct {
 	Role       UserRole
 	Profile    string
 	Credential Credential
+	// PasswordErrors is what [CheckPassword] found wrong with the password that
+	// Credential was to be made of. If there is any, Credential may be zero.
+	PasswordErrors []FieldError
 	// ProfileExists says whether Profile names a profile that may be given.
 	ProfileExists bool
 }
@@ -95,17 +96,15 @@ type RegisterUser struct {
 var username = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]$`)
 
 // Decide returns the facts that registering leads to, or why it may not be.
-func (u User) Decide(c RegisterUser) ([]Fact, error) {
-	if u.exists {
-		return nil, refuse(Conflict, "user-exists", "this user exists already")
-	}
+func (User) Decide(c RegisterUser) ([]Fact, error) {
 	var f fieldErrors
 	f.require(username.MatchString(c.Username), "/username", "must be 3 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
 	f.require(validEmail(c.Email), "/email", "must be one email address")
-	f.require(validText(c.FullName, 200), "/full_name", "must be at most 200 characters of text")
+	f.text("/full_name", c.FullName, 0, 200)
 	f.require(slices.Contains(userRoles, c.Role), "/role", "must be one of %v", userRoles)
 	f.require(c.ProfileExists, "/profile", "names no profile")
-	f.require(c.Credential.valid(), "/password", "was not hashed by argon2id or bcrypt")
+	f = append(f, c.PasswordErrors...)
+	f.require(len(c.PasswordErrors) > 0 || c.Credential.valid(), "/password", "was not hashed by argon2id or bcrypt")
 	if err := f.err("user"); err != nil {
 		return nil, err
 	}
@@ -113,37 +112,16 @@ func (u User) Decide(c RegisterUser) ([]Fact, error) {
 		Role: c.Role, Profile: c.Profile, Credential: c.Credential}}, nil
 }
 
-// Apply returns the state after a fact.
-func (u User) Apply(f Fact) User {
-	if _, ok := f.(UserRegistered); ok {
-		u.exists = true
-	}
-	return u
-}
-
-// CheckPassword refuses passwords that are too short to withstand guessing or
-// too long to hash (OWASP ASVS 5.0, 6.2.1 and 6.2.9).
-func CheckPassword(password string) error {
+// CheckPassword says what is wrong with a password that is too short to
+// withstand guessing or too long to hash (OWASP ASVS 5.0, 6.2.1 and 6.2.9).
+func CheckPassword(password string) []FieldError {
 	var f fieldErrors
 	n := utf8.RuneCountInString(password)
 	f.require(n >= 8 && n <= 128, "/password", "must have 8 to 128 characters")
-	return f.err("user")
+	return f
 }
 
 func validEmail(s string) bool {
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Address == s && len(s) <= 254
-}
-
-// validText accepts printable text without control characters.
-func validText(s string, maxRunes int) bool {
-	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxRunes {
-		return false
-	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -18,7 +18,7 @@ const (
 	// MaxParametersSchema bounds a schema, in bytes.
 	MaxParametersSchema = 64 << 10
 	// MaxParameters bounds one request's parameters, in bytes.
-	MaxParameters = 256 << 10
+	MaxParameters = 64 << 10
 	// maxParametersDepth leaves room for what a log line wraps around them.
 	maxParametersDepth = 32
 	maxParameterErrors = 20

@@ -151,7 +151,7 @@ func (s *Store) Refresh(ctx context.Context, token string) (Session, error) {
 		}
 		out = t.session
 		if reused = t.used != nil && now.Sub(*t.used) > Grace; reused {
-			_, err := tx.Exec(ctx, `UPDATE sessions SET closed_at = $2 WHERE id = $1`, out.ID, now)
+			_, err := tx.Exec(ctx, `UPDATE sessions SET closed_at = clock_timestamp() WHERE id = $1`, out.ID)
 			return err
 		}
 		b := &pgx.Batch{}
@@ -180,9 +180,9 @@ func (s *Store) Close(ctx context.Context, token string) (Session, error) {
 	hash := sha256.Sum256([]byte(token))
 	var out Session
 	err := s.pool.QueryRow(ctx, `
-		UPDATE sessions AS s SET closed_at = coalesce(closed_at, $2)
+		UPDATE sessions AS s SET closed_at = coalesce(closed_at, clock_timestamp())
 		FROM refresh_tokens AS t WHERE t.hash = $1 AND s.id = t.session_id
-		RETURNING s.id::text, s.user_id`, hash[:], s.now().UTC()).Scan(&out.ID, &out.User)
+		RETURNING s.id::text, s.user_id`, hash[:]).Scan(&out.ID, &out.User)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Session{}, ErrInvalid

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 type closed struct {
 	mu       sync.RWMutex
 	sessions map[string]time.Time // until when to remember
+	swept    time.Time
 }
 
 func newClosed() *closed { return &closed{sessions: map[string]time.Time{}} }
@@ -27,10 +29,17 @@ func (c *closed) has(session string, now time.Time) bool {
 func (c *closed) add(session string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for s, until := range c.sessions {
-		if !now.Before(until) {
-			delete(c.sessions, s)
-		}
+	if now.Sub(c.swept) >= sweepEvery {
+		maps.DeleteFunc(c.sessions, func(_ string, until time.Time) bool { return !now.Before(until) })
+		c.swept = now
 	}
-	c.sessions[session] = now.Add(Lifetime)
+	if _, known := c.sessions[session]; !known {
+		c.sessions[session] = now.Add(Lifetime + margin)
+	}
 }
+
+const (
+	sweepEvery = time.Minute
+	// margin is for a token that was given out while its session was closed.
+	margin = time.Minute
+)

@@ -139,8 +139,8 @@ func (a *Authority) unlessClosed(c Claims, now time.Time) (Claims, error) {
 	return c, nil
 }
 
-// CloseSession refuses the tokens of a session from now on, in this process;
-// in others they run out within [Lifetime].
+// CloseSession refuses the tokens of a session from now on, in this process:
+// others must be told too. To tell it twice changes nothing.
 func (a *Authority) CloseSession(session string) { a.closed.add(session, a.now()) }
 
 // key finds the key of a token whose header holds exactly what Issue writes.

@@ -25,12 +25,14 @@ import (
 	"sallyport/schema"
 )
 
-// Config is what commands work on. All fields are required.
+// Config is what commands work on. All fields but Now are required.
 type Config struct {
 	Log       *eventstore.Store
 	Directory *projections.Directory
 	Passwords *password.Hasher
 	Params    *schema.ParameterCache
+	// Now is the clock by which an idempotency key grows old; nil: time.Now.
+	Now func() time.Time
 }
 
 // Commands gives a site's commands. It is safe for concurrent use.
@@ -39,11 +41,15 @@ type Commands struct {
 	directory *projections.Directory
 	passwords *password.Hasher
 	params    *schema.ParameterCache
+	now       func() time.Time
 }
 
 // New returns the commands of the site whose log it is given.
 func New(c Config) *Commands {
-	return &Commands{log: c.Log, directory: c.Directory, passwords: c.Passwords, params: c.Params}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Commands{log: c.Log, directory: c.Directory, passwords: c.Passwords, params: c.Params, now: c.Now}
 }
 
 // By says who is answerable for a command.
@@ -58,6 +64,9 @@ type Stored struct {
 	Seq int64     // this site's order of the last event
 	Pos int64     // of the last event in this site's own log
 	At  time.Time // when it was recorded
+	// Replayed says that nothing was stored: an idempotency key led to what was
+	// made before, of which only ID is told.
+	Replayed bool
 }
 
 // append stores the writes and tells the last event's place.

@@ -11,10 +11,6 @@ import (
 	"sallyport/projections"
 )
 
-// MaxParams bounds a request's parameters, in bytes without insignificant
-// space.
-const MaxParams = 64 << 10
-
 // NewRequest is the command to submit a request.
 type NewRequest struct {
 	User     string // the id of who asks
@@ -22,12 +18,18 @@ type NewRequest struct {
 	Type     string
 	Params   json.RawMessage // nil: no parameters
 	Name     string          // empty: none; unique for its user
-	Priority int             // 0: the profile's
+	Priority *int            // nil: the profile's
+	// Key is the client's own mark of this submission, see
+	// [domain.SubmitRequest]; empty: none.
+	Key string
 }
 
 // SubmitRequest stores a request on a request site. It asks the database for
 // nothing: the user's profile and the type come from the directory, and one
-// append stores the event, and the claim of its name if it has one.
+// append stores the event, and the claims of its name and its key if it has
+// them. Only a key that was used before is looked up: the same submission is
+// then [Stored.Replayed] and its fact is zero, another is refused with
+// `idempotency-key-reused`.
 func (c *Commands) SubmitRequest(ctx context.Context, by By, in NewRequest) (domain.RequestSubmitted, Stored, error) {
 	var none domain.RequestSubmitted
 	if err := c.only(domain.RequestSite, "requests are submitted"); err != nil {
@@ -35,28 +37,41 @@ func (c *Commands) SubmitRequest(ctx context.Context, by By, in NewRequest) (dom
 	}
 	facts, err := c.decideRequest(ctx, in)
 	if err != nil {
-		return none, Stored{}, err
+		// What was accepted once is answered the same, whatever was decided since.
+		stored, err := c.replayRefused(ctx, in, err)
+		return none, stored, err
 	}
 	id, err := newID()
 	if err != nil {
 		return none, Stored{}, err
 	}
-	writes := make([]eventstore.Write, 1, 2)
-	writes[0] = eventstore.Write{Stream: domain.RequestStream(id), Facts: facts}
-	name := ""
-	if in.Name != "" {
-		// The request comes last: its position is the one to tell.
-		name = domain.RequestNameStream(in.User, in.Name)
-		claim := eventstore.Write{Stream: name, Facts: []domain.Fact{domain.RequestNameClaimed{Request: id}}}
-		writes = append([]eventstore.Write{claim}, writes...)
-	}
-	stored, err := c.append(ctx, by, writes...)
-	if err != nil {
-		return none, Stored{}, taken(err, map[string]*domain.Error{
-			name: conflict("name-taken", "you have a request named %q already; nothing was stored", in.Name)})
+	stored, err := c.storeRequest(ctx, by, in, id, facts)
+	if err != nil || stored.Replayed {
+		return none, stored, err
 	}
 	stored.ID = id
 	return facts[0].(domain.RequestSubmitted), stored, nil
+}
+
+// storeRequest appends a request and what it claims. The request comes last:
+// its position is the one to tell.
+func (c *Commands) storeRequest(ctx context.Context, by By, in NewRequest, id string, facts []domain.Fact) (Stored, error) {
+	writes := make([]eventstore.Write, 0, 3)
+	name := ""
+	if in.Name != "" {
+		name = domain.RequestNameStream(in.User, in.Name)
+		writes = append(writes, eventstore.Write{Stream: name, Facts: []domain.Fact{domain.RequestNameClaimed{Request: id}}})
+	}
+	writes = append(writes, eventstore.Write{Stream: domain.RequestStream(id), Facts: facts})
+	var stored Stored
+	var err error
+	if in.Key == "" {
+		stored, err = c.append(ctx, by, writes...)
+	} else {
+		stored, err = c.appendOnce(ctx, by, in, id, writes)
+	}
+	return stored, taken(err, map[string]*domain.Error{
+		name: conflict("name-taken", "you have a request named %q already; nothing was stored", in.Name)})
 }
 
 func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.Fact, error) {
@@ -81,10 +96,13 @@ func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.F
 		return nil, err
 	}
 	return domain.Request{}.Decide(domain.SubmitRequest{Type: typ, Profile: profile, User: in.User, Name: in.Name,
-		Priority: in.Priority, Params: params, ParamErrors: wrong})
+		Priority: in.Priority, IdempotencyKey: in.Key, Params: params, ParamErrors: wrong})
 }
 
 func (c *Commands) requestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {
+	if name == "" {
+		return domain.RequestTypeDefined{}, invalid("unknown-type", "/type", "is required")
+	}
 	typ, err := domain.RequestTypeDefined{}, projections.ErrNotFound
 	if domain.ValidSlug(name) {
 		typ, err = c.directory.RequestType(ctx, name)
@@ -95,16 +113,18 @@ func (c *Commands) requestType(ctx context.Context, name string) (domain.Request
 	return typ, err
 }
 
-// checkParams returns the parameters without insignificant space, and what
-// the type's schema finds wrong with them.
-func (c *Commands) checkParams(typ domain.RequestTypeDefined, raw json.RawMessage) (json.RawMessage, []domain.FieldError, error) {
+// plainParams is plainJSON of parameters, where none means an empty object.
+func plainParams(raw json.RawMessage) (json.RawMessage, error) {
 	if len(raw) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
-	params, err := plainJSON(raw)
-	if err == nil && len(params) > MaxParams {
-		err = fmt.Errorf("must be at most %d KiB", MaxParams>>10)
-	}
+	return plainJSON(raw)
+}
+
+// checkParams returns the parameters without insignificant space, and what
+// the type's schema finds wrong with them.
+func (c *Commands) checkParams(typ domain.RequestTypeDefined, raw json.RawMessage) (json.RawMessage, []domain.FieldError, error) {
+	params, err := plainParams(raw)
 	if err != nil {
 		return nil, []domain.FieldError{{Pointer: "/params", Detail: err.Error()}}, nil
 	}

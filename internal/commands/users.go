@@ -24,19 +24,18 @@ func (c *Commands) RegisterUser(ctx context.Context, by By, in NewUser) (Stored,
 	if err := c.only(domain.ResponseSite, "users are registered"); err != nil {
 		return Stored{}, err
 	}
-	if err := domain.CheckPassword(in.Password); err != nil {
-		return Stored{}, err
-	}
 	known, err := c.profileExists(ctx, in.Profile)
 	if err != nil {
 		return Stored{}, err
 	}
-	credential, err := c.passwords.Hash(ctx, in.Password)
-	if err != nil {
-		return Stored{}, err
+	command := domain.RegisterUser{Username: in.Username, Email: in.Email, FullName: in.FullName, Role: in.Role,
+		Profile: in.Profile, ProfileExists: known, PasswordErrors: domain.CheckPassword(in.Password)}
+	if len(command.PasswordErrors) == 0 {
+		if command.Credential, err = c.passwords.Hash(ctx, in.Password); err != nil {
+			return Stored{}, err
+		}
 	}
-	facts, err := domain.User{}.Decide(domain.RegisterUser{Username: in.Username, Email: in.Email, FullName: in.FullName,
-		Role: in.Role, Profile: in.Profile, ProfileExists: known, Credential: credential})
+	facts, err := domain.User{}.Decide(command)
 	if err != nil {
 		return Stored{}, err
 	}

@@ -79,8 +79,9 @@ func New(c Config) *Hasher {
 
 // Hash makes a credential of a password that [domain.CheckPassword] accepts.
 func (h *Hasher) Hash(ctx context.Context, password string) (domain.Credential, error) {
-	if err := domain.CheckPassword(password); err != nil {
-		return domain.Credential{}, err
+	if wrong := domain.CheckPassword(password); len(wrong) > 0 {
+		return domain.Credential{}, &domain.Error{Kind: domain.Invalid, Code: "invalid-password", Fields: wrong,
+			Detail: "the password is not valid: it " + wrong[0].Detail}
 	}
 	made := phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes)}
 	err := h.slot(ctx, func() { made.key = made.derive(password, keyBytes) })
