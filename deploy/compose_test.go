@@ -42,15 +42,16 @@ type service struct {
 }
 
 type compose struct {
-	Name            string
-	Site            any `yaml:"x-site"`
-	Tool            any `yaml:"x-tool"`
-	Postgres        any `yaml:"x-postgres"`
-	Redis           any `yaml:"x-redis"`
-	SiteEnvironment any `yaml:"x-site-environment"`
-	Services        map[string]service
-	Networks        map[string]struct{ Internal bool }
-	Volumes         map[string]struct{}
+	Name             string
+	Site             any `yaml:"x-site"`
+	Tool             any `yaml:"x-tool"`
+	Postgres         any `yaml:"x-postgres"`
+	Redis            any `yaml:"x-redis"`
+	SiteEnvironment  any `yaml:"x-site-environment"`
+	OwnerEnvironment any `yaml:"x-owner-environment"`
+	Services         map[string]service
+	Networks         map[string]struct{ Internal bool }
+	Volumes          map[string]struct{}
 }
 
 // sites are the two halves of the file: the first part of a service's or volume's name, and its networks.
@@ -160,9 +161,21 @@ func TestNoSecretIsAValue(t *testing.T) {
 	for name, service := range load(t).Services {
 		for key, value := range service.Environment {
 			secret := strings.Contains(key, "PASSWORD") || strings.Contains(key, "DATABASE")
-			if secret && (!strings.HasSuffix(key, "_FILE") || !strings.HasPrefix(value, "/run/site/")) || strings.Contains(value, "@") {
+			if secret && (!strings.HasSuffix(key, "_FILE") || !strings.HasPrefix(value, "/run/site/") && !strings.HasPrefix(value, "/run/owner/")) || strings.Contains(value, "@") {
 				t.Errorf("%s: %s is no file of the secrets volume", name, key)
 			}
+		}
+	}
+}
+
+// What runs must not know the login that may change the schema and so the log.
+func TestOnlyInitKnowsTheDatabasesOwner(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t).Services {
+		_, told := service.Environment["SALLYPORT_DATABASE_MIGRATE_URL_FILE"]
+		mounted := slices.ContainsFunc(service.Volumes, func(v string) bool { return strings.Contains(v, "-owner:") })
+		if init := strings.HasSuffix(name, "-init"); told != init || mounted != (init || strings.HasSuffix(name, "-secrets")) {
+			t.Errorf("%s: told of the owner %v, its secret mounted %v", name, told, mounted)
 		}
 	}
 }

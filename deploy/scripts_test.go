@@ -77,7 +77,7 @@ func TestSwapCards(t *testing.T) {
 func TestSecretsAreMadeOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	mustRun(t, "sh", "compose/make-secrets.sh", dir, "field-postgres")
+	mustRun(t, "sh", "compose/make-secrets.sh", dir, filepath.Join(dir, "owner"), "field-postgres")
 	first := tree(t, dir)
 	if len(first) != 5 {
 		t.Errorf("files: %v", slices.Sorted(maps.Keys(first)))
@@ -91,7 +91,7 @@ func TestSecretsAreMadeOnce(t *testing.T) {
 			t.Errorf("%s has %d characters", name, len(content))
 		}
 	}
-	mustRun(t, "sh", "compose/make-secrets.sh", dir, "field-postgres")
+	mustRun(t, "sh", "compose/make-secrets.sh", dir, filepath.Join(dir, "owner"), "field-postgres")
 	if !maps.Equal(tree(t, dir), first) {
 		t.Error("a second run changed a secret")
 	}
@@ -141,7 +141,7 @@ func startServer(t *testing.T) *pgdev.Server {
 func makeRoles(t *testing.T, server *pgdev.Server) {
 	t.Helper()
 	secrets, bin := t.TempDir(), t.TempDir()
-	mustRun(t, "sh", "compose/make-secrets.sh", secrets, "field-postgres")
+	mustRun(t, "sh", "compose/make-secrets.sh", secrets, t.TempDir(), "field-postgres")
 	statements := filepath.Join(bin, "statements")
 	if err := os.WriteFile(filepath.Join(bin, "psql"), []byte("#!/bin/sh\ncat >'"+statements+"'\n"), 0o700); err != nil {
 		t.Fatal(err)

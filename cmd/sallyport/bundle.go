@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"sallyport/bridge"
-	"sallyport/bridge/bundle"
 	"sallyport/internal/boot"
-	"sallyport/schema"
 )
 
 func (p *program) bundleCommand() *cobra.Command {
@@ -32,10 +29,13 @@ func (p *program) bundleExport() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				for _, l := range links {
-					if len(args) > 0 && args[0] != l.Card.Name {
-						continue
+				if len(args) > 0 {
+					all := links
+					if links = slices.DeleteFunc(slices.Clone(links), func(l bridge.Link) bool { return l.Card.Name != args[0] }); len(links) == 0 {
+						return unknownPeer(args[0], all)
 					}
+				}
+				for _, l := range links {
 					out, err := s.Bridge.Export(cmd.Context(), l.Card.Name, actor())
 					if err != nil {
 						return err
@@ -46,6 +46,14 @@ func (p *program) bundleExport() *cobra.Command {
 			})
 		},
 	}
+}
+
+func unknownPeer(peer string, links []bridge.Link) error {
+	var names []string
+	for _, l := range links {
+		names = append(names, l.Card.Name)
+	}
+	return &usageError{fmt.Errorf("there is no link to %q (linked are %q); nothing was written: see `sallyport link list`", peer, names)}
 }
 
 func (p *program) printExported(s *boot.Site, exported []bridge.Exported) error {
@@ -113,115 +121,6 @@ func printOutcomes(w io.Writer, outcomes []bridge.Outcome) {
 	}
 }
 
-// reading are the flags of the commands that read a bundle without a database.
-type reading struct {
-	card, identity string
-}
-
-func (r *reading) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.card, "card", "", "the sender's site card; without it the configured site's own links are used")
-	cmd.Flags().StringVar(&r.identity, "identity", "", "the receiver's age identity file, to open an encrypted payload")
-}
-
-// config says what may be believed about a bundle: by the card given, else by
-// the cards and the identity of the configured site.
-func (r *reading) config(ctx context.Context, p *program, path string) (bridge.VerifyConfig, error) {
-	schemas, err := schema.LoadEvents()
-	if err != nil {
-		return bridge.VerifyConfig{}, err
-	}
-	c := bridge.VerifyConfig{Schemas: schemas}
-	if r.identity != "" {
-		id, err := bridge.ReadIdentity(r.identity)
-		if err != nil {
-			return c, &usageError{err}
-		}
-		c.Identities = []age.Identity{id}
-	}
-	if r.card != "" {
-		if c.Sender, err = bridge.ReadCard(r.card); err != nil {
-			return c, &usageError{err}
-		}
-		return c, nil
-	}
-	return c, p.withSite(ctx, func(s *boot.Site) error { return fromSite(ctx, s, path, &c) })
-}
-
-// fromSite finds the sender's card among the site's own and its links', and
-// opens with the site's own identity what was sent to it.
-func fromSite(ctx context.Context, s *boot.Site, path string, c *bridge.VerifyConfig) error {
-	m, err := readManifest(path)
-	if err != nil {
-		return err
-	}
-	if m.Core.To == s.Config.Site && len(c.Identities) == 0 {
-		c.Identities = []age.Identity{s.Bridge.Keys.Identity}
-	}
-	if m.Core.From == s.Config.Site {
-		c.Sender = s.Bridge.Card()
-		return nil
-	}
-	links, err := s.Bridge.Links(ctx)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Card.Name == m.Core.From {
-			c.Sender = l.Card
-			return nil
-		}
-	}
-	return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", m.Core.From)}
-}
-
-// readManifest reads a manifest that nobody has vouched for yet.
-func readManifest(path string) (bundle.Manifest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return bundle.Manifest{}, fmt.Errorf("open the bundle: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return bundle.Manifest{}, fmt.Errorf("open the bundle: %w", err)
-	}
-	b, err := bundle.Open(f, info.Size(), bundle.Limits{})
-	if err != nil {
-		return bundle.Manifest{}, err
-	}
-	return b.Manifest(), nil
-}
-
-func (p *program) bundleVerify() *cobra.Command {
-	var r reading
-	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "Read every byte of a bundle and say whether it is what its sender signed", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.config(cmd.Context(), p, args[0])
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			report, err := bridge.Verify(cmd.Context(), args[0], c)
-			if err != nil {
-				return fmt.Errorf("%s: %w; do not use it, ask the sender for it again", args[0], err)
-			}
-			return p.print(report, func(w io.Writer) { printReport(w, report) })
-		},
-	}
-	r.flags(cmd)
-	return cmd
-}
-
-func printReport(w io.Writer, r bridge.Report) {
-	fmt.Fprintf(w, "file\t%s\nid\t%s\nfrom\t%s\nto\t%s\nnumber\t%d\npositions\t%d to %d\nsignature\t%s\npayload\t%s\ncontent\t%s\n",
-		r.File, r.ID, r.From, r.To, r.Seq, r.Range.After+1, r.Range.Through, r.Signature, r.Payload, r.Content)
-	if r.Content == "ok" {
-		fmt.Fprintf(w, "events\t%d\nwithheld\t%d\n", r.Events, r.Withheld)
-	} else {
-		fmt.Fprintln(w, "\tthe payload is encrypted: give --identity to check its lines too")
-	}
-}
-
 func (p *program) bundleInspect() *cobra.Command {
 	return &cobra.Command{
 		Use: "inspect FILE", Short: "Show a bundle's manifest, which nobody has vouched for yet", Args: cobra.ExactArgs(1),
@@ -245,18 +144,16 @@ func (p *program) bundleCat() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "cat FILE", Short: "Verify a bundle and print its lines", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.config(cmd.Context(), p, args[0])
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			err = bridge.Cat(cmd.Context(), args[0], c, func(line []byte) error {
-				_, err := p.stdout.Write(line)
-				return err
+			return r.with(cmd.Context(), p, func(believe believing) error {
+				c, err := believe(args[0])
+				if err == nil {
+					err = bridge.Cat(cmd.Context(), args[0], c, func(line []byte) error {
+						_, err := p.stdout.Write(line)
+						return err
+					})
+				}
+				return advise(args[0], err)
 			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			return nil
 		},
 	}
 	r.flags(cmd)

@@ -62,6 +62,7 @@ func TestManualCarry(t *testing.T) {
 		{"encrypted bundles", c.encryptedBundles},
 		{"flipped bits", c.flippedBits},
 		{"commands", c.commands},
+		{"definitions", c.definitions},
 		{"secrets", c.secrets},
 	} {
 		if !t.Run(step.name, step.run) {

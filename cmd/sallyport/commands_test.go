@@ -112,6 +112,9 @@ func (c *crossing) encryptedBundles(t *testing.T) {
 		if m, err := readManifest(file); err != nil || m.Core.Kind != bundle.Data {
 			continue
 		}
+		if r := call(t, "bundle", "verify", "-o", "json", "--card", c.core.card(), file); strings.Contains(r.stdout, `"events"`) {
+			t.Errorf("events of a payload that nobody opened are counted: %s", r.stdout)
+		}
 		if opened++; !strings.HasSuffix(file, ".age") || closed.Content != "unchecked" {
 			t.Errorf("%s is not encrypted: %+v", file, closed)
 		}
@@ -133,9 +136,10 @@ func (c *crossing) commands(t *testing.T) {
 	for _, s := range []site{c.field, c.core} {
 		name := filepath.Base(s.dir)
 		at := func(args ...string) []string { return append([]string{"-C", s.config}, args...) }
-		if out := must[[]bridge.Exported](t, at("bundle", "export", "nobody")...); len(out) != 0 {
-			t.Errorf("%s: exported %+v to nobody", name, out)
+		if r := call(t, at("bundle", "export", "nobody")...); r.code != 2 || !strings.Contains(r.stderr, "nobody") || r.stdout != "" {
+			t.Errorf("%s: export to nobody: exit code %d: %s%s", name, r.code, r.stdout, r.stderr)
 		}
+		c.several(t, at)
 		if all := must[[]bridge.Listed](t, at("bundle", "list")...); len(all) < 2 {
 			t.Errorf("%s: bundle list: %+v", name, all)
 		}
@@ -188,10 +192,23 @@ func (c *crossing) commands(t *testing.T) {
 	}
 }
 
+// several verifies more files than one, of which one is none.
+func (c *crossing) several(t *testing.T, at func(...string) []string) {
+	text := writeFile(t, t.TempDir(), "text.zst", []byte("This is no bundle at all, but long enough to hold the head of a frame."))
+	r := call(t, at("bundle", "verify", "-o", "json", c.plain[0], text, c.plain[1], "/nowhere")...)
+	var all []struct{ File, Content, Code, Error string }
+	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil || len(all) != 4 || r.code != 10 {
+		t.Fatalf("exit code %d, %v: %s%s", r.code, err, r.stdout, r.stderr)
+	}
+	if all[0].Content != "ok" || all[1].Code != "damaged" || all[2].Content != "ok" || all[3].Error == "" || all[3].Code != "" {
+		t.Errorf("%+v", all)
+	}
+}
+
 // tables runs the commands as a person does.
 func (c *crossing) tables(t *testing.T, at func(...string) []string) {
 	for _, command := range []string{"bundle list", "link status", "link card", "quarantine list", "audit verify",
-		"projections digest", "migrate status", "config show", "doctor"} {
+		"projections digest", "migrate status", "config show", "doctor", "profile list", "requesttype list", "user list"} {
 		table, lines := call(t, at(strings.Fields(command)...)...), call(t, at(append(strings.Fields(command), "-o", "jsonl")...)...)
 		if table.code != 0 || table.stdout == "" || strings.HasPrefix(table.stdout, "{") && command != "link card" {
 			t.Errorf("%s: exit code %d\n%s%s", command, table.code, table.stdout, table.stderr)

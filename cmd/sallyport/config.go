@@ -39,7 +39,8 @@ type loaded struct {
 }
 
 // load is the one reader of configurations: the file, then the environment.
-// Keys that nobody knows are errors: a slip must not go unnoticed.
+// Keys and SALLYPORT_ variables that nobody knows are errors: a slip must not
+// go unnoticed.
 func (p *program) load() (loaded, error) {
 	l, err := load(p.configPath)
 	if err != nil {
@@ -59,7 +60,7 @@ func load(path string) (loaded, error) {
 	if err := loadEnv(k, l.from); err != nil {
 		return l, err
 	}
-	if err := k.UnmarshalWithConf("", &l.Config, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strict(&l.Config)}); err != nil {
+	if err := k.UnmarshalWithConf("", &l.Config, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strictly(&l.Config)}); err != nil {
 		return l, fmt.Errorf("the configuration does not fit: %w", err)
 	}
 	if !filepath.IsAbs(l.Data) { // also when nothing is said of it: then it is the folder of the file
@@ -73,16 +74,40 @@ func loadEnv(k *koanf.Koanf, from map[string]string) error {
 	for _, key := range settings {
 		byName[envName(key)] = key
 	}
-	return k.Load(env.Provider(".", env.Opt{Prefix: "SALLYPORT_", TransformFunc: func(name, value string) (string, any) {
+	given, unknown := map[string]bool{}, []string{}
+	e := koanf.New(".")
+	err := e.Load(env.Provider(".", env.Opt{Prefix: "SALLYPORT_", TransformFunc: func(name, value string) (string, any) {
 		key := byName[name]
-		if key != "" {
-			from[key] = "environment " + name
+		switch {
+		case key != "":
+			from[key], given[key] = "environment "+name, value != ""
+		case !strings.HasPrefix(name, "SALLYPORT_TEST_"):
+			unknown = append(unknown, name)
 		}
 		return key, value // an empty key is left out
 	}}), nil)
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return fmt.Errorf("the environment has %s, which no setting is called: correct or unset it", strings.Join(unknown, ", "))
+	}
+	yield(k, from, given)
+	return errors.Join(err, k.Merge(e))
 }
 
-func strict(into *boot.Config) *mapstructure.DecoderConfig {
+// yield takes from k the other spelling, direct or by file, of what the
+// stronger environment gives: only within one place are both a contradiction.
+func yield(k *koanf.Koanf, from map[string]string, given map[string]bool) {
+	for key, filled := range given {
+		for _, other := range []string{key + "_file", strings.TrimSuffix(key, "_file")} {
+			if filled && other != key && !given[other] {
+				k.Delete(other)
+				delete(from, other)
+			}
+		}
+	}
+}
+
+func strictly(into *boot.Config) *mapstructure.DecoderConfig {
 	return &mapstructure.DecoderConfig{Result: into, ErrorUnused: true, WeaklyTypedInput: true,
 		DecodeHook: mapstructure.StringToTimeDurationHookFunc()}
 }

@@ -73,11 +73,41 @@ func TestConfigFromEnvironment(t *testing.T) {
 	}
 }
 
+// A misspelt variable must not be as good as none.
+func TestUnknownVariableIsRefused(t *testing.T) {
+	t.Setenv("SALLYPORT_DATABASE_MAX_CONN", "5")
+	t.Setenv("SALLYPORT_TEST_ANYTHING", "1")
+	r := call(t, "-C", writeConfig(t, someConfig), "config", "validate")
+	if r.code != 3 || !strings.Contains(r.stderr, "SALLYPORT_DATABASE_MAX_CONN,") || strings.Contains(r.stderr, "ANYTHING") {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+}
+
 // Each setting that the environment can give has its key in the configuration.
 func TestSettingsFromEnvironmentAllFit(t *testing.T) {
+	var directly, byFile []string
 	for _, key := range settings {
+		if !strings.HasSuffix(key, "url") {
+			byFile = append(byFile, key)
+		}
+		if !strings.HasSuffix(key, "url_file") {
+			directly = append(directly, key)
+		}
+	}
+	t.Run("directly", func(t *testing.T) { settingsFit(t, directly) })
+	t.Run("by file", func(t *testing.T) { settingsFit(t, byFile) })
+}
+
+func settingsFit(t *testing.T, keys []string) {
+	for _, key := range keys {
 		value := "1"
 		switch {
+		case key == "listen":
+			value = ":1"
+		case key == "log.level":
+			value = "debug"
+		case key == "log.format":
+			value = "text"
 		case strings.HasSuffix(key, "_every"):
 			value = "1m"
 		case strings.HasSuffix(key, "url"):
@@ -93,7 +123,7 @@ func TestSettingsFromEnvironmentAllFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range settings {
+	for _, key := range keys {
 		if l.from[key] != "environment "+envName(key) {
 			t.Errorf("%s is from %q", key, l.from[key])
 		}
@@ -113,7 +143,15 @@ func TestConfigRefused(t *testing.T) {
 		"site of another kind": {strings.Replace(someConfig, "site: field", "site: Field", 1), "site"},
 		"no database URL":      {strings.Replace(someConfig, "@localhost", "@localhost:port", 1), "database.url"},
 		"encrypt never":        {strings.Replace(someConfig, "when-needed", "never", 1), "encrypt"},
-		"empty":                {"", "database.url"},
+		"empty":                {"", "SALLYPORT_DATABASE_URL"},
+		"listen on a word":     {strings.Replace(someConfig, "127.0.0.1:8001", "localhost", 1), "listen"},
+		"listen on no port":    {strings.Replace(someConfig, ":8001", ":http!", 1), "listen"},
+		"too many connections": {strings.Replace(someConfig, "max_conns: 5", "max_conns: 1001", 1), "max_conns"},
+		"a URL and its file":   {strings.Replace(someConfig, "  max_conns", "  url_file: /x\n  max_conns", 1), "not both"},
+		"unknown log level":    {someConfig + "log:\n  level: loud\n", "log.level"},
+		"unknown log format":   {someConfig + "log:\n  format: xml\n", "log.format"},
+		"no source URL":        {strings.Replace(someConfig, "url_file: /run/secrets/airports", "url: postgres://u:hunter2@h:port/x", 1), "responders.sources.airports.url"},
+		"a source of nothing":  {strings.Replace(someConfig, "airports:\n      url_file: /run/secrets/airports", "airports: {}", 1), "responders.sources.airports"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +201,8 @@ func TestConfigShowHidesURLs(t *testing.T) {
 
 func TestFirstConfigIsClosedAndKept(t *testing.T) {
 	t.Setenv("SALLYPORT_DATABASE_URL", "postgres://u:hunter2@localhost/x")
+	t.Setenv("SALLYPORT_DATABASE_MIGRATE_URL_FILE", "/run/owner/url")
+	t.Setenv("SALLYPORT_SITE", "meadow")
 	path := filepath.Join(t.TempDir(), "new", "sallyport.yaml")
 	p := &program{}
 	if err := p.firstConfig(path, boot.Config{Site: "core", Role: domain.ResponseSite, Data: filepath.Dir(path)}); err != nil {
@@ -171,6 +211,12 @@ func TestFirstConfigIsClosedAndKept(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
+	}
+	if text := readFile(t, path); strings.Contains(string(text), "migrate") || strings.Contains(string(text), "meadow") {
+		t.Errorf("it tells of the database's owner, or the environment was stronger than the flags:\n%s", text)
+	}
+	if err := os.Unsetenv("SALLYPORT_SITE"); err != nil {
+		t.Fatal(err)
 	}
 	l, err := load(path)
 	if err != nil || l.Listen != "127.0.0.1:8000" || l.Data != filepath.Dir(path) || l.Database.URL == "" {

@@ -13,6 +13,8 @@ import (
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/internal/boot"
+	"sallyport/responders/sqlresponder"
 )
 
 // usageError is a command that was called wrongly.
@@ -38,7 +40,7 @@ var exits = []struct {
 	{0, "all is well", func(err error) bool { return err == nil }},
 	{1, "another failure", nil},
 	{2, "the command was called wrongly", is[*usageError]},
-	{3, "the configuration is wrong", is[*configError]},
+	{3, "the configuration is wrong", func(err error) bool { return is[*configError](err) || is[*boot.SecretError](err) }},
 	{4, "the database cannot be reached, refused, or holds no log", func(err error) bool {
 		return is[*pgconn.ConnectError](err) || is[*pgconn.PgError](err) || errors.Is(err, eventstore.ErrNotFounded)
 	}},
@@ -49,7 +51,7 @@ var exits = []struct {
 	{14, "fork: two histories contradict each other", code(bundle.Fork)},
 	{15, "untrusted: the signature or the sender is not known here", code(bundle.Untrusted)},
 	{16, "refused by policy", func(err error) bool {
-		return code(bundle.Refused)(err) || is[*domain.Error](err) || errors.Is(err, bridge.ErrStopped)
+		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped)
 	}},
 	{17, "this program must be upgraded first", func(err error) bool {
 		return code(bundle.Upgrade)(err) || is[*domain.UnknownEventError](err)

@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
 
@@ -31,7 +34,8 @@ func (p *program) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "init --role request|response --name NAME [--data DIR]", Short: "Make a site: keys, folders, configuration, database",
 		Long: `Make a site. The database is given by SALLYPORT_DATABASE_URL (or _FILE), and
-SALLYPORT_DATABASE_MIGRATE_URL for a login that owns it. What exists already is
+SALLYPORT_DATABASE_MIGRATE_URL (or _FILE) for a login that owns it, which is not
+written down: give it to migrate again. What exists already is
 left as it is, so init may be run at every start. On a response site it makes
 the shipped profiles and the first administrator, whose password is printed once.`,
 		Args: cobra.NoArgs,
@@ -55,8 +59,7 @@ func (p *program) init(cmd *cobra.Command, c boot.Config, admin string) error {
 	if err := p.firstConfig(path, c); err != nil {
 		return err
 	}
-	p.configPath = path
-	l, err := p.load()
+	l, err := p.flagsFirst(cmd, path, c)
 	if err != nil {
 		return err
 	}
@@ -80,6 +83,33 @@ func (p *program) init(cmd *cobra.Command, c boot.Config, admin string) error {
 	})
 }
 
+// flagsFirst loads the configuration of the site that the flags name. They
+// are stronger than the environment, and must say what the file says: init
+// makes no other site of one that exists.
+func (p *program) flagsFirst(cmd *cobra.Command, path string, c boot.Config) (loaded, error) {
+	p.configPath = path
+	k := koanf.New(".")
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return loaded{}, &configError{fmt.Errorf("read the configuration %s: %w", path, err)}
+	}
+	for _, of := range []struct{ flag, value, key string }{{"name", c.Site, "site"}, {"role", string(c.Role), "role"}} {
+		if have := k.String(of.key); have != "" && have != of.value {
+			return loaded{}, &configError{fmt.Errorf("%s holds a site whose %s is %s, but --%s says %s; nothing was changed: use another --data for another site", path, of.key, have, of.flag, of.value)}
+		}
+	}
+	l, err := p.load()
+	for key, flag := range map[string]string{"site": "name", "role": "role", "data": "data"} {
+		if strings.HasPrefix(l.from[key], "environment") && cmd.Flags().Changed(flag) {
+			p.say("--%s is stronger than the %s; unset that before the site is used", flag, l.from[key])
+		}
+	}
+	l.Site, l.Role = c.Site, c.Role
+	if strings.HasPrefix(l.from["data"], "environment") && cmd.Flags().Changed("data") {
+		l.Data = c.Data
+	}
+	return l, err
+}
+
 // firstConfig writes a configuration from the flags and the environment,
 // unless there is one.
 func (p *program) firstConfig(path string, c boot.Config) error {
@@ -97,17 +127,16 @@ func (p *program) firstConfig(path string, c boot.Config) error {
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:8000"
 	}
-	if err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strict(&c)}); err != nil {
+	flags := c
+	if err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{Tag: "koanf", DecoderConfig: strictly(&c)}); err != nil {
 		return &configError{err}
 	}
+	c.Site, c.Role = flags.Site, flags.Role
 	if err := c.Check(); err != nil {
 		return &configError{err}
 	}
 	c.Data = "" // the folder of the file
-	// What owns the database is for init and migrate alone: a site that runs
-	// must not know it.
-	c.Database.MigrateURL = ""
-	return c.Write(path)
+	return c.WithoutOwner().Write(path)
 }
 
 func (p *program) firstAdmin(cmd *cobra.Command, c boot.Config, username string) (string, error) {

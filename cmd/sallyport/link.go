@@ -67,7 +67,7 @@ func (p *program) linkAdd() *cobra.Command {
 	return &cobra.Command{
 		Use: "add CARD", Short: "Trust the site of a card whose fingerprint was compared by another way", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			card, err := bridge.ReadCard(args[0])
+			card, err := readCard(args[0])
 			if err != nil {
 				return &usageError{err}
 			}

@@ -51,6 +51,7 @@ func (p *program) root() *cobra.Command {
 		p.migrateCommand(), p.configCommand(),
 		p.bundleCommand(), p.quarantineCommand(), p.linkCommand(),
 		p.auditCommand(), p.projectionsCommand(),
+		p.requestTypeCommand(), p.profileCommand(), p.userCommand(),
 		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(),
 	)
 	for _, group := range root.Commands() {

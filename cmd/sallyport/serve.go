@@ -59,43 +59,6 @@ func (p *program) serve(ctx context.Context, s *boot.Site, parts boot.Parts) err
 	return s.Serve(ctx, ln, parts)
 }
 
-// checked is one line of what doctor found.
-type checked struct {
-	What   string `json:"what"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`
-}
-
-func (p *program) doctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "doctor", Short: "Say whether the site can work, and what to do if not", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				head, err := s.Log.Head(cmd.Context())
-				if err != nil {
-					return err
-				}
-				found := []checked{
-					{"configuration", true, p.configPath},
-					{"database", true, fmt.Sprintf("log of %s at seq %d, position %d", head.Site, head.Seq, head.Pos)},
-				}
-				links, err := s.Bridge.Status(cmd.Context())
-				if err != nil {
-					return err
-				}
-				for _, l := range links {
-					found = append(found, checked{"link to " + l.Peer, l.Stopped == nil, l.NextAction})
-				}
-				return p.print(found, func(w io.Writer) {
-					for _, c := range found {
-						fmt.Fprintf(w, "%s\t%v\t%s\n", c.What, map[bool]string{true: "ok", false: "NOT OK"}[c.OK], c.Detail)
-					}
-				})
-			})
-		},
-	}
-}
-
 func (p *program) migrateCommand() *cobra.Command {
 	c := &cobra.Command{Use: "migrate", Short: "Look at and change the database's schema"}
 	c.AddCommand(&cobra.Command{

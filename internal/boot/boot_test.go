@@ -179,9 +179,13 @@ func TestURLFromFile(t *testing.T) {
 func TestWriteIsClosedAndLeavesEqualFilesAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sallyport.yaml")
-	c := boot.Config{Site: "field", Role: domain.RequestSite, Listen: "127.0.0.1:1", Database: boot.Database{URL: "postgres://u:hunter2@h/x"}}
-	if err := c.Write(path); err != nil {
+	c := boot.Config{Site: "field", Role: domain.RequestSite, Listen: "127.0.0.1:1", Database: boot.Database{URL: "postgres://u:hunter2@h/x",
+		MigrateURL: "postgres://owner@h/x", MigrateURLFile: "/run/owner"}}
+	if err := c.WithoutOwner().Write(path); err != nil {
 		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "owner") {
+		t.Errorf("the site is told who owns its database: %s, %v", text, err)
 	}
 	before, err := os.Stat(path)
 	if err != nil || before.Mode().Perm() != 0o600 {
@@ -190,7 +194,7 @@ func TestWriteIsClosedAndLeavesEqualFilesAlone(t *testing.T) {
 	if err := os.Chmod(path, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Write(path); err != nil {
+	if err := c.WithoutOwner().Write(path); err != nil {
 		t.Errorf("an equal file: %v", err)
 	}
 	if after, err := os.Stat(path); err != nil || after.ModTime() != before.ModTime() {

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +47,7 @@ type Database struct {
 	URL     string `koanf:"url" yaml:"url,omitempty"`
 	URLFile string `koanf:"url_file" yaml:"url_file,omitempty"`
 	// MigrateURL logs in as the database's owner; empty: URL, which then must be.
+	// Only Init and Migrate look at it, and no file that Write makes holds it.
 	MigrateURL     string `koanf:"migrate_url" yaml:"migrate_url,omitempty"`
 	MigrateURLFile string `koanf:"migrate_url_file" yaml:"migrate_url_file,omitempty"`
 	// MaxConns bounds the connection pool; 0: 16.
@@ -96,13 +101,55 @@ func (c Config) Check() error {
 	return errors.Join(
 		rule(domain.ValidSiteName(c.Site), "site: must be 1 to 32 of a-z 0-9 -"),
 		rule(c.Role.Valid(), "role: must be request or response"),
-		rule(c.Listen != "", "listen: must be an address such as 127.0.0.1:8001"),
-		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given"),
+		rule(listens(c.Listen), "listen: must be an address such as 127.0.0.1:8001"),
+		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given (in the environment: SALLYPORT_DATABASE_URL or SALLYPORT_DATABASE_URL_FILE)"),
+		one("database.url", c.Database.URL, c.Database.URLFile),
+		one("database.migrate_url", c.Database.MigrateURL, c.Database.MigrateURLFile),
+		one("redis.url", c.Redis.URL, c.Redis.URLFile),
+		rule(c.Database.MaxConns >= 0 && c.Database.MaxConns <= maxMaxConns, "database.max_conns: must be 0 to 1000"),
 		rule(parses(c.Database.URL) && parses(c.Database.MigrateURL), "database.url, database.migrate_url: one does not parse (it is not shown: it may hold a password)"),
 		rule(c.Bridge.Encrypt == "" || c.Bridge.Encrypt == "always" || c.Bridge.Encrypt == "when-needed", "bridge.encrypt: must be always or when-needed"),
 		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0, "bridge: times and counts must not be negative"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
+		c.Responders.checkSources(),
+		c.Log.check(),
 	)
+}
+
+const maxMaxConns = 1000
+
+func (r Responders) checkSources() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(r.Sources)) {
+		key, source := "responders.sources."+name, r.Sources[name]
+		errs = append(errs,
+			rule(domain.ValidSlug(name), key+": the name must be 2 to 64 of a-z 0-9 -"),
+			rule(source.URL != "" || source.URLFile != "", key+": url or url_file must be given"),
+			one(key+".url", source.URL, source.URLFile),
+			rule(parses(source.URL), key+".url: does not parse (it is not shown: it may hold a password)"))
+	}
+	return errors.Join(errs...)
+}
+
+func (l Log) check() error {
+	_, err := l.Logger(io.Discard)
+	return err
+}
+
+// one refuses a value that is given both as itself and as a file: which of
+// them counts must not be a guess.
+func one(key, value, file string) error {
+	return rule(value == "" || file == "", key+" and "+key+"_file: give one of them, not both")
+}
+
+// listens reports whether an address has a host, which may be empty, and a port.
+func listens(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // parses reports whether a URL that is given is one of PostgreSQL.
@@ -118,6 +165,16 @@ func rule(ok bool, what string) error {
 	return errors.New(what)
 }
 
+// SecretError is a file named in the configuration that cannot be read.
+type SecretError struct{ err error }
+
+func (e *SecretError) Error() string {
+	return fmt.Sprintf("read a secret of the configuration: %v; make the file readable for this program's user, or correct the setting that names it; nothing was changed", e.err)
+}
+
+// Unwrap returns what reading the file led to.
+func (e *SecretError) Unwrap() error { return e.err }
+
 // secret returns a value that may be given by file instead.
 func secret(value, file string) (string, error) {
 	if file == "" {
@@ -125,7 +182,7 @@ func secret(value, file string) (string, error) {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read a secret of the configuration: %w", err)
+		return "", &SecretError{err}
 	}
 	return strings.TrimSpace(string(b)), nil
 }

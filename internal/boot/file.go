@@ -8,6 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// WithoutOwner is the configuration of a site that runs: what owns the database
+// is for init and migrate alone, and comes from their environment.
+func (c Config) WithoutOwner() Config {
+	c.Database.MigrateURL, c.Database.MigrateURLFile = "", ""
+	return c
+}
+
 // Write writes the configuration to a file that only its owner may read: it
 // may hold the database's password. A file that says the same stays as it is.
 func (c Config) Write(path string) error {

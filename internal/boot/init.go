@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -66,7 +67,7 @@ func Migrate(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	owner, err := eventstore.Pool(ctx, cmp.Or(ownerURL, appURL), 4)
+	owner, err := connect(ctx, cmp.Or(ownerURL, appURL), 4)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func foundLog(ctx context.Context, c Config, actor string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pool, err := eventstore.Pool(ctx, appURL, 4)
+	pool, err := connect(ctx, appURL, 4)
 	if err != nil {
 		return "", err
 	}
@@ -149,10 +150,29 @@ func Pending(ctx context.Context, c Config) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	pool, err := eventstore.Pool(ctx, url, 1)
+	pool, err := connect(ctx, url, 1)
 	if err != nil {
 		return 0, err
 	}
 	defer pool.Close()
 	return schema.Pending(ctx, pool)
+}
+
+// reachable is how long a database may take to let us in.
+const reachable = 10 * time.Second
+
+// connect opens a pool whose database answers now, or says that it does not:
+// whatever is asked later would fail with a harder riddle.
+func connect(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
+	pool, err := eventstore.Pool(ctx, url, maxConns)
+	if err != nil {
+		return nil, err
+	}
+	ping, cancel := context.WithTimeout(ctx, reachable)
+	defer cancel()
+	if err := pool.Ping(ping); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("the database cannot be reached: %w; nothing was lost: start it, or correct database.url, then try again", err)
+	}
+	return pool, nil
 }

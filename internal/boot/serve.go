@@ -106,7 +106,7 @@ func (s *Site) handler(c *crossings) (http.Handler, error) {
 	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands,
 		Passwords: s.Passwords, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
 	if s.redis != nil {
-		config.CacheReady = func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }
+		config.CacheReady = s.CacheReady
 	}
 	if !s.isResponse() {
 		config.Crossing = c.now

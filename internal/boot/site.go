@@ -87,7 +87,7 @@ func (s *Site) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Pool, err = eventstore.Pool(ctx, url, int32(cmp.Or(s.Config.Database.MaxConns, defaultMaxConns))) //nolint:gosec // bounded by Check
+	s.Pool, err = connect(ctx, url, int32(cmp.Or(s.Config.Database.MaxConns, defaultMaxConns))) //nolint:gosec // bounded by Check
 	if err != nil {
 		return err
 	}
@@ -157,6 +157,14 @@ func (s *Site) openBridge(context.Context) error {
 		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue,
 		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery})
 	return err
+}
+
+// CacheReady says whether the cache can be asked; one in the process always can.
+func (s *Site) CacheReady(ctx context.Context) error {
+	if s.redis == nil {
+		return nil
+	}
+	return s.redis.Ping(ctx).Err()
 }
 
 // Identities returns the site's own age identity, to open what was sent here.

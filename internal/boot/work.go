@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/domain"
+	"sallyport/internal/commands"
 	"sallyport/projections"
 	"sallyport/responders/queue"
 	"sallyport/responders/sqlresponder"
@@ -27,8 +29,8 @@ func (s *Site) enqueuer() (enqueue, error) {
 	return q.Enqueue, nil
 }
 
-// workers returns the queue with its responders, ready to start.
-func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+// sources opens the databases that the sql responder may read.
+func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
 	urls := map[string]string{}
 	for name, source := range s.Config.Responders.Sources {
 		url, err := secret(source.URL, source.URLFile)
@@ -37,7 +39,46 @@ func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
 		}
 		urls[name] = url
 	}
-	sql, err := sqlresponder.Open(ctx, sqlresponder.Config{URLs: urls, Logger: s.Logger})
+	return sqlresponder.Open(ctx, sqlresponder.Config{URLs: urls, Logger: s.Logger})
+}
+
+// CheckResponder tries at its source how a request type shall be answered,
+// before it is recorded. A refusal is a [*domain.Error] or a
+// [*sqlresponder.StatementError], both for the administrator's eyes.
+func (s *Site) CheckResponder(ctx context.Context, requestType string, c domain.ResponderConfigured) error {
+	if !s.isResponse() {
+		return commands.WrongSite(domain.ResponseSite, "responders are configured")
+	}
+	if _, err := (domain.ResponderConfig{}).Decide(c); err != nil {
+		return err
+	}
+	if _, known := s.Config.Responders.Sources[c.Source]; !known {
+		return &domain.Error{Kind: domain.Invalid, Code: "unknown-source",
+			Detail: fmt.Sprintf("the configuration has no source %q: add it to responders.sources in sallyport.yaml; nothing was stored", c.Source)}
+	}
+	t, err := s.Reader.RequestType(ctx, requestType)
+	if errors.Is(err, projections.ErrNotFound) {
+		return &domain.Error{Kind: domain.NotFound, Code: "unknown-type",
+			Detail: fmt.Sprintf("there is no request type named %q: see `sallyport requesttype list`; nothing was stored", requestType)}
+	}
+	if err != nil {
+		return err
+	}
+	params, err := s.Params.Get(t.Name, t.Version, t.Parameters)
+	if err != nil {
+		return err
+	}
+	sql, err := s.sources(ctx)
+	if err != nil {
+		return err
+	}
+	defer sql.Close()
+	return sql.Check(ctx, c, params.Names())
+}
+
+// workers returns the queue with its responders, ready to start.
+func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+	sql, err := s.sources(ctx)
 	if err != nil {
 		return nil, err
 	}

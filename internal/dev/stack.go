@@ -88,12 +88,12 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 	c.Data = data
 	// Traversable, so that PostgreSQL's own account reaches its cluster when we are root.
 	if err := os.MkdirAll(c.Data, 0o711); err != nil { //nolint:gosec // names in it are no secret, files are closed
-		return nil, fmt.Errorf("make the data folder: %w", err)
+		return nil, fmt.Errorf("make the data folder: %w; choose another with --data", err)
 	}
 	s := &Stack{config: c,
 		Field: &End{Name: "field", Dir: filepath.Join(c.Data, "field")},
 		Core:  &End{Name: "core", Dir: filepath.Join(c.Data, "core")}}
-	for _, step := range []func(context.Context) error{s.startServers, s.listen, s.open, s.link, s.fill} {
+	for _, step := range []func(context.Context) error{s.listen, s.startServers, s.open, s.link, s.fill} {
 		if err := step(ctx); err != nil {
 			return s, err
 		}
@@ -115,7 +115,7 @@ func (s *Stack) startServers(ctx context.Context) error {
 		group.Go(func() (err error) {
 			e.Postgres, err = pgdev.Start(ctx, pgdev.Config{Dir: filepath.Join(e.Dir, "postgres"), Say: s.saying(e)})
 			if err != nil {
-				return fmt.Errorf("start PostgreSQL for %s: %w", e.Name, err)
+				return fmt.Errorf("start PostgreSQL for %s: %w; if another `sallyport dev` runs there, stop it or choose another folder with --data", e.Name, err)
 			}
 			_, err = e.Postgres.EnsureDatabase(ctx, database)
 			return err
@@ -136,15 +136,19 @@ func (s *Stack) saying(e *End) func(string, ...any) {
 	return func(format string, args ...any) { s.config.Say(e.Name+": "+format, args...) }
 }
 
-// listen takes the ports first, so that the addresses are known to all else.
+// listen takes the ports first, so that the addresses are known to all else and
+// nothing was started in vain.
 func (s *Stack) listen(ctx context.Context) error {
-	for e, port := range map[*End]int{s.Field: s.config.RequestPort, s.Core: s.config.ResponsePort} {
-		var l net.ListenConfig
-		var err error
-		if e.listener, err = l.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
-			return fmt.Errorf("listen for %s: %w; choose another port, or 0 for any", e.Name, err)
+	for _, at := range []struct {
+		end  *End
+		port int
+		flag string
+	}{{s.Field, s.config.RequestPort, "--request-port"}, {s.Core, s.config.ResponsePort, "--response-port"}} {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", at.port))
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w; choose another port with %s, 0 for any", at.end.Name, err, at.flag)
 		}
-		e.URL = "http://" + e.listener.Addr().String()
+		at.end.listener, at.end.URL = l, "http://"+l.Addr().String()
 	}
 	return nil
 }
