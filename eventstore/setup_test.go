@@ -50,6 +50,10 @@ func holdHead(t testing.TB, site *eventstoretest.Site) (release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// However busy the machine is, the holder is not to be taken for one asleep.
+	if _, err := tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+		t.Fatal(err)
+	}
 	var seq int64
 	if err := tx.QueryRow(t.Context(), `SELECT seq FROM log_head FOR UPDATE`).Scan(&seq); err != nil {
 		t.Fatal(err)
