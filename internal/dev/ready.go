@@ -28,7 +28,8 @@ type SiteURL struct {
 }
 
 // WaitReady returns when every account can log in: on both sites if a courier
-// is at work, else on core.
+// is at work, else on core, and then the first bundles lie in both outboxes,
+// ready to be carried.
 func (s *Stack) WaitReady(ctx context.Context) (Ready, error) {
 	r := Ready{Ready: true, Sites: map[string]SiteURL{}, Accounts: s.Accounts}
 	for _, e := range s.ends() {
@@ -48,7 +49,13 @@ func (s *Stack) WaitReady(ctx context.Context) (Ready, error) {
 			}
 		}
 	}
-	return r, nil
+	return r, s.exportFirst(ctx)
+}
+
+func (s *Stack) exportFirst(ctx context.Context) error {
+	_, err1 := s.Core.Bridge.Export(ctx, s.Field.Name, actor)
+	_, err2 := s.Field.Bridge.Export(ctx, s.Core.Name, actor)
+	return errors.Join(err1, err2)
 }
 
 // waitForUser waits until a user has crossed. It looks at the read model:
