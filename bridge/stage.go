@@ -42,7 +42,7 @@ func (b *Bridge) stageInbox(ctx context.Context, names []string) ([]Outcome, err
 func (b *Bridge) stageFromInbox(ctx context.Context, name string) (Outcome, error) {
 	path := inboxDir + "/" + name
 	if _, err := bundle.ParseName(name); err != nil {
-		return b.ignore(ctx, name), nil
+		return b.ignore(ctx, name), nil //nolint:nilerr // a name that is no bundle's is no failure
 	}
 	info, err := b.Folders.root.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

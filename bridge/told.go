@@ -28,7 +28,7 @@ type mark struct {
 func markOf(info fs.FileInfo) mark {
 	m := mark{Size: info.Size(), Mode: info.Mode(), Changed: info.ModTime().UnixNano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		m.Device, m.Inode = uint64(st.Dev), st.Ino
+		m.Device, m.Inode = uint64(st.Dev), st.Ino //nolint:unconvert // Dev is no uint64 everywhere
 	}
 	return m
 }

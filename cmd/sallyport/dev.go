@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,7 +111,7 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 				done()
 			}
 		}()
-		return p.whenReady(ctx, stack, f, begin, logger)
+		return p.whenReady(ctx, stack, f, begin)
 	})
 	err = group.Wait()
 	done()
@@ -120,7 +119,7 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 }
 
 // whenReady tells people and programs that all runs, or runs the demo.
-func (p *program) whenReady(ctx context.Context, stack *dev.Stack, f devFlags, begin time.Time, _ *slog.Logger) error {
+func (p *program) whenReady(ctx context.Context, stack *dev.Stack, f devFlags, begin time.Time) error {
 	ready, err := stack.WaitReady(ctx)
 	if errors.Is(err, context.Canceled) {
 		return nil // ended before it was ready

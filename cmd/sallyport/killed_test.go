@@ -145,7 +145,7 @@ func failing(t *testing.T, d *devProcess, user caller) {
 		code      string
 	}{
 		"broken":  {domain.ResponderConfigured{Source: "airports", Statement: "select * from no_such_table"}, "bad_statement"},
-		"writing": {domain.ResponderConfigured{Source: "airports", Statement: "insert into airports (iata) values ('XXX') returning iata"}, "bad_statement"},
+		"writing": {domain.ResponderConfigured{Source: "airports", Statement: "insert into airports (iata) values ('QQQ') returning iata"}, "bad_statement"},
 		"prying":  {domain.ResponderConfigured{Source: "airports", Statement: "select pg_read_file('/etc/passwd')"}, "not_permitted"},
 		"unknown": {domain.ResponderConfigured{Source: "nowhere", Statement: "select 1"}, "unknown_source"},
 		"slow":    {domain.ResponderConfigured{Source: "airports", Statement: "select pg_sleep(20)::text", TimeoutMS: 100}, "timeout"},

@@ -136,7 +136,7 @@ func (s *Site) openCache(context.Context) error {
 	return nil
 }
 
-func (s *Site) openBridge(context.Context) error {
+func (s *Site) openBridge(ctx context.Context) error {
 	folders, err := bridge.OpenFolders(s.Config.Data)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (s *Site) openBridge(context.Context) error {
 	if s.Schemas, err = schema.LoadEvents(); err != nil {
 		return err
 	}
-	enqueue, err := s.enqueuer()
+	enqueue, err := s.enqueuer(ctx)
 	if err != nil {
 		return err
 	}
@@ -166,9 +166,6 @@ func (s *Site) CacheReady(ctx context.Context) error {
 	}
 	return s.redis.Ping(ctx).Err()
 }
-
-// Identities returns the site's own age identity, to open what was sent here.
-func (s *Site) keys() (bridge.Keys, error) { return bridge.EnsureKeys(s.Config.keysDir()) }
 
 func (s *Site) tokenKeyPath() string { return filepath.Join(s.Config.keysDir(), "tokens.pem") }
 

@@ -18,11 +18,11 @@ import (
 type enqueue = func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
 
 // enqueuer returns what turns arriving requests into work, on a response site.
-func (s *Site) enqueuer() (enqueue, error) {
+func (s *Site) enqueuer(ctx context.Context) (enqueue, error) {
 	if !s.isResponse() {
 		return nil, nil
 	}
-	q, err := queue.Open(context.Background(), queue.Config{Pool: s.Pool, Logger: s.Logger})
+	q, err := queue.Open(ctx, queue.Config{Pool: s.Pool, Logger: s.Logger})
 	if err != nil {
 		return nil, err
 	}

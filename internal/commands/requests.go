@@ -126,7 +126,7 @@ func plainParams(raw json.RawMessage) (json.RawMessage, error) {
 func (c *Commands) checkParams(typ domain.RequestTypeDefined, raw json.RawMessage) (json.RawMessage, []domain.FieldError, error) {
 	params, err := plainParams(raw)
 	if err != nil {
-		return nil, []domain.FieldError{{Pointer: "/params", Detail: err.Error()}}, nil
+		return nil, []domain.FieldError{{Pointer: "/params", Detail: err.Error()}}, nil //nolint:nilerr // what is wrong with the parameters is the result
 	}
 	compiled, err := c.params.Get(typ.Name, typ.Version, typ.Parameters)
 	if err != nil {

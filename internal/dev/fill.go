@@ -120,7 +120,7 @@ func readAccounts(path string) ([]Account, error) {
 		a.Site, a.Password = "core", rand.Text()
 		accounts = append(accounts, a)
 	}
-	if data, err = json.MarshalIndent(accounts, "", "  "); err != nil {
+	if data, err = json.MarshalIndent(accounts, "", "  "); err != nil { //nolint:gosec // the file of dev mode's passwords is the point
 		return nil, err
 	}
 	return accounts, os.WriteFile(path, data, 0o600)
