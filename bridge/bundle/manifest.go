@@ -104,15 +104,24 @@ type Encryption struct {
 // Ack is what the sender has applied of the receiver's log, from its committed
 // cursor. Only an ack with a higher No counts; all is cumulative.
 type Ack struct {
-	Epoch       string      `json:"epoch"`       // of the receiver's log: 32 hex digits
-	Incarnation string      `json:"incarnation"` // of the sender: 32 hex digits, new at init and restore
-	No          int64       `json:"no"`          // from 1
-	Seq         int64       `json:"seq"`         // last number applied without a gap, 0 for none
-	Position    int64       `json:"position"`    // last position applied
-	Chain       Hash        `json:"chain"`       // the receiver's chain at Position
-	Missing     []int64     `json:"missing"`     // numbers to make again, ascending
-	Rejected    []Rejection `json:"rejected"`    // ascending by Seq
-	Understands []string    `json:"understands"` // "<event type>.v<schema version>", sorted
+	Epoch       string      `json:"epoch"`          // of the receiver's log: 32 hex digits
+	Incarnation string      `json:"incarnation"`    // of the sender: 32 hex digits, new at init and restore
+	No          int64       `json:"no"`             // from 1
+	Seq         int64       `json:"seq"`            // last number applied without a gap, 0 for none
+	Position    int64       `json:"position"`       // last position applied
+	Chain       Hash        `json:"chain"`          // the receiver's chain at Position
+	Missing     []int64     `json:"missing"`        // numbers to make again, ascending
+	Rejected    []Rejection `json:"rejected"`       // ascending by Seq
+	Understands []string    `json:"understands"`    // "<event type>.v<schema version>", sorted
+	Seen        *Seen       `json:"seen,omitempty"` // nil: no manifest of the receiver has counted yet
+}
+
+// Seen names the newest of the receiver's manifests that counted when the ack
+// was made, by its own ack's incarnation and number. It tells the receiver which
+// of its bundles and requests may have been lost: those before it.
+type Seen struct {
+	Incarnation string `json:"incarnation"` // 32 hex digits
+	No          int64  `json:"no"`          // from 1
 }
 
 // Rejection is a bundle that could not be applied.

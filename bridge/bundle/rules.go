@@ -132,6 +132,7 @@ func (m Manifest) checkAck() error {
 		rule(!slices.ContainsFunc(a.Rejected, func(r Rejection) bool { return r.Seq < 1 || r.Seq > maxSeq || !r.Code.known() }),
 			"ack.rejected is out of range"),
 		rule(!slices.ContainsFunc(a.Understands, notVersion), "ack.understands lists what is no event version"),
+		rule(a.Seen == nil || isHex(a.Seen.Incarnation, 32) && isCount(a.Seen.No) && a.Seen.No >= 1, "ack.seen names no manifest"),
 	)
 }
 

@@ -46,7 +46,17 @@ func resigned(t *testing.T, raw []byte, edits []edit) []vector {
 func badManifests(t *testing.T) []vector {
 	edits := append(coreEdits(), ackEdits()...)
 	edits = append(edits, signerEdits(t)...)
-	return resigned(t, middle(t).file(t), edits)
+	return append(resigned(t, middle(t).file(t), edits), resigned(t, middleSeen(t).file(t), seenEdits())...)
+}
+
+func seenEdits() []edit {
+	return []edit{
+		{"seen-null", `"seen": .*?\n    }`, `"seen": null`, "one encoding"},
+		{"seen-no-0", `"no": 21`, `"no": 0`, "ack.seen"},
+		{"seen-no-beyond-2-53", `"no": 21`, `"no": 9007199254740992`, "ack.seen"},
+		{"seen-no-missing", `,\n\s+"no": 21`, ``, "one encoding"},
+		{"seen-incarnation-31-digits", `("seen": {\s+"incarnation": ")0`, `$1`, "ack.seen"},
+	}
 }
 
 func coreEdits() []edit {

@@ -71,6 +71,7 @@ func goodVectors(t *testing.T) []vector {
 		{File: "ok-frames", Lines: 9, raw: recipe{items: plainItems(events(0, 9)), limits: bundle.Limits{Frame: 900}}.file(t)},
 		{File: "ok-every-value", Lines: 2, raw: every.file(t)},
 		{File: "ok-middle-with-ack", Lines: 7, raw: middle(t).file(t)},
+		{File: "ok-ack-seen", Lines: 7, raw: middleSeen(t).file(t)},
 		{File: "ok-rotation", Lines: 1, raw: rotation(t).file(t)},
 		{File: "ok-age", Lines: 3, raw: sealed.file(t), Identity: secret(id.String())},
 		{File: "ok-age-hybrid", Lines: 3, raw: quantum.file(t), Identity: secret(hybrid.String())},
@@ -97,6 +98,17 @@ func middle(t testing.TB) recipe {
 				Understands: []string{"request.submitted.v1", "user.profile_changed.v2"}}
 		},
 	}
+}
+
+// middleSeen is [middle] with an ack that tells which manifest its sender saw.
+func middleSeen(t testing.TB) recipe {
+	r := middle(t)
+	change := r.change
+	r.change = func(m *bundle.Manifest) {
+		change(m)
+		m.Ack.Seen = &bundle.Seen{Incarnation: salt, No: 21}
+	}
+	return r
 }
 
 // rotation is signed by field's key and by the one that is to follow it.

@@ -66,7 +66,8 @@ if length == 1 and (.[0] | . as $m |
    (del(.sha256) | all(.[]; count)) and .bytes > 0 and .plain_bytes > 0 and .plain_bytes <= 16777217)) and
  ([foreach .frames[] as $f ([0, 0, true]; [.[0] + $f.bytes, .[1] + $f.plain_bytes, .[2] and $f.offset == .[0]])] | last
    == [$m.payload.bytes, $m.core.plain_bytes, true]) and
- (if has("ack") then .ack | shape(["epoch", "incarnation", "no", "seq", "position", "chain", "missing", "rejected", "understands"]) and
+ (if has("ack") then .ack | (del(.seen) | shape(["epoch", "incarnation", "no", "seq", "position", "chain", "missing", "rejected", "understands"])) and
+  (if has("seen") then (keys_unsorted | last) == "seen" and (.seen | shape(["incarnation", "no"]) and (.incarnation | hex(32)) and (.no | count) and .no > 0) else true end) and
   (.epoch | hex(32)) and (.incarnation | hex(32)) and ([.no, .seq, .position] | all(count)) and .no > 0 and (.chain | hex(64)) and
   (.missing | type == "array" and ascending and all(.[]; count and . > 0 and . <= 9999999999)) and
   (.rejected | type == "array" and (map(.seq) | ascending) and all(.[]; shape(["seq", "code"]) and (.seq | count) and
