@@ -69,7 +69,7 @@ func (a *arrival) heldForUpgrade(ctx context.Context, err error) error {
 		return err
 	}
 	a.outcome.Err = err
-	return a.hold(ctx, err.Error())
+	return a.hold(ctx, bundle.Upgrade, err.Error())
 }
 
 // chunks reads all lines after the cursor, checks each, and hands them on in
@@ -146,22 +146,16 @@ func (c *chunk) add(check Checker, line bundle.Line) error {
 func (a *arrival) store(ctx context.Context, c *chunk) error {
 	last := c.through == a.core.Range.Through
 	c.m.With = func(ctx context.Context, tx pgx.Tx) error {
-		l, err := a.bridge.link(ctx, tx, a.core.From, true)
-		if err != nil {
-			return err
-		}
-		if l.In.Through != c.after || l.In.Chain != c.before {
-			return fmt.Errorf("the cursor of %s is at %d, expected %d: another program imports", a.core.From, l.In.Through, c.after)
-		}
-		seq := l.In.Seq
-		if last {
-			seq = max(seq, a.core.Seq)
-			if err := a.set(ctx, tx, "applied", ""); err != nil {
-				return err
+		_, err := a.bridge.changeLink(ctx, tx, a.core.From, func(l *Link) error {
+			if l.In.Through != c.after || l.In.Chain != c.before {
+				return fmt.Errorf("the cursor of %s is at %d, expected %d: another program imports", a.core.From, l.In.Through, c.after)
 			}
+			l.In.Applied(a.core, c.through, c.chain, last)
+			return nil
+		})
+		if err == nil && last {
+			err = a.set(ctx, tx, "applied", "", "")
 		}
-		_, err = tx.Exec(ctx, `UPDATE links SET applied_seq = $2, applied_through = $3, applied_chain = $4 WHERE peer = $1`,
-			a.core.From, seq, c.through, c.chain[:])
 		if err != nil || a.bridge.Enqueue == nil {
 			return err
 		}

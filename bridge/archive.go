@@ -38,7 +38,7 @@ func (a *arrival) finish(ctx context.Context) error {
 	if err := a.archive(); err != nil {
 		return err
 	}
-	return a.set(ctx, a.bridge.Pool, "archived", "")
+	return a.set(ctx, a.bridge.Pool, "archived", "", "")
 }
 
 // duplicate drops what is known already; the archive has it.

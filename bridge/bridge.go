@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/link"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/schema"
@@ -36,6 +37,9 @@ type Config struct {
 	ExportEvery time.Duration
 	// ExportEvents is how many new positions make an export start at once; 0: 500.
 	ExportEvents int64
+	// ResendAfter is how long what was sent may stay unacknowledged before a beacon
+	// reminds the peer; 0: 10 minutes. Each one in vain doubles it, up to a day.
+	ResendAfter time.Duration
 	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
 	ScanEvery time.Duration
 }
@@ -58,6 +62,9 @@ func New(c Config) (*Bridge, error) {
 	if c.ExportEvents == 0 {
 		c.ExportEvents = 500
 	}
+	if c.ResendAfter == 0 {
+		c.ResendAfter = 10 * time.Minute
+	}
 	if c.ScanEvery == 0 {
 		c.ScanEvery = 30 * time.Second
 	}
@@ -73,32 +80,6 @@ func (b *Bridge) Card() Card { return b.card }
 
 // actor is who answers for what the bridge does by itself.
 func (b *Bridge) actor() string { return "site:" + b.Log.Site() }
-
-// locked runs fn while this program holds a lock that all programs on this
-// database share, so that one exporter a link and one importer are at work.
-// The lock ends with its connection, however the program ends.
-func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Context) error) error {
-	conn, err := b.Pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("reach the database: %w", err)
-	}
-	defer conn.Release()
-	const lock = `SELECT pg_advisory_lock(hashtextextended('sallyport/' || $1, 0))`
-	if _, err := conn.Exec(ctx, `SET lock_timeout = 0`); err != nil {
-		return fmt.Errorf("wait for another program's %s: %w", name, err)
-	}
-	if _, err := conn.Exec(ctx, lock, name); err != nil {
-		return fmt.Errorf("wait for another program's %s: %w", name, err)
-	}
-	defer func() {
-		// A connection that cannot unlock must not go back to the pool.
-		_, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock_all(); RESET lock_timeout`)
-		if err != nil {
-			_ = conn.Conn().Close(context.WithoutCancel(ctx))
-		}
-	}()
-	return fn(ctx)
-}
 
 // Run exports what is due and imports what arrives until ctx ends. A failure
 // is logged and tried again at the next turn: nothing is lost by waiting.
@@ -136,11 +117,11 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 	}
 	for _, l := range links {
 		piled := head.Pos-b.idle.through(l.Card.Name, l.Out.Through) >= b.ExportEvents
-		if l.Stopped != "" || (!piled && now.Sub(last[l.Card.Name]) < b.ExportEvery) {
+		if !piled && now.Sub(last[l.Card.Name]) < b.ExportEvery {
 			continue
 		}
 		last[l.Card.Name] = now
-		if _, err := b.Export(ctx, l.Card.Name, b.actor()); err != nil {
+		if _, err := b.export(ctx, l.Card.Name, b.actor(), link.Turn); err != nil {
 			b.complain(ctx, "the export failed and will be tried again", err, "peer", l.Card.Name)
 		}
 	}

@@ -4,261 +4,220 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/link"
 	"sallyport/domain"
 	"sallyport/eventstore"
 )
 
-// Exported is a bundle that was published.
+// Exported is a bundle or a beacon that was published.
 type Exported struct {
-	Peer     string `json:"peer"`
-	Seq      int64  `json:"seq"`
-	ID       string `json:"id"`
-	File     string `json:"file"`
-	After    int64  `json:"after"`
-	Through  int64  `json:"through"`
-	Events   int64  `json:"events"`
-	Withheld int64  `json:"withheld"`
-	Bytes    int64  `json:"bytes"`
+	Kind     bundle.Kind `json:"kind"`
+	Peer     string      `json:"peer"`
+	Seq      int64       `json:"seq"`
+	ID       string      `json:"id"`
+	File     string      `json:"file"`
+	After    int64       `json:"after"`
+	Through  int64       `json:"through"`
+	Events   int64       `json:"events"`
+	Withheld int64       `json:"withheld"`
+	Bytes    int64       `json:"bytes"`
+	// Again says that the number was made before; Why is why it was made.
+	Again bool   `json:"again"`
+	Why   string `json:"why"`
+}
+
+// fact is what the log records of it.
+func (e Exported) fact() domain.BundleExported {
+	return domain.BundleExported{Peer: e.Peer, Seq: e.Seq, ID: e.ID, File: e.File, After: e.After, Through: e.Through,
+		Events: e.Events, Withheld: e.Withheld, Bytes: e.Bytes}
 }
 
 // ErrStopped is returned for a link that people must look at first.
 var ErrStopped = errors.New("the link is stopped")
 
-// Export writes every bundle that is due for a peer into the outbox and
-// returns them; none when nothing is due. It first finishes a bundle that an
-// earlier run began. operator is who asked for it: `cli:<os user>` or
-// `site:<name>`.
+// Export writes all that is due for a peer into the outbox and returns it; none
+// when nothing is due. It first finishes a bundle that an earlier run began and
+// makes again what the peer asks for. A person asks for it: what was sent and is
+// not acknowledged makes a beacon due at once. operator is who asked:
+// `cli:<os user>`, `user-<id>` or `site:<name>`.
 func (b *Bridge) Export(ctx context.Context, peer, operator string) ([]Exported, error) {
+	return b.export(ctx, peer, operator, link.ByHand)
+}
+
+// Resend makes numbers again that were published before, because people want
+// them: the same content under the same ids.
+func (b *Bridge) Resend(ctx context.Context, peer, operator string, numbers []int64) ([]Exported, error) {
 	var out []Exported
-	err := b.locked(ctx, "export/"+peer, func(ctx context.Context) error {
-		for {
-			l, err := b.link(ctx, b.Pool, peer, false)
-			if err != nil {
-				return err
-			}
-			if l.Stopped != "" {
-				return fmt.Errorf("%w (%s): %s", ErrStopped, peer, l.Stopped)
-			}
-			p, err := b.nextPlan(ctx, l, operator)
-			if err != nil || p == nil {
-				return err
-			}
-			e, err := b.publish(ctx, l, p)
-			if err != nil {
-				return fmt.Errorf("export bundle %d for %s: %w; nothing was lost, the next export makes the same bundle", p.Seq, peer, err)
-			}
-			out = append(out, e)
-		}
+	err := b.exporting(ctx, peer, operator, func(ctx context.Context, x *exporter) error {
+		err := x.again(ctx, numbers, "a person asked for it again")
+		out = x.out
+		return err
 	})
 	return out, err
 }
 
-// publish makes the plan's file, gives it its name and records it.
-func (b *Bridge) publish(ctx context.Context, l Link, p *plan) (Exported, error) {
-	ack, err := b.nextAck(ctx, p.Peer)
-	if err != nil {
-		return Exported{}, err
-	}
-	e := Exported{Peer: p.Peer, Seq: p.Seq, After: p.After, Through: p.Through, Events: p.Events, Withheld: p.Withheld}
-	payload := fmt.Sprintf("%s/%s-%d.payload", tmpDir, p.Peer, p.Seq)
-	content, err := b.writePayload(ctx, l, p, payload)
-	defer func() { _ = b.Folders.remove(payload) }() // scratch: a later run overwrites it
-	if err != nil {
-		return Exported{}, err
-	}
-	head, err := b.Log.Head(ctx)
-	if err != nil {
-		return Exported{}, err
-	}
-	m := content.Manifest()
-	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: head.Pos, Seq: p.Seq}, ack, bundle.FormatTime(time.Now())
-	e.ID = m.Core.ID()
-	e.File = bundle.NameFor(m.Core, 0, m.Encryption != nil).String()
-	if e.Bytes, err = b.writeFile(m, payload, e.File); err != nil {
-		return Exported{}, err
-	}
-	return e, b.record(ctx, p, e)
-}
-
-// writePayload makes the payload in a scratch file.
-func (b *Bridge) writePayload(ctx context.Context, l Link, p *plan, name string) (c bundle.Content, err error) {
-	f, err := b.Folders.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return c, fmt.Errorf("create %s: %w", b.Folders.abs(name), err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	first := bundle.First{Span: p.span(b.Log.Site()), Salt: p.Salt, Events: int(p.Events), Operator: p.Operator}
-	w, err := bundle.NewWriter(ctx, f, bundle.Plan{First: first, Recipients: b.recipients(l), Limits: b.Limits})
-	if err != nil {
-		return c, err
-	}
-	defer w.Close()
-	if err := b.writeLines(ctx, w, p, len(b.recipients(l)) > 0); err != nil {
-		return c, err
-	}
-	return w.Finish()
-}
-
-// recipients decides about encryption: what comes from a response site may
-// carry password hashes and is always encrypted.
-func (b *Bridge) recipients(l Link) []string {
-	if b.EncryptAlways || b.Log.Role() == domain.ResponseSite {
-		return []string{l.Card.Recipient}
-	}
-	return nil
-}
-
-var errPlainSecret = errors.New("a secret must not leave in a plain bundle; no bundle is made")
-
-func secret(eventType string) bool {
-	k, _ := domain.KindOf(eventType)
-	return k.Secret
-}
-
-// writeLines copies the plan's range from the log to the payload.
-func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
-	chain, runs := p.ChainAfter, p.Runs
-	for at := p.After; at < p.Through; {
-		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), at, p.Through, planPage)
-		if err != nil {
-			return err
-		}
-		if len(lines) == 0 {
-			return &eventstore.GapError{Want: at + 1, Got: p.Through}
-		}
-		for _, line := range lines {
-			at = line.Pos
-			chain = chain.Next(line.Bytes)
-			switch {
-			case len(runs) > 0 && at == runs[0].Through:
-				err = w.Withheld(bundle.Withheld{After: runs[0].After, Through: runs[0].Through, Chain: chain})
-				runs = runs[1:]
-			case len(runs) > 0 && at > runs[0].After:
-				// inside a withheld run
-			case !encrypted && secret(line.Type):
-				err = errPlainSecret
-			default:
-				err = w.Line(line.Bytes)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// writeFile joins signed manifest and payload under a temporary name, reads
-// all of it back, and only then gives it its own name.
-func (b *Bridge) writeFile(m bundle.Manifest, payload, name string) (size int64, err error) {
-	signer, err := bundle.NewSigner(b.Log.Site(), b.Keys.Signing)
-	if err != nil {
-		return 0, err
-	}
-	signed, err := m.Sign(signer)
-	if err != nil {
-		return 0, err
-	}
-	src, err := b.Folders.root.Open(payload)
-	if err != nil {
-		return 0, fmt.Errorf("open the payload: %w", err)
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	err = b.Folders.create(outboxDir+"/"+name, tmpDir+"/"+name, func(f *os.File) error {
-		if size, err = bundle.WriteFile(f, signed, src); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		return b.readBack(f, size)
-	})
-	if err != nil {
-		return 0, err
-	}
-	return size, b.writeLabel(m, name, size)
-}
-
-// readBack proves that what is on the disk is what was meant.
-func (b *Bridge) readBack(f *os.File, size int64) error {
-	back, err := bundle.Open(f, size, b.Limits)
-	if err == nil {
-		err = back.VerifySignatures(b.card.Trust())
-	}
-	if err == nil {
-		err = back.VerifyPayload()
-	}
-	if err != nil {
-		return fmt.Errorf("the file reads back differently from what was written: %w", err)
-	}
-	return nil
-}
-
-// labelSuffix ends the names of the files for people beside bundles.
-const labelSuffix = ".label.txt"
-
-// writeLabel writes what a person needs who carries the file; no program reads it.
-func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64) error {
-	f, err := openRegular(b.Folders.root, outboxDir+"/"+name)
-	if err != nil {
-		return fmt.Errorf("read back %s: %w", name, err)
-	}
-	sum, err := hashFile(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("read back %s: %w", name, err)
-	}
-	label := name + labelSuffix
-	return b.Folders.create(outboxDir+"/"+label, tmpDir+"/"+label, func(f *os.File) error {
-		_, err := io.WriteString(f, labelText(m, name, size, sum))
+func (b *Bridge) export(ctx context.Context, peer, operator string, p link.Pressure) ([]Exported, error) {
+	var out []Exported
+	err := b.exporting(ctx, peer, operator, func(ctx context.Context, x *exporter) error {
+		err := x.turn(ctx, p)
+		out = x.out
 		return err
 	})
+	return out, err
 }
 
-func labelText(m bundle.Manifest, name string, size int64, sum string) string {
-	c := m.Core
-	return fmt.Sprintf(`sallyport bundle %d
-
-from       %s
-to         %s
-file       %s
-positions  %d to %d of the log of %s
-size       %d bytes
-SHA-256    %s
-made       %s
-
-handed over by  ____________________   on  ____________________
-received by     ____________________   on  ____________________
-`, c.Seq, c.From, c.To, name, c.Range.After+1, c.Range.Through, c.From, size, sum, m.CreatedAt)
+// exporter is the one who writes for a peer now.
+type exporter struct {
+	*Bridge
+	peer, operator string
+	fence          int64 // see [Bridge.fence]
+	out            []Exported
 }
 
-// record moves the link's cursor and notes the export in the log.
-func (b *Bridge) record(ctx context.Context, p *plan, e Exported) error {
-	err := pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE outbound_bundles SET id = $4, file = $5, bytes = $6, published_at = clock_timestamp()
-			WHERE peer = $1 AND epoch = $2 AND seq = $3`, p.Peer, p.Epoch, p.Seq, e.ID, e.File, e.Bytes)
+// exporting runs fn as the only exporter of a link.
+func (b *Bridge) exporting(ctx context.Context, peer, operator string, fn func(context.Context, *exporter) error) error {
+	return b.locked(ctx, "export/"+peer, func(ctx context.Context) error {
+		mark, err := b.fence(ctx, peer)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE links SET exported_seq = $2, exported_through = $3, exported_chain = $4
-			WHERE peer = $1 AND exported_seq = $2 - 1`, p.Peer, p.Seq, p.Through, p.ChainThrough[:])
+		return fn(ctx, &exporter{Bridge: b, peer: peer, operator: operator, fence: mark})
+	})
+}
+
+// turn writes what is due: what the peer wants again, then what is new, and a
+// beacon if there was neither and something must be said.
+func (x *exporter) turn(ctx context.Context, p link.Pressure) error {
+	l, err := x.link(ctx, x.Pool, x.peer, false)
+	if err != nil {
+		return err
+	}
+	if l, err = x.stopIfRefused(ctx, l); err != nil {
+		return err
+	}
+	if l.Stopped == "" {
+		if err := x.data(ctx, l); err != nil {
+			return err
+		}
+	} else if p == link.ByHand {
+		return fmt.Errorf("%w (%s): %s", ErrStopped, x.peer, l.Stopped)
+	}
+	if len(x.out) > 0 {
+		return nil
+	}
+	return x.beaconIfDue(ctx, p)
+}
+
+// data makes again what the peer asks for and makes what is new.
+func (x *exporter) data(ctx context.Context, l Link) error {
+	makings, err := x.makings(ctx, l, l.Asked())
+	if err != nil {
+		return err
+	}
+	if err := x.again(ctx, l.Again(makings), "the peer misses it"); err != nil {
+		return err
+	}
+	for {
+		l, err := x.link(ctx, x.Pool, x.peer, false)
 		if err != nil {
 			return err
 		}
-		_, err = b.Log.AppendTx(ctx, tx, eventstore.Append{Actor: p.Operator, Writes: []eventstore.Write{{
-			Stream: domain.BundleOutStream(p.Peer, p.Epoch, p.Seq), Expected: eventstore.NoStream,
-			Facts: []domain.Fact{domain.BundleExported(e)}}}})
+		p, err := x.nextPlan(ctx, l, x.operator)
+		if err != nil || p == nil {
+			return err
+		}
+		if err := x.publish(ctx, p, false, "events are due"); err != nil {
+			return err
+		}
+	}
+}
+
+func (x *exporter) again(ctx context.Context, numbers []int64, why string) error {
+	for _, n := range numbers {
+		p, err := x.madePlan(ctx, x.peer, n)
+		if err != nil {
+			return err
+		}
+		if err := x.publish(ctx, p, true, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish makes the plan's file, gives it its name and records it.
+func (x *exporter) publish(ctx context.Context, p *plan, again bool, why string) error {
+	e, said, err := x.write(ctx, p)
+	if err == nil {
+		e.Again, e.Why = again, why
+		err = x.record(ctx, p, e, said)
+	}
+	if err != nil {
+		return fmt.Errorf("export bundle %d for %s: %w; nothing was lost, the next export makes the same bundle", p.Seq, x.peer, err)
+	}
+	x.out = append(x.out, e)
+	return nil
+}
+
+func (x *exporter) write(ctx context.Context, p *plan) (Exported, said, error) {
+	said, l, err := x.say(ctx, x.peer)
+	if err != nil {
+		return Exported{}, said, err
+	}
+	e := Exported{Kind: bundle.Data, Peer: p.Peer, Seq: p.Seq, After: p.After, Through: p.Through, Events: p.Events, Withheld: p.Withheld}
+	payload := fmt.Sprintf("%s/%s-%d.payload", tmpDir, p.Peer, p.Seq)
+	content, err := x.writePayload(ctx, l, p, payload)
+	defer func() { _ = x.Folders.remove(payload) }() // scratch: a later run overwrites it
+	if err != nil {
+		return Exported{}, said, err
+	}
+	err = x.seal(ctx, content.Manifest(), max(l.Out.Seq, p.Seq), said, payload, 0, &e)
+	return e, said, err
+}
+
+// seal signs a manifest and publishes the file of it and a payload.
+func (x *exporter) seal(ctx context.Context, m bundle.Manifest, last int64, said said, payload string, beacon int, e *Exported) error {
+	head, err := x.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: head.Pos, Seq: last}, said.ack, bundle.FormatTime(time.Now())
+	e.ID = m.Core.ID()
+	e.File = bundle.NameFor(m.Core, beacon, m.Encryption != nil).String()
+	e.Bytes, err = x.writeFile(m, payload, e.File)
+	return err
+}
+
+// record moves the link's cursor and notes the export in the log, unless
+// somebody else has become the exporter meanwhile.
+func (x *exporter) record(ctx context.Context, p *plan, e Exported, said said) error {
+	err := pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
+		l, err := x.published(ctx, tx, said, func(l *Link) {
+			if p.Seq > l.Out.Seq {
+				l.Out.Seq, l.Out.Through, l.Out.Chain = p.Seq, p.Through, p.ChainThrough
+			}
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE outbound_bundles SET id = $4, file = $5, bytes = $6, published_at = coalesce(published_at, clock_timestamp()),
+			makings = makings + 1, made_at = clock_timestamp(), made_no = $7, made_heard = $8 WHERE peer = $1 AND epoch = $2 AND seq = $3`,
+			p.Peer, p.Epoch, p.Seq, e.ID, e.File, e.Bytes, said.ack.No, said.heard())
+		if err != nil {
+			return err
+		}
+		_, err = x.Log.AppendTx(ctx, tx, eventstore.Append{Actor: x.operator, Writes: []eventstore.Write{{
+			Stream: domain.BundleOutStream(p.Peer, l.Out.Epoch, p.Seq), Expected: eventstore.Any, Facts: []domain.Fact{e.fact()}}}})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("record the bundle: %w", err)
 	}
-	b.Logger.InfoContext(ctx, "bundle exported", "peer", e.Peer, "seq", e.Seq, "events", e.Events, "bytes", e.Bytes, "file", e.File)
+	x.Logger.InfoContext(ctx, "bundle exported", "peer", e.Peer, "seq", e.Seq, "events", e.Events, "bytes", e.Bytes, "again", e.Again, "file", e.File)
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"sallyport/bridge/link"
+	"sallyport/bridge/bundle"
 )
 
 // held remembers what was said of the staged files that wait, so that a look at
@@ -25,14 +25,15 @@ type verdict struct {
 // a bundle whose sender this program cannot read.
 type standing struct {
 	card    Card
-	in      link.Inbound
+	through int64
+	chain   bundle.Hash
 	stopped string
 }
 
 func standingOf(links []Link, peer string) standing {
 	for _, l := range links {
 		if l.Card.Name == peer {
-			return standing{card: l.Card, in: l.In, stopped: l.Stopped}
+			return standing{card: l.Card, through: l.In.Through, chain: l.In.Chain, stopped: l.Stopped}
 		}
 	}
 	return standing{}

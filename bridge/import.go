@@ -23,7 +23,8 @@ type Outcome struct {
 	File   string `json:"file"`
 	Peer   string `json:"peer,omitempty"`
 	Seq    int64  `json:"seq,omitempty"`
-	State  string `json:"state"` // applied, held, duplicate, quarantined, ignored
+	ID     string `json:"id,omitempty"` // of the bundle; empty if it could not be read or believed
+	State  string `json:"state"`        // applied, held, duplicate, quarantined, ignored
 	Events int64  `json:"events,omitempty"`
 	// Err is why the file was quarantined or is held; nil otherwise.
 	Err error `json:"-"`
@@ -113,7 +114,25 @@ func (b *Bridge) takeStaged(ctx context.Context) ([]Outcome, error) {
 	for _, name := range slices.Sorted(maps.Keys(held)) {
 		outcomes = append(outcomes, held[name])
 	}
-	return outcomes, errors.Join(slices.Collect(maps.Values(failed))...)
+	return outcomes, errors.Join(append(slices.Collect(maps.Values(failed)), b.forgetHeld(ctx, held, failed))...)
+}
+
+// forgetHeld drops the notes of held bundles that are not staged any more: a
+// database that was restored remembers what has long been applied, and would
+// never ask for it. Files that failed are still there.
+func (b *Bridge) forgetHeld(ctx context.Context, held map[string]Outcome, failed map[string]error) error {
+	if len(failed) > 0 {
+		return nil
+	}
+	var ids []string
+	for _, o := range held {
+		ids = append(ids, o.ID)
+	}
+	_, err := b.Pool.Exec(ctx, `DELETE FROM inbound_bundles WHERE state = 'held' AND id <> ALL (coalesce($1, '{}'::text[]))`, ids)
+	if err != nil {
+		return fmt.Errorf("forget the bundles that are not held any more: %w", err)
+	}
+	return nil
 }
 
 // waitingFiles returns what is staged, and the links as they are before any
@@ -164,7 +183,7 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 	var bad *bundle.Error
 	if errors.As(err, &bad) {
 		if bad.Code == bundle.Upgrade {
-			return Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, State: Held, Err: bad, Reason: bad.Error()}, nil
+			return Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id(), State: Held, Err: bad, Reason: bad.Error()}, nil
 		}
 		return b.quarantine(ctx, a, bad)
 	}
@@ -184,12 +203,21 @@ type arrival struct {
 	outcome Outcome
 }
 
+// id is the bundle's own; empty while its manifest was not read.
+func (a *arrival) id() string {
+	if a.core.Format == "" {
+		return ""
+	}
+	return a.core.ID()
+}
+
 func (a *arrival) take(ctx context.Context) error {
 	if err := a.verify(ctx); err != nil {
 		return err
 	}
-	a.outcome = Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq}
-	if err := a.bridge.acknowledge(ctx, a.core.From, a.bundle.Manifest()); err != nil {
+	a.outcome = Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id()}
+	var err error
+	if a.link, err = a.bridge.hear(ctx, a.core.From, a.bundle.Manifest()); err != nil {
 		return err
 	}
 	if a.core.Kind == bundle.Beacon {
@@ -206,13 +234,13 @@ func (a *arrival) take(ctx context.Context) error {
 	case known == "archived":
 		return a.duplicate(ctx)
 	case a.link.Stopped != "":
-		return a.hold(ctx, "the link is stopped: "+a.link.Stopped)
+		return a.hold(ctx, "", "the link is stopped: "+a.link.Stopped)
 	}
 	switch a.link.In.Judge(a.core) {
 	case link.Duplicate:
 		return a.duplicate(ctx)
 	case link.Hold:
-		return a.hold(ctx, fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
+		return a.hold(ctx, "", fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
 			a.core.Range.After+1, a.core.From, a.link.In.Through))
 	case link.Fork:
 		return &bundle.Error{Code: bundle.Fork, Position: a.core.Range.After + 1,
@@ -285,22 +313,24 @@ func (a *arrival) state(ctx context.Context) (state string, err error) {
 }
 
 const setState = `
-	INSERT INTO inbound_bundles (peer, epoch, seq, id, file, state, reason, manifest, applied_at)
-	VALUES ($1, $2, $3, $4, $5, $6::text, $7, $8, CASE WHEN $6::text = 'applied' THEN clock_timestamp() END)
-	ON CONFLICT (peer, epoch, seq, id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+	INSERT INTO inbound_bundles (peer, epoch, seq, id, file, state, reason, manifest, code, applied_at)
+	VALUES ($1, $2, $3, $4, $5, $6::text, $7, $8, $9, CASE WHEN $6::text = 'applied' THEN clock_timestamp() END)
+	ON CONFLICT (peer, epoch, seq, id) DO UPDATE SET state = excluded.state, reason = excluded.reason, code = excluded.code,
 		applied_at = coalesce(inbound_bundles.applied_at, excluded.applied_at)`
 
-func (a *arrival) set(ctx context.Context, to execer, state, reason string) error {
-	_, err := to.Exec(ctx, setState, a.core.From, a.core.Epoch, a.core.Seq, a.core.ID(), a.name, state, reason, string(a.bundle.Signed()))
+func (a *arrival) set(ctx context.Context, to execer, state string, code bundle.Code, reason string) error {
+	_, err := to.Exec(ctx, setState, a.core.From, a.core.Epoch, a.core.Seq, a.core.ID(), a.name, state, reason, string(a.bundle.Signed()), string(code))
 	if err != nil {
 		return fmt.Errorf("note that bundle %d of %s is %s: %w", a.core.Seq, a.core.From, state, err)
 	}
 	return nil
 }
 
-func (a *arrival) hold(ctx context.Context, reason string) error {
+// hold leaves the file where it is until what it waits for has come; code is
+// [bundle.Upgrade] if that is another program.
+func (a *arrival) hold(ctx context.Context, code bundle.Code, reason string) error {
 	a.outcome.State, a.outcome.Reason = Held, reason
-	return a.set(ctx, a.bridge.Pool, "held", reason)
+	return a.set(ctx, a.bridge.Pool, "held", code, reason)
 }
 
 type execer interface {

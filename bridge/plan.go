@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/link"
 	"sallyport/domain"
 	"sallyport/eventstore"
 )
@@ -85,7 +86,7 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 		return p, err
 	}
 	p = &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch(), Seq: l.Out.Seq + 1, After: l.Out.Through, Through: l.Out.Through,
-		ChainAfter: l.OutChain, ChainThrough: l.OutChain, Operator: operator, Runs: []run{}}
+		ChainAfter: l.Out.Chain, ChainThrough: l.Out.Chain, Operator: operator, Runs: []run{}}
 	b.idle.resume(p)
 	if err := b.measure(ctx, p, l); err != nil {
 		return nil, err
@@ -199,15 +200,29 @@ func (b *Bridge) crossing(ctx context.Context, lines []eventstore.Line, peer str
 
 const planColumns = `seq, "after", through, chain_after, chain_through, prev, salt, operator, withheld, events, withheld_events`
 
+// openPlan returns the plan that was committed and never published; nil: none.
 func (b *Bridge) openPlan(ctx context.Context, l Link) (*plan, error) {
-	p := &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch()}
-	var chainAfter, chainThrough, runs []byte
-	err := b.Pool.QueryRow(ctx, `SELECT `+planColumns+` FROM outbound_bundles
-		WHERE peer = $1 AND epoch = $2 AND published_at IS NULL ORDER BY seq LIMIT 1`, p.Peer, p.Epoch).
-		Scan(&p.Seq, &p.After, &p.Through, &chainAfter, &chainThrough, &p.Prev, &p.Salt, &p.Operator, &runs, &p.Events, &p.Withheld)
+	p, err := b.readPlan(ctx, l.Card.Name, `seq > $3 AND published_at IS NULL ORDER BY seq LIMIT 1`, l.Out.Seq)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
+	return p, err
+}
+
+// madePlan returns the plan of a number that was published.
+func (b *Bridge) madePlan(ctx context.Context, peer string, seq int64) (*plan, error) {
+	p, err := b.readPlan(ctx, peer, `seq = $3 AND published_at IS NOT NULL`, seq)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("bundle %d for %s was never made; see `sallyport bundle list`", seq, peer)
+	}
+	return p, err
+}
+
+func (b *Bridge) readPlan(ctx context.Context, peer, where string, seq int64) (*plan, error) {
+	p := &plan{Peer: peer, Epoch: b.Log.Epoch()}
+	var chainAfter, chainThrough, runs []byte
+	err := b.Pool.QueryRow(ctx, `SELECT `+planColumns+` FROM outbound_bundles WHERE peer = $1 AND epoch = $2 AND `+where, p.Peer, p.Epoch, seq).
+		Scan(&p.Seq, &p.After, &p.Through, &chainAfter, &chainThrough, &p.Prev, &p.Salt, &p.Operator, &runs, &p.Events, &p.Withheld)
 	if err == nil {
 		err = json.Unmarshal(runs, &p.Runs)
 	}
@@ -216,6 +231,29 @@ func (b *Bridge) openPlan(ctx context.Context, l Link) (*plan, error) {
 	}
 	p.ChainAfter, p.ChainThrough = bundle.Hash(chainAfter), bundle.Hash(chainThrough)
 	return p, nil
+}
+
+// makings tells when numbers were last made.
+func (b *Bridge) makings(ctx context.Context, l Link, numbers []int64) (map[int64]link.Making, error) {
+	makings := map[int64]link.Making{}
+	if len(numbers) == 0 {
+		return makings, nil
+	}
+	rows, err := b.Pool.Query(ctx, `SELECT seq, made_no, made_heard FROM outbound_bundles
+		WHERE peer = $1 AND epoch = $2 AND seq = ANY ($3) AND published_at IS NOT NULL`, l.Card.Name, l.Out.Epoch, numbers)
+	if err != nil {
+		return nil, fmt.Errorf("look up when bundles for %s were made: %w", l.Card.Name, err)
+	}
+	var seq int64
+	var m link.Making
+	_, err = pgx.ForEachRow(rows, []any{&seq, &m.No, &m.Heard}, func() error {
+		makings[seq] = m
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up when bundles for %s were made: %w", l.Card.Name, err)
+	}
+	return makings, nil
 }
 
 func (b *Bridge) commitPlan(ctx context.Context, p *plan) error {

@@ -62,11 +62,11 @@ func (b *Bridge) quarantine(ctx context.Context, a *arrival, bad *bundle.Error) 
 	if err := b.writeReason(dir, r); err != nil {
 		return Outcome{}, err
 	}
-	if err := b.recordQuarantine(ctx, r); err != nil {
+	if err := b.recordQuarantine(ctx, r, a.numbered()); err != nil {
 		return Outcome{}, err
 	}
 	if a.signed && (bad.Code == bundle.Refused || bad.Code == bundle.Fork) {
-		if err := b.stop(ctx, r.Peer, bad.Error()); err != nil {
+		if err := b.Stop(ctx, r.Peer, bad.Error(), b.actor()); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -88,7 +88,7 @@ func (b *Bridge) putAside(ctx context.Context, name string, seen mark, bad *bund
 	if err := b.writeReason(dir, r); err != nil {
 		return Outcome{}, err
 	}
-	if err := b.recordQuarantine(ctx, r); err != nil {
+	if err := b.recordQuarantine(ctx, r, ""); err != nil {
 		return Outcome{}, err
 	}
 	o := Outcome{File: name, State: Quarantined, Err: bad, Reason: bad.Error()}
@@ -137,11 +137,20 @@ func (b *Bridge) writeReason(dir string, r Reason) error {
 	})
 }
 
-func (b *Bridge) recordQuarantine(ctx context.Context, r Reason) error {
+// numbered returns the epoch of a bundle whose peer and number a trusted
+// signature vouches for: the peer is told what became of it. Empty for others.
+func (a *arrival) numbered() string {
+	if a.signed && a.core.Kind == bundle.Data {
+		return a.core.Epoch
+	}
+	return ""
+}
+
+func (b *Bridge) recordQuarantine(ctx context.Context, r Reason, epoch string) error {
 	err := pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `INSERT INTO quarantined_files (id, file, sha256, peer, code, message, next_step)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-			r.ID, r.File, r.SHA256, r.Peer, string(r.Code), r.Message, r.NextStep)
+		tag, err := tx.Exec(ctx, `INSERT INTO quarantined_files (id, file, sha256, peer, code, message, next_step, epoch, seq, signed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8 <> '') ON CONFLICT DO NOTHING`,
+			r.ID, r.File, r.SHA256, r.Peer, string(r.Code), r.Message, r.NextStep, epoch, r.Seq)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}

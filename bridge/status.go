@@ -2,31 +2,49 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Status is one link at a glance.
 type Status struct {
-	Peer            string      `json:"peer"`
-	Role            domain.Role `json:"role"`
-	ExportedThrough int64       `json:"exported_through"`
-	AckedThrough    int64       `json:"acked_through"`
-	AppliedThrough  int64       `json:"applied_through"`
-	Missing         []int64     `json:"missing"`
-	Held            []int64     `json:"held"`
-	Quarantined     int         `json:"quarantined"`
-	// QuarantinedInAll counts the files of all links and those that name no
-	// sender; it is the same for each link.
-	QuarantinedInAll int     `json:"quarantined_in_all"`
-	LastContact      *string `json:"last_contact"`
-	Stopped          *string `json:"stopped"`
-	NextAction       string  `json:"next_action"`
+	Peer string      `json:"peer"`
+	Role domain.Role `json:"role"`
+	// How far the peer has got with our log: positions, and bundles' numbers.
+	ExportedThrough int64 `json:"exported_through"`
+	ExportedSeq     int64 `json:"exported_seq"`
+	AckedThrough    int64 `json:"acked_through"`
+	AckedSeq        int64 `json:"acked_seq"`
+	// PeerMissing and PeerRejected are the numbers of ours that the peer asks for
+	// or has refused, as it last said.
+	PeerMissing  []int64            `json:"peer_missing"`
+	PeerRejected []bundle.Rejection `json:"peer_rejected"`
+	// How far this site has got with the peer's log.
+	AppliedThrough int64              `json:"applied_through"`
+	AppliedSeq     int64              `json:"applied_seq"`
+	Missing        []int64            `json:"missing"`
+	Held           []int64            `json:"held"`
+	Rejected       []bundle.Rejection `json:"rejected"`
+	// Quarantined counts the refused files of this link that nobody has decided
+	// about; QuarantinedInAll those of all links and of no known sender.
+	Quarantined      int `json:"quarantined"`
+	QuarantinedInAll int `json:"quarantined_in_all"`
+	// Carry names the files in the outbox for the peer, the oldest first, and
+	// CarrySince tells since when that one lies there.
+	Carry       []string `json:"carry"`
+	CarrySince  *string  `json:"carry_since"`
+	LastWritten *string  `json:"last_written"`
+	LastContact *string  `json:"last_contact"`
+	Stopped     *string  `json:"stopped"`
+	NextAction  string   `json:"next_action"`
 }
 
 // Status returns all links at a glance, by name.
@@ -35,79 +53,144 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := b.waiting()
+	outbox, err := b.outbox()
 	if err != nil {
 		return nil, err
 	}
 	all := make([]Status, 0, len(links))
 	for _, l := range links {
-		s := Status{Peer: l.Card.Name, Role: l.Card.Role, ExportedThrough: l.Out.Through,
-			AckedThrough: l.Out.AckedThrough, AppliedThrough: l.In.Through}
-		if s.Missing, err = b.missing(ctx, l); err != nil {
+		s, err := b.status(ctx, l, outbox[l.Card.Name])
+		if err != nil {
 			return nil, err
 		}
-		if err := b.count(ctx, l, &s); err != nil {
-			return nil, err
-		}
-		if l.Stopped != "" {
-			s.Stopped = &l.Stopped
-		}
-		if l.LastContact != nil {
-			at := bundle.FormatTime(*l.LastContact)
-			s.LastContact = &at
-		}
-		s.NextAction = nextAction(l, s, waiting[l.Card.Name])
 		all = append(all, s)
 	}
 	return all, nil
 }
 
-func (b *Bridge) count(ctx context.Context, l Link, s *Status) error {
-	rows, err := b.Pool.Query(ctx, `SELECT seq FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND state = 'held' AND seq > $3 ORDER BY seq LIMIT 1000`,
-		l.Card.Name, l.In.Epoch, l.In.Seq)
-	if err == nil {
-		s.Held, err = pgx.AppendRows([]int64{}, rows, pgx.RowTo[int64])
-	}
-	if err == nil {
-		err = b.Pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE peer = $1), count(*) FROM quarantined_files`, l.Card.Name).Scan(&s.Quarantined, &s.QuarantinedInAll)
-	}
+func (b *Bridge) status(ctx context.Context, l Link, waiting []waitingFile) (Status, error) {
+	t, err := b.telling(ctx, l)
 	if err != nil {
-		return fmt.Errorf("count the bundles of %s: %w", l.Card.Name, err)
+		return Status{}, err
 	}
-	return nil
+	s := Status{Peer: l.Card.Name, Role: l.Card.Role,
+		ExportedThrough: l.Out.Through, ExportedSeq: l.Out.Seq, AckedThrough: l.Out.AckedThrough, AckedSeq: l.Out.AckedSeq,
+		PeerMissing: orEmpty(l.Out.Missing), PeerRejected: orEmpty(l.Out.Rejected),
+		AppliedThrough: l.In.Through, AppliedSeq: l.In.Seq, Missing: t.Missing, Rejected: t.Rejected,
+		Carry: []string{}, LastContact: display(l.LastContact), LastWritten: display(l.LastWritten)}
+	if s.Held, err = b.heldNumbers(ctx, l); err != nil {
+		return Status{}, err
+	}
+	err = b.Pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE peer = $1), count(*) FROM quarantined_files WHERE decided = ''`, l.Card.Name).
+		Scan(&s.Quarantined, &s.QuarantinedInAll)
+	if err != nil {
+		return Status{}, fmt.Errorf("count the refused files of %s: %w", l.Card.Name, err)
+	}
+	for _, w := range waiting {
+		s.Carry = append(s.Carry, w.name)
+	}
+	if len(waiting) > 0 {
+		s.CarrySince = display(&waiting[0].since)
+	}
+	if l.Stopped != "" {
+		s.Stopped = &l.Stopped
+	}
+	s.NextAction = s.next(l)
+	return s, nil
 }
 
-// waiting counts the files in the outbox for each peer.
-func (b *Bridge) waiting() (map[string]int, error) {
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func display(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	s := bundle.FormatTime(*t)
+	return &s
+}
+
+// waitingFile is a bundle or beacon in the outbox. Its time is for people.
+type waitingFile struct {
+	name  string
+	since time.Time
+}
+
+// outbox returns the files there by peer, in the order of their numbers.
+func (b *Bridge) outbox() (map[string][]waitingFile, error) {
 	names, err := b.Folders.list(outboxDir)
 	if err != nil {
 		return nil, err
 	}
-	counts := map[string]int{}
+	files := map[string][]waitingFile{}
 	for _, n := range names {
 		name, err := bundle.ParseName(n)
-		if err == nil && len(name.Link) > len(b.Log.Site())+1 {
-			counts[name.Link[len(b.Log.Site())+1:]]++
+		if err != nil {
+			continue
 		}
+		peer, ours := strings.CutPrefix(name.Link, b.Log.Site()+"-")
+		info, err := b.Folders.root.Lstat(outboxDir + "/" + n)
+		if !ours || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", n, err)
+		}
+		files[peer] = append(files[peer], waitingFile{n, info.ModTime()})
 	}
-	return counts, nil
+	return files, nil
 }
 
-func nextAction(l Link, s Status, waiting int) string {
+// next says in one sentence what to do, the most urgent first.
+func (s Status) next(l Link) string {
 	switch {
 	case s.Stopped != nil:
-		return "the link is stopped: " + *s.Stopped
-	case waiting > 0:
-		return fmt.Sprintf("carry %d file(s) from outbox/ to %s", waiting, s.Peer)
+		return fmt.Sprintf("the link is stopped: %s; when it is settled: `sallyport link resume %s`", *s.Stopped, s.Peer)
+	case len(s.Carry) > 0:
+		return fmt.Sprintf("carry %s from outbox/ to %s", count(len(s.Carry), "file"), s.Peer)
 	case len(s.Missing) > 0:
-		return fmt.Sprintf("bring bundle %d of %s: later ones wait for it", s.Missing[0], s.Peer)
-	case l.PeerHeadSeq > l.In.Seq:
-		return fmt.Sprintf("bring bundle %d of %s: it was made and has not arrived", l.In.Seq+1, s.Peer)
-	case l.Out.Seq > l.Out.AckedSeq:
-		return fmt.Sprintf("nothing to carry: waiting for %d bundle(s) to be acknowledged by %s", l.Out.Seq-l.Out.AckedSeq, s.Peer)
+		return fmt.Sprintf("bring bundle %s of %s: %s asked for it, it will be made again there", list(s.Missing), s.Peer, "this site")
+	case len(s.Rejected) > 0:
+		return fmt.Sprintf("bundle %d of %s was refused (%s): see `sallyport quarantine list`", s.Rejected[0].Seq, s.Peer, s.Rejected[0].Code)
+	case l.Unacknowledged():
+		return fmt.Sprintf("bring what lies in the outbox of %s: it has not acknowledged %s yet", s.Peer, count(int(l.Out.Seq-l.Out.AckedSeq), "bundle"))
+	case s.Quarantined > 0:
+		return fmt.Sprintf("decide about %s in quarantine: `sallyport quarantine list`", count(s.Quarantined, "file"))
 	default:
 		return "nothing to carry"
 	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// list writes numbers for people, runs as first-last, the first few of them.
+func list(numbers []int64) string {
+	const most = 5
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		if len(parts) == most {
+			return strings.Join(parts, ", ") + fmt.Sprintf(" and %d more", len(numbers)-i)
+		}
+		part := fmt.Sprint(numbers[i])
+		if j > i {
+			part += fmt.Sprintf("-%d", numbers[j])
+		}
+		parts, i = append(parts, part), j+1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Crossing is how far a link has got, for those who wait for an answer.
@@ -120,13 +203,9 @@ type Crossing struct {
 
 // Crossings returns how far this site's own log has got with each peer.
 func (b *Bridge) Crossings(ctx context.Context) ([]Crossing, error) {
-	links, err := b.Links(ctx)
+	rows, err := b.Pool.Query(ctx, `SELECT peer, exported_through, acked_through, last_contact FROM links WHERE removed_at IS NULL ORDER BY peer`)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read how far the links have got: %w", err)
 	}
-	all := make([]Crossing, len(links))
-	for i, l := range links {
-		all[i] = Crossing{Peer: l.Card.Name, ExportedThrough: l.Out.Through, AckedThrough: l.Out.AckedThrough, LastContact: l.LastContact}
-	}
-	return all, nil
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Crossing])
 }

@@ -64,9 +64,16 @@ var catalogue = []Kind{
 	{"response.failed", "response", 1, ToAsker, false, decode[ResponseFailed]},
 	{"site.founded", "site", 1, ToEveryPeer, false, decode[SiteFounded]},
 	{"site.peer_added", "site", 1, ToEveryPeer, false, decode[PeerAdded]},
+	{"site.peer_removed", "site", 1, ToEveryPeer, false, decode[PeerRemoved]},
+	{"site.link_stopped", "site", 1, ToEveryPeer, false, decode[LinkStopped]},
+	{"site.link_resumed", "site", 1, ToEveryPeer, false, decode[LinkResumed]},
+	{"site.position_withheld", "site", 1, ToEveryPeer, false, decode[PositionWithheld]},
 	{"bundle.exported", "bundle-out", 1, Stays, false, decode[BundleExported]},
 	{"bundle.imported", "bundle-in", 1, Stays, false, decode[BundleImported]},
 	{"bundle.quarantined", "bundle-in", 1, Stays, false, decode[BundleQuarantined]},
+	{"bundle.acknowledged", "bundle-out", 1, Stays, false, decode[BundleAcknowledged]},
+	{"quarantine.released", "bundle-in", 1, Stays, false, decode[QuarantineReleased]},
+	{"bundle.rejected", "bundle-in", 1, Stays, false, decode[BundleRejected]},
 }
 
 var kinds = func() map[string]Kind {

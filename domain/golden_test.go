@@ -83,9 +83,16 @@ func siteFacts() []pair {
 	return []pair{
 		{domain.SiteFounded{Site: "field-1", Role: domain.RequestSite, Epoch: epoch}, domain.SiteFounded{Site: "a", Role: domain.ResponseSite, Epoch: epoch}},
 		{domain.PeerAdded{Peer: "hq", Role: domain.ResponseSite, Epoch: epoch, Fingerprint: "9f86-d081-884c-7d65"}, domain.PeerAdded{Peer: "a", Role: domain.RequestSite, Epoch: epoch, Fingerprint: "1"}},
+		{domain.PeerRemoved{Peer: "hq", Reason: "the site was closed"}, domain.PeerRemoved{Peer: "a", Reason: "x"}},
+		{domain.LinkStopped{Peer: "hq", Reason: "bundle 7 was refused"}, domain.LinkStopped{Peer: "a", Reason: "x"}},
+		{domain.LinkResumed{Peer: "hq", Reason: "the people there corrected it"}, domain.LinkResumed{Peer: "a", Reason: "x"}},
+		{domain.PositionWithheld{Peer: "hq", Position: 57, By: []string{"cli:ann", "cli:bob"}}, domain.PositionWithheld{Peer: "a", Position: 1, By: []string{"a", "b"}}},
 		{domain.BundleExported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7, Bytes: 4096}, domain.BundleExported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleImported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7}, domain.BundleImported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleQuarantined{File: file, SHA256: digest, Peer: "hq", Code: "damaged", Message: "frame 2 does not match its hash"}, domain.BundleQuarantined{Code: "x"}},
+		{domain.BundleAcknowledged{Peer: "hq", Seq: 7, Position: 57}, domain.BundleAcknowledged{Peer: "a", Position: 1}},
+		{domain.QuarantineReleased{File: file, SHA256: digest, Reason: "the card was renewed"}, domain.QuarantineReleased{Reason: "x"}},
+		{domain.BundleRejected{File: file, SHA256: digest, Reason: "nobody knows it"}, domain.BundleRejected{Reason: "x"}},
 	}
 }
 

@@ -16,38 +16,31 @@ type PeerAdded struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-// BundleExported records that a range of the log was written as a bundle.
-type BundleExported struct {
-	Peer     string `json:"peer"`
-	Seq      int64  `json:"seq"`
-	ID       string `json:"id"`
-	File     string `json:"file"`
-	After    int64  `json:"after"` // exclusive
-	Through  int64  `json:"through"`
-	Events   int64  `json:"events"`
-	Withheld int64  `json:"withheld"`
-	Bytes    int64  `json:"bytes"`
+// PeerRemoved says that a link was ended by people. What came by it stays.
+type PeerRemoved struct {
+	Peer   string `json:"peer"`
+	Reason string `json:"reason"`
 }
 
-// BundleImported records that all of a peer's bundle was applied.
-type BundleImported struct {
-	Peer     string `json:"peer"`
-	Seq      int64  `json:"seq"`
-	ID       string `json:"id"`
-	File     string `json:"file"`
-	After    int64  `json:"after"` // exclusive
-	Through  int64  `json:"through"`
-	Events   int64  `json:"events"`
-	Withheld int64  `json:"withheld"`
+// LinkStopped says that nothing is sent to or applied from a peer any more
+// until people decide.
+type LinkStopped struct {
+	Peer   string `json:"peer"`
+	Reason string `json:"reason"`
 }
 
-// BundleQuarantined records that a file was refused, and why.
-type BundleQuarantined struct {
-	File    string `json:"file"`
-	SHA256  string `json:"sha256"`
-	Peer    string `json:"peer"` // as the file claims; empty if it could not be read
-	Code    string `json:"code"`
-	Message string `json:"message"`
+// LinkResumed says that people decided to go on with a stopped link.
+type LinkResumed struct {
+	Peer   string `json:"peer"`
+	Reason string `json:"reason"`
+}
+
+// PositionWithheld says that two people decided that an event which a peer
+// refused is withheld from it.
+type PositionWithheld struct {
+	Peer     string   `json:"peer"`
+	Position int64    `json:"position"` // in this site's log
+	By       []string `json:"by"`       // the two actors, in the order in which they decided
 }
 
 // EventType implements [Fact].
@@ -57,10 +50,13 @@ func (SiteFounded) EventType() string { return "site.founded" }
 func (PeerAdded) EventType() string { return "site.peer_added" }
 
 // EventType implements [Fact].
-func (BundleExported) EventType() string { return "bundle.exported" }
+func (PeerRemoved) EventType() string { return "site.peer_removed" }
 
 // EventType implements [Fact].
-func (BundleImported) EventType() string { return "bundle.imported" }
+func (LinkStopped) EventType() string { return "site.link_stopped" }
 
 // EventType implements [Fact].
-func (BundleQuarantined) EventType() string { return "bundle.quarantined" }
+func (LinkResumed) EventType() string { return "site.link_resumed" }
+
+// EventType implements [Fact].
+func (PositionWithheld) EventType() string { return "site.position_withheld" }

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -65,9 +66,12 @@ func Run(p Plan, w World, actions []Action) error {
 	// A site that was restored without being told, folders and all, may use the
 	// numbers again that it forgot; it learns so from what its peers say later.
 	for more := 2; err != nil && r.untold && more > 0; more-- {
-		err = r.settle()
+		err = errors.Join(r.talk(), r.settle())
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.accuse()
 }
 
 func (r *run) do(a Action) error {
@@ -137,18 +141,12 @@ func (r *run) note(site, peer string) {
 }
 
 // settle plays the fair courier: what is in drawers arrives now, and from then
-// on everything that is written. Every site has one thing more to say: two
-// that are silent have nothing to find out.
+// on everything that is written.
 func (r *run) settle() error {
 	for _, f := range r.drawer {
 		r.deliver(f, "")
 	}
 	r.drawer = nil
-	for _, site := range r.sites() {
-		if err := r.world.Append(site, 1, ^uint(0)); err != nil {
-			return err
-		}
-	}
 	var lagging error
 	for range Rounds {
 		if err := r.round(link.Overdue); err != nil {
@@ -194,11 +192,37 @@ func (r *run) links() (all [][2]string) {
 
 func (r *run) lagging() error {
 	for _, l := range r.links() {
-		lost, err := r.world.Lost(l[0], l[1])
-		if err == nil && !lost {
-			err = r.world.Lagging(l[0], l[1])
+		if lost, _ := r.world.Lost(l[0], l[1]); lost {
+			continue
 		}
-		if err != nil {
+		if err := r.world.Lagging(l[0], l[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// talk gives every site one thing more to say.
+func (r *run) talk() error {
+	for _, site := range r.sites() {
+		if err := r.world.Append(site, 1, ^uint(0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accuse asserts that a site which lost events is found out as soon as it and
+// its peers have talked once more.
+func (r *run) accuse() error {
+	for _, l := range r.links() {
+		if lost, _ := r.world.Lost(l[0], l[1]); !lost {
+			continue
+		}
+		if err := errors.Join(r.talk(), r.settle()); err != nil {
+			return err
+		}
+		if _, err := r.world.Lost(l[0], l[1]); err != nil {
 			return err
 		}
 	}

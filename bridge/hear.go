@@ -1,0 +1,160 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/bridge/bundle"
+	"sallyport/bridge/link"
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// hear takes over what a verified manifest says of our log and of the peer's
+// own end, and returns the link as it is then. A peer that proves that our log
+// lost events stops it.
+func (b *Bridge) hear(ctx context.Context, peer string, m bundle.Manifest) (l Link, err error) {
+	var alarm *link.Alarm
+	err = pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
+		var notes []domain.Fact
+		var acked *domain.BundleAcknowledged
+		l, err = b.changeLink(ctx, tx, peer, func(l *Link) error {
+			ours, err := b.ours(ctx, tx, l, m.Ack)
+			if err != nil {
+				return err
+			}
+			before, restored := l.Out.AckedThrough, l.Self.Incarnation
+			if alarm = l.Hear(m, ours); alarm != nil && b.halt(l, alarm.Error()) {
+				notes = append(notes, domain.LinkStopped{Peer: peer, Reason: alarm.Error()})
+			}
+			if l.Self.Incarnation != restored {
+				b.Logger.WarnContext(ctx, "the peer has seen later words of this site than it remembers: it was restored, and asks again for what it lost", "peer", peer)
+			}
+			if l.Out.AckedThrough > before {
+				acked = &domain.BundleAcknowledged{Peer: peer, Seq: l.Out.AckedSeq, Position: l.Out.AckedThrough}
+			}
+			if m.Ack != nil && l.Heard.No == m.Ack.No {
+				l.PeerUnderstands = m.Ack.Understands
+			}
+			now := time.Now()
+			l.LastContact = &now
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, n := range notes {
+			if err := b.note(ctx, tx, b.actor(), n); err != nil {
+				return err
+			}
+		}
+		return b.noteAck(ctx, tx, acked)
+	})
+	if err == nil && alarm != nil {
+		b.Logger.ErrorContext(ctx, "link stopped", "peer", peer, "reason", alarm.Error())
+	}
+	return l, err
+}
+
+// noteAck records what a peer has applied of our log.
+func (b *Bridge) noteAck(ctx context.Context, tx pgx.Tx, a *domain.BundleAcknowledged) error {
+	if a == nil {
+		return nil
+	}
+	_, err := b.Log.AppendTx(ctx, tx, eventstore.Append{Actor: b.actor(), Writes: []eventstore.Write{{
+		Stream: domain.BundleOutStream(a.Peer, b.Log.Epoch(), a.Seq), Expected: eventstore.Any, Facts: []domain.Fact{*a}}}})
+	return err
+}
+
+// ours is what an ack is held against.
+func (b *Bridge) ours(ctx context.Context, tx pgx.Tx, l *Link, a *bundle.Ack) (link.Ours, error) {
+	ours := link.Ours{Fresh: newIncarnation()}
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return ours, err
+	}
+	ours.Head = head.Pos
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM outbound_bundles WHERE peer = $1 AND epoch = $2`, l.Card.Name, l.Out.Epoch).Scan(&ours.Seq)
+	if err != nil {
+		return ours, fmt.Errorf("look up the last number for %s: %w", l.Card.Name, err)
+	}
+	ours.Seq = max(ours.Seq, l.Out.Seq)
+	if a != nil && a.Epoch == l.Out.Epoch && a.Position <= head.Pos {
+		ours.Chain, err = b.chainAt(ctx, tx, l.Card.Name, a.Position)
+	}
+	return ours, err
+}
+
+// chainAt returns our own chain at a position. Acks mostly stand at a bundle's
+// end, where it is known; from the nearest one on it is computed.
+func (b *Bridge) chainAt(ctx context.Context, tx pgx.Tx, peer string, pos int64) (bundle.Hash, error) {
+	at, chain := int64(0), bundle.Start(b.Log.Epoch(), b.Log.Site())
+	var known []byte
+	err := tx.QueryRow(ctx, `SELECT through, chain_through FROM outbound_bundles
+		WHERE peer = $1 AND epoch = $2 AND through <= $3 ORDER BY through DESC LIMIT 1`, peer, b.Log.Epoch(), pos).Scan(&at, &known)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return chain, fmt.Errorf("look up the chain at position %d: %w", pos, err)
+	}
+	if known != nil {
+		chain = bundle.Hash(known)
+	}
+	for at < pos {
+		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), at, pos, planPage)
+		if err != nil {
+			return chain, err
+		}
+		if len(lines) == 0 {
+			return chain, &eventstore.GapError{Want: at + 1, Got: pos}
+		}
+		for _, line := range lines {
+			at, chain = line.Pos, chain.Next(line.Bytes)
+		}
+	}
+	return chain, nil
+}
+
+// telling is what a manifest written now would tell the peer of its bundles.
+func (b *Bridge) telling(ctx context.Context, l Link) (link.Telling, error) {
+	t := link.Telling{Position: l.In.Through, Rejected: []bundle.Rejection{}}
+	held, err := b.heldNumbers(ctx, l)
+	if err != nil {
+		return t, err
+	}
+	rows, err := b.Pool.Query(ctx, `
+		SELECT DISTINCT ON (seq) seq, code FROM (
+			SELECT seq, code, at FROM quarantined_files
+			WHERE signed AND peer = $1 AND epoch = $2 AND seq > $3 AND decided <> 'released' AND seq <> ALL ($4)
+			UNION ALL
+			SELECT seq, code, received_at FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND seq > $3 AND state = 'held' AND code <> ''
+		) AS rejected ORDER BY seq, at DESC LIMIT $5`, l.Card.Name, l.In.Epoch, l.In.Seq, held, link.MaxMissing)
+	if err == nil {
+		t.Rejected, err = pgx.AppendRows(t.Rejected, rows, pgx.RowToStructByPos[bundle.Rejection])
+	}
+	if err != nil {
+		return t, fmt.Errorf("look for refused bundles of %s: %w", l.Card.Name, err)
+	}
+	here := held
+	for _, r := range t.Rejected {
+		here = append(here, r.Seq)
+	}
+	t.Missing = l.In.Missing(here...)
+	return t, nil
+}
+
+// heldNumbers returns the numbers of a peer that are here and must wait.
+func (b *Bridge) heldNumbers(ctx context.Context, l Link) ([]int64, error) {
+	rows, err := b.Pool.Query(ctx, `SELECT DISTINCT seq FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND state = 'held' AND seq > $3 ORDER BY seq`,
+		l.Card.Name, l.In.Epoch, l.In.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("look for held bundles of %s: %w", l.Card.Name, err)
+	}
+	held, err := pgx.AppendRows([]int64{}, rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("look for held bundles of %s: %w", l.Card.Name, err)
+	}
+	return held, nil
+}

@@ -1,0 +1,164 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"sallyport/bridge/bundle"
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// writePayload makes the payload in a scratch file.
+func (b *Bridge) writePayload(ctx context.Context, l Link, p *plan, name string) (c bundle.Content, err error) {
+	f, err := b.Folders.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return c, fmt.Errorf("create %s: %w", b.Folders.abs(name), err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	first := bundle.First{Span: p.span(b.Log.Site()), Salt: p.Salt, Events: int(p.Events), Operator: p.Operator}
+	w, err := bundle.NewWriter(ctx, f, bundle.Plan{First: first, Recipients: b.recipients(l), Limits: b.Limits})
+	if err != nil {
+		return c, err
+	}
+	defer w.Close()
+	if err := b.writeLines(ctx, w, p, len(b.recipients(l)) > 0); err != nil {
+		return c, err
+	}
+	return w.Finish()
+}
+
+// recipients decides about encryption: what comes from a response site may
+// carry password hashes and is always encrypted.
+func (b *Bridge) recipients(l Link) []string {
+	if b.EncryptAlways || b.Log.Role() == domain.ResponseSite {
+		return []string{l.Card.Recipient}
+	}
+	return nil
+}
+
+var errPlainSecret = errors.New("a secret must not leave in a plain bundle; no bundle is made")
+
+func secret(eventType string) bool {
+	k, _ := domain.KindOf(eventType)
+	return k.Secret
+}
+
+// writeLines copies the plan's range from the log to the payload.
+func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
+	chain, runs := p.ChainAfter, p.Runs
+	for at := p.After; at < p.Through; {
+		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), at, p.Through, planPage)
+		if err != nil {
+			return err
+		}
+		if len(lines) == 0 {
+			return &eventstore.GapError{Want: at + 1, Got: p.Through}
+		}
+		for _, line := range lines {
+			at = line.Pos
+			chain = chain.Next(line.Bytes)
+			switch {
+			case len(runs) > 0 && at == runs[0].Through:
+				err = w.Withheld(bundle.Withheld{After: runs[0].After, Through: runs[0].Through, Chain: chain})
+				runs = runs[1:]
+			case len(runs) > 0 && at > runs[0].After:
+				// inside a withheld run
+			case !encrypted && secret(line.Type):
+				err = errPlainSecret
+			default:
+				err = w.Line(line.Bytes)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeFile joins signed manifest and payload under a temporary name, reads
+// all of it back, and only then gives it its own name.
+func (b *Bridge) writeFile(m bundle.Manifest, payload, name string) (size int64, err error) {
+	signer, err := bundle.NewSigner(b.Log.Site(), b.Keys.Signing)
+	if err != nil {
+		return 0, err
+	}
+	signed, err := m.Sign(signer)
+	if err != nil {
+		return 0, err
+	}
+	src, err := b.Folders.root.Open(payload)
+	if err != nil {
+		return 0, fmt.Errorf("open the payload: %w", err)
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	err = b.Folders.create(outboxDir+"/"+name, tmpDir+"/"+name, func(f *os.File) error {
+		if size, err = bundle.WriteFile(f, signed, src); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		return b.readBack(f, size)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return size, b.writeLabel(m, name, size)
+}
+
+// readBack proves that what is on the disk is what was meant.
+func (b *Bridge) readBack(f *os.File, size int64) error {
+	back, err := bundle.Open(f, size, b.Limits)
+	if err == nil {
+		err = back.VerifySignatures(b.card.Trust())
+	}
+	if err == nil {
+		err = back.VerifyPayload()
+	}
+	if err != nil {
+		return fmt.Errorf("the file reads back differently from what was written: %w", err)
+	}
+	return nil
+}
+
+// labelSuffix ends the names of the files for people beside bundles.
+const labelSuffix = ".label.txt"
+
+// writeLabel writes what a person needs who carries the file; no program reads it.
+func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64) error {
+	f, err := openRegular(b.Folders.root, outboxDir+"/"+name)
+	if err != nil {
+		return fmt.Errorf("read back %s: %w", name, err)
+	}
+	sum, err := hashFile(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read back %s: %w", name, err)
+	}
+	label := name + labelSuffix
+	return b.Folders.create(outboxDir+"/"+label, tmpDir+"/"+label, func(f *os.File) error {
+		_, err := io.WriteString(f, labelText(m, name, size, sum))
+		return err
+	})
+}
+
+func labelText(m bundle.Manifest, name string, size int64, sum string) string {
+	c := m.Core
+	return fmt.Sprintf(`sallyport bundle %d
+
+from       %s
+to         %s
+file       %s
+positions  %d to %d of the log of %s
+size       %d bytes
+SHA-256    %s
+made       %s
+
+handed over by  ____________________   on  ____________________
+received by     ____________________   on  ____________________
+`, c.Seq, c.From, c.To, name, c.Range.After+1, c.Range.Through, c.From, size, sum, m.CreatedAt)
+}

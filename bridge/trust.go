@@ -1,0 +1,80 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// AddLink begins a link to the site of a card whose fingerprint two people
+// have compared, or goes on with one that was removed. Adding the same card
+// again changes nothing.
+func (b *Bridge) AddLink(ctx context.Context, card Card, actor string) error {
+	if err := b.mayLink(ctx, card); err != nil {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
+		ours := eventstore.Genesis(b.Log.Epoch(), b.Log.Site())
+		theirs := eventstore.Genesis(card.Epoch, card.Name)
+		tag, err := tx.Exec(ctx, `INSERT INTO links (peer, card, exported_chain, applied_chain, incarnation)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (peer) DO UPDATE SET removed_at = NULL WHERE links.removed_at IS NOT NULL`,
+			card.Name, string(card.Encode()), ours[:], theirs[:], newIncarnation())
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return b.note(ctx, tx, actor, domain.PeerAdded{Peer: card.Name, Role: card.Role, Epoch: card.Epoch, Fingerprint: card.Fingerprint()})
+	})
+	if err != nil {
+		return fmt.Errorf("add the link to %s: %w", card.Name, err)
+	}
+	return nil
+}
+
+// mayLink holds a card against this site and all cards it ever had.
+func (b *Bridge) mayLink(ctx context.Context, card Card) error {
+	if err := card.check(); err != nil {
+		return err
+	}
+	if card.Name == b.Log.Site() || card.Role == b.Log.Role() {
+		return fmt.Errorf("a %s site links to sites of the other role, not to %s, which is a %s site", b.Log.Role(), card.Name, card.Role)
+	}
+	known, err := b.cards(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		switch {
+		case k.Name == card.Name && k != card:
+			return fmt.Errorf("%s is linked already with another card: two people must compare the cards; nothing was changed", card.Name)
+		case k.Name != card.Name && k.Epoch == card.Epoch:
+			return fmt.Errorf("the card of %s shows the epoch of %s: one of the two is false; nothing was changed", card.Name, k.Name)
+		}
+	}
+	return nil
+}
+
+// cards returns the cards of all links, removed ones too.
+func (b *Bridge) cards(ctx context.Context) ([]Card, error) {
+	rows, err := b.Pool.Query(ctx, `SELECT card FROM links ORDER BY peer`)
+	if err != nil {
+		return nil, fmt.Errorf("read the cards: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Card, error) {
+		var text []byte
+		if err := row.Scan(&text); err != nil {
+			return Card{}, err
+		}
+		return ParseCard(text)
+	})
+}
+
+// note appends what this site says about itself.
+func (b *Bridge) note(ctx context.Context, tx pgx.Tx, actor string, f domain.Fact) error {
+	_, err := b.Log.AppendTx(ctx, tx, eventstore.Append{Actor: actor, Writes: []eventstore.Write{{
+		Stream: domain.SiteStream(b.Log.Site()), Expected: eventstore.Any, Facts: []domain.Fact{f}}}})
+	return err
+}
