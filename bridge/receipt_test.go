@@ -128,7 +128,7 @@ func TestStatusTellsWhatIsWaitedFor(t *testing.T) {
 	if err := os.Remove(filepath.Join(field.dir, "outbox", out.File)); err != nil {
 		t.Fatal(err)
 	}
-	if got := field.status(t).NextAction; !strings.Contains(got, "waiting for 1 bundle(s) to be acknowledged by core") {
+	if got := field.status(t).NextAction; !strings.Contains(got, "core: it has not acknowledged 1 bundle yet") {
 		t.Errorf("after it was carried: %q", got)
 	}
 	drop(t, core, nameOf("moon", 1), []byte("no bundle"))

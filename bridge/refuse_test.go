@@ -37,7 +37,11 @@ func refused(t *testing.T, at *end, from string, data []byte, code bundle.Code, 
 	if !bytes.Equal(read(t, at, "quarantine/"+r.ID+"/"+r.File), data) {
 		t.Error("the file in quarantine is not the one that came")
 	}
-	if got := at.own(t); !slices.Equal(got, append(before, "bundle.quarantined")) {
+	noted := append(before, "bundle.quarantined")
+	if stops {
+		noted = append(noted, "site.link_stopped")
+	}
+	if got := at.own(t); !slices.Equal(got, noted) {
 		t.Errorf("the log went from %q to %q", before, got)
 	}
 	if left := append(at.names(t, "staging"), at.names(t, "inbox")...); len(left) > 0 {

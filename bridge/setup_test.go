@@ -131,13 +131,30 @@ func (e *end) append(t *testing.T, stream string, f domain.Fact) {
 	}
 }
 
+// export makes what is due and returns the bundles; a beacon is made too, and
+// left out.
 func (e *end) export(t *testing.T, peer string) []bridge.Exported {
+	t.Helper()
+	return slices.DeleteFunc(e.exportAll(t, peer), func(x bridge.Exported) bool { return x.Kind == bundle.Beacon })
+}
+
+func (e *end) exportAll(t *testing.T, peer string) []bridge.Exported {
 	t.Helper()
 	out, err := e.Export(t.Context(), peer, "cli:test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// exportBeacon makes the one beacon that is due, and nothing else.
+func (e *end) exportBeacon(t *testing.T, peer string) bridge.Exported {
+	t.Helper()
+	out := e.exportAll(t, peer)
+	if len(out) != 1 || out[0].Kind != bundle.Beacon {
+		t.Fatalf("made %+v, want a beacon", out)
+	}
+	return out[0]
 }
 
 // exportOne makes the one bundle that is due.
