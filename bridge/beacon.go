@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -51,12 +52,13 @@ func (x *exporter) say(ctx context.Context, peer string) (s said, l Link, err er
 // errFenced is what an exporter finds that slept until another took its place.
 var errFenced = errors.New("another program writes for this peer now; nothing was recorded, what was written is the same")
 
-// published notes in the caller's transaction that a manifest is out, and what
-// else change wants to note.
-func (x *exporter) published(ctx context.Context, tx pgx.Tx, said said, change func(*Link)) (Link, error) {
+// published notes in the caller's transaction that a file is out, and what else
+// change wants to note.
+func (x *exporter) published(ctx context.Context, tx pgx.Tx, file string, said said, change func(*Link)) (Link, error) {
 	return x.changeLink(ctx, tx, x.peer, func(l *Link) error {
 		var mark int64
-		if err := tx.QueryRow(ctx, `SELECT export_fence FROM links WHERE peer = $1`, x.peer).Scan(&mark); err != nil {
+		err := tx.QueryRow(ctx, `UPDATE links SET last_file = $2 WHERE peer = $1 RETURNING export_fence`, x.peer, file).Scan(&mark)
+		if err != nil {
 			return err
 		}
 		if mark != x.fence {
@@ -83,6 +85,11 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 	if p == link.Turn && l.LastWritten != nil && time.Since(*l.LastWritten) >= l.Patience(x.ResendAfter) {
 		p = link.Overdue
 	}
+	if waits, err := x.lastFileWaits(ctx); err != nil {
+		return err
+	} else if waits {
+		p = link.Turn // it says all that a reminder would say: it must be carried
+	}
 	why := l.BeaconDue(t, p)
 	if why == "" {
 		return nil
@@ -91,6 +98,23 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 		return fmt.Errorf("write a beacon for %s: %w; nothing was lost, the next export tries again", x.peer, err)
 	}
 	return nil
+}
+
+// lastFileWaits reports whether the newest file for the peer still lies in the
+// outbox.
+func (x *exporter) lastFileWaits(ctx context.Context) (bool, error) {
+	var name string
+	if err := x.Pool.QueryRow(ctx, `SELECT last_file FROM links WHERE peer = $1`, x.peer).Scan(&name); err != nil {
+		return false, fmt.Errorf("look up the newest file for %s: %w", x.peer, err)
+	}
+	if name == "" {
+		return false, nil
+	}
+	_, err := x.Folders.root.Lstat(outboxDir + "/" + name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (x *exporter) beacon(ctx context.Context, l Link, p link.Pressure, why string) error {
@@ -113,7 +137,7 @@ func (x *exporter) beacon(ctx context.Context, l Link, p link.Pressure, why stri
 		return err
 	}
 	err = pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
-		_, err := x.published(ctx, tx, said, func(l *Link) {
+		_, err := x.published(ctx, tx, e.File, said, func(l *Link) {
 			if p == link.Overdue {
 				l.Resends++
 			}

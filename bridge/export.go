@@ -42,9 +42,9 @@ var ErrStopped = errors.New("the link is stopped")
 
 // Export writes all that is due for a peer into the outbox and returns it; none
 // when nothing is due. It first finishes a bundle that an earlier run began and
-// makes again what the peer asks for. A person asks for it: what was sent and is
-// not acknowledged makes a beacon due at once. operator is who asked:
-// `cli:<os user>`, `user-<id>` or `site:<name>`.
+// makes again what the peer asks for. A person asks for it: what has left the
+// outbox and is not acknowledged makes a beacon due at once. operator is who
+// asked: `cli:<os user>`, `user-<id>` or `site:<name>`.
 func (b *Bridge) Export(ctx context.Context, peer, operator string) ([]Exported, error) {
 	return b.export(ctx, peer, operator, link.ByHand)
 }
@@ -197,7 +197,7 @@ func (x *exporter) seal(ctx context.Context, m bundle.Manifest, last int64, said
 // somebody else has become the exporter meanwhile.
 func (x *exporter) record(ctx context.Context, p *plan, e Exported, said said) error {
 	err := pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
-		l, err := x.published(ctx, tx, said, func(l *Link) {
+		l, err := x.published(ctx, tx, e.File, said, func(l *Link) {
 			if p.Seq > l.Out.Seq {
 				l.Out.Seq, l.Out.Through, l.Out.Chain = p.Seq, p.Through, p.ChainThrough
 			}

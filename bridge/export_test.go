@@ -1,8 +1,17 @@
 package bridge
 
-import "context"
+import (
+	"context"
+
+	"sallyport/bridge/link"
+)
 
 // Scan is one look at the inbox by a bridge that runs.
 func (b *Bridge) Scan(ctx context.Context, seen map[string]int64) (map[string]int64, error) {
 	return b.scan(ctx, seen)
+}
+
+// ExportUnder is an export under a pressure that a test chooses, not a clock.
+func (b *Bridge) ExportUnder(ctx context.Context, peer string, p link.Pressure) ([]Exported, error) {
+	return b.export(ctx, peer, b.actor(), p)
 }

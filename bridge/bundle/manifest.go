@@ -198,9 +198,11 @@ func ParseManifest(text []byte) (Manifest, error) {
 	return m, nil
 }
 
+var newerShape = regexp.MustCompile(`\A\{\n  "core": \{\n    "format": "sallyport-bundle/([1-9][0-9]{0,3})"`)
+
 // isNewer reports whether text opens as a manifest of a later format would. All
 // later formats keep these first lines and the signed note around them.
 func isNewer(text []byte) bool {
-	m := regexp.MustCompile(`\A\{\n  "core": \{\n    "format": "sallyport-bundle/([1-9][0-9]{0,3})"`).FindSubmatch(text)
+	m := newerShape.FindSubmatch(text)
 	return m != nil && string(m[1]) != "1"
 }

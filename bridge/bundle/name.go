@@ -59,7 +59,7 @@ func (n Name) Between(from, to string) bool {
 // ParseName reads a file name, without folder, exactly as [Name.String] writes
 // it: nothing before, between or after, no other case.
 func ParseName(s string) (Name, error) {
-	m := nameShape().FindStringSubmatch(s)
+	m := nameShape.FindStringSubmatch(s)
 	if m == nil || !isLink(m[1]) {
 		return Name{}, errName
 	}
@@ -79,11 +79,7 @@ func ParseName(s string) (Name, error) {
 	return n, nil
 }
 
-// nameShape is a function so that the package holds no state; a folder of names
-// is parsed once in a while, never in a hot loop.
-func nameShape() *regexp.Regexp {
-	return regexp.MustCompile(`\Asp1_([a-z0-9-]{3,65})_([0-9a-f]{8})_([0-9]{10})(?:\.b([1-9][0-9]{0,8}))?\.jsonl\.zst(\.age)?\z`)
-}
+var nameShape = regexp.MustCompile(`\Asp1_([a-z0-9-]{3,65})_([0-9a-f]{8})_([0-9]{10})(?:\.b([1-9][0-9]{0,8}))?\.jsonl\.zst(\.age)?\z`)
 
 // isLink reports whether s can be split into two site names at a hyphen.
 func isLink(s string) bool {

@@ -13,6 +13,8 @@ ALTER TABLE links
     ADD COLUMN unconfirmed        boolean NOT NULL DEFAULT false,
     ADD COLUMN resends            int     NOT NULL DEFAULT 0,
     ADD COLUMN last_written       timestamptz,
+    -- the newest file published for the peer
+    ADD COLUMN last_file          text    NOT NULL DEFAULT '',
     -- the running number of the last beacon
     ADD COLUMN beacons            int     NOT NULL DEFAULT 0,
     -- what the peer's newest manifest told of our bundles
@@ -74,5 +76,5 @@ ALTER TABLE inbound_bundles DROP COLUMN code;
 DROP INDEX outbound_bundles_through;
 ALTER TABLE outbound_bundles DROP COLUMN makings, DROP COLUMN made_at, DROP COLUMN made_no, DROP COLUMN made_heard;
 ALTER TABLE links DROP COLUMN export_fence, DROP COLUMN told, DROP COLUMN owes, DROP COLUMN unconfirmed, DROP COLUMN resends,
-    DROP COLUMN last_written, DROP COLUMN beacons, DROP COLUMN seen_incarnation, DROP COLUMN seen_no, DROP COLUMN peer_missing,
+    DROP COLUMN last_written, DROP COLUMN last_file, DROP COLUMN beacons, DROP COLUMN seen_incarnation, DROP COLUMN seen_no, DROP COLUMN peer_missing,
     DROP COLUMN peer_rejected, DROP COLUMN peer_understands, DROP COLUMN rewind_seq, DROP COLUMN rewind_no, DROP COLUMN removed_at;
