@@ -8,21 +8,12 @@ type CarriedBundle struct {
 	Bytes  int64  `json:"bytes"`
 }
 
-// Where the serial of a medium comes from.
-const (
-	SerialByOperator   = "operator"   // typed, as printed on the medium
-	SerialOfDevice     = "device"     // the hardware's own
-	SerialOfFileSystem = "filesystem" // the UUID of the file system
-	SerialOfMarker     = "medium"     // the medium's id, for want of any other
-	SerialUnknown      = ""           // read from a medium that has not even that
-)
-
 // MediaWritten records that bundles were put onto a medium and read back.
 type MediaWritten struct {
 	Operator   string          `json:"operator"`
 	Medium     string          `json:"medium"` // the id in its marker
 	Serial     string          `json:"serial"`
-	SerialFrom string          `json:"serial_from"`
+	SerialFrom string          `json:"serial_from"` // who says so: operator, device, filesystem or medium
 	Bundles    []CarriedBundle `json:"bundles"`
 }
 
@@ -32,7 +23,7 @@ type MediaRead struct {
 	Operator   string          `json:"operator"`
 	Medium     string          `json:"medium"` // empty for one without a marker
 	Serial     string          `json:"serial"`
-	SerialFrom string          `json:"serial_from"`
+	SerialFrom string          `json:"serial_from"` // also empty: nobody told
 	Bundles    []CarriedBundle `json:"bundles"`
 }
 

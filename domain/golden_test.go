@@ -99,9 +99,9 @@ func siteFacts() []pair {
 func custodyFacts() []pair {
 	carried := []domain.CarriedBundle{{File: file, ID: digest, SHA256: digest, Bytes: 4096}}
 	return []pair{
-		{domain.MediaWritten{Operator: "cli:alice", Medium: requestID, Serial: "4C530001234567", SerialFrom: domain.SerialOfDevice, Bundles: carried},
-			domain.MediaWritten{Operator: "x", Medium: requestID, SerialFrom: domain.SerialOfMarker, Bundles: []domain.CarriedBundle{{ID: digest, SHA256: digest}}}},
-		{domain.MediaRead{Operator: "cli:bob", Medium: requestID, Serial: "blue 7", SerialFrom: domain.SerialByOperator, Bundles: carried},
+		{domain.MediaWritten{Operator: "cli:alice", Medium: requestID, Serial: "4C530001234567", SerialFrom: "device", Bundles: carried},
+			domain.MediaWritten{Operator: "x", Medium: requestID, SerialFrom: "medium", Bundles: []domain.CarriedBundle{{ID: digest, SHA256: digest}}}},
+		{domain.MediaRead{Operator: "cli:bob", Medium: requestID, Serial: "blue 7", SerialFrom: "operator", Bundles: carried},
 			domain.MediaRead{Operator: "x", Bundles: []domain.CarriedBundle{{SHA256: digest}}}},
 	}
 }
