@@ -136,3 +136,19 @@ func TestReadBackFindsEveryDifference(t *testing.T) {
 		t.Errorf("a byte more: %v", err)
 	}
 }
+
+// A folder on the site's own disk is no medium, and that disk's serial none of it.
+func TestTheSitesOwnDiskIsNoMedium(t *testing.T) {
+	t.Parallel()
+	for dir, want := range map[string]bool{t.TempDir(): true, "/proc": false} {
+		medium, folder, device, err := openMedium(dir, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (device == 0) != want {
+			t.Errorf("%s is device %d", dir, device)
+		}
+		_ = medium.Close()
+		_ = folder.Close()
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -55,22 +56,40 @@ func entries(root *os.Root) ([]fs.DirEntry, error) {
 	if len(all) > maxEntries {
 		return nil, fmt.Errorf("it holds more than %d entries, which no medium of bundles does: name the folder that holds the bundles", maxEntries)
 	}
+	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return all, nil
 }
 
-// openFolder opens a folder and tells which device it is on.
-func openFolder(path string) (root *os.Root, device uint64, err error) {
-	if root, err = os.OpenRoot(path); err != nil {
-		return nil, 0, err
+// openMedium opens a medium and one of the site's own folders. The device is
+// the medium's, 0 if both are on one disk: then it is no medium by itself.
+func openMedium(dir, own string) (medium, folder *os.Root, device uint64, err error) {
+	if folder, err = os.OpenRoot(own); err != nil {
+		return nil, nil, 0, fmt.Errorf("open the site's own folder: %w", err)
 	}
-	info, err := root.Stat(".")
+	if medium, err = os.OpenRoot(dir); err != nil {
+		return nil, nil, 0, errors.Join(err, folder.Close())
+	}
+	device, err = deviceOf(medium)
+	home, homeErr := deviceOf(folder)
+	if err = errors.Join(err, homeErr); err != nil {
+		return nil, nil, 0, errors.Join(err, medium.Close(), folder.Close())
+	}
+	if device == home {
+		device = 0
+	}
+	return medium, folder, device, nil
+}
+
+func deviceOf(folder *os.Root) (uint64, error) {
+	info, err := folder.Stat(".")
 	if err != nil {
-		return nil, 0, errors.Join(err, root.Close())
+		return 0, err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		device = uint64(st.Dev)
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, nil
 	}
-	return root, device, nil
+	return uint64(st.Dev), nil //nolint:unconvert // it has 32 bits on other systems
 }
 
 // removeLeftovers deletes what a run that was ended left half written.

@@ -30,6 +30,7 @@ const (
 	Refused   = "refused"   // it has a bundle's name and is not taken
 	Elsewhere = "elsewhere" // it is for another site
 	Ignored   = "ignored"   // it is no bundle by its name
+	Beside    = "beside"    // it lies beside bundles for people, and goes no further
 )
 
 // Found is one thing that lies on a medium.
@@ -77,13 +78,10 @@ type reading struct {
 
 func (r *reading) run(ctx context.Context) (err error) {
 	var device uint64
-	if r.medium, device, err = openFolder(r.Dir); err != nil {
+	if r.medium, r.inbox, device, err = openMedium(r.Dir, r.Inbox); err != nil {
 		return err
 	}
 	defer r.medium.Close()
-	if r.inbox, err = os.OpenRoot(r.Inbox); err != nil {
-		return fmt.Errorf("open the inbox: %w", err)
-	}
 	defer r.inbox.Close()
 	if !r.DryRun {
 		if err := removeLeftovers(r.inbox); err != nil {
@@ -149,7 +147,7 @@ func (r *reading) isForUs(name string) bool {
 func (r *reading) take(ctx context.Context, f *Found, e fs.DirEntry) error {
 	switch _, err := bundle.ParseName(f.Name); {
 	case err != nil:
-		f.State, f.Reason = Ignored, junk(e)
+		f.State, f.Reason = noBundle(e)
 	case !r.isForUs(f.Name):
 		f.State, f.Reason = Elsewhere, "by its name it is not for "+r.Site+": carry it where it belongs"
 	default:
@@ -158,14 +156,14 @@ func (r *reading) take(ctx context.Context, f *Found, e fs.DirEntry) error {
 	return nil
 }
 
-func junk(e fs.DirEntry) string {
+func noBundle(e fs.DirEntry) (state, reason string) {
 	switch name := e.Name(); {
 	case e.IsDir():
-		return "a folder; folders are not looked into"
+		return Ignored, "a folder; folders are not looked into"
 	case name == MarkerFile, strings.HasPrefix(name, "READ-ME-"), strings.HasSuffix(name, labelSuffix):
-		return "for people; it is not carried further"
+		return Beside, "for people; it is not carried further"
 	default:
-		return "its name is not the name of a bundle"
+		return Ignored, "its name is not the name of a bundle"
 	}
 }
 

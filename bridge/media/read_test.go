@@ -117,7 +117,7 @@ func TestReadListsWhatItLeaves(t *testing.T) {
 		"Thumbs.db":           {media.Ignored, "name"},
 		"a\x1b[2J":            {media.Ignored, "name"},
 		strings.ToUpper(mine): {media.Ignored, "name"},
-		mine + ".label.txt":   {media.Ignored, "people"},
+		mine + ".label.txt":   {media.Beside, "people"},
 		"photos":              {media.Ignored, "folder"},
 	} {
 		if f := found(t, r, name); f.State != want.state || !strings.Contains(f.Reason, want.why) || want.why == "" && f.Reason != "" {

@@ -107,16 +107,12 @@ type writing struct {
 }
 
 func (w *writing) open() error {
-	outbox, home, err := openFolder(w.Outbox)
+	medium, outbox, device, err := openMedium(w.Dir, w.Outbox)
 	if err != nil {
-		return fmt.Errorf("open the outbox: %w", err)
+		return err
 	}
-	medium, device, err := openFolder(w.Dir)
-	if err != nil {
-		return errors.Join(err, outbox.Close())
-	}
-	w.outbox, w.medium = outbox, medium
-	if device == home {
+	w.medium, w.outbox = medium, outbox
+	if device == 0 {
 		w.warn("%s is on the same disk as the outbox: is the medium mounted there?", w.Dir)
 	}
 	if err = w.identify(device); err != nil {
@@ -141,11 +137,22 @@ func (w *writing) run(ctx context.Context) error {
 	if err := w.enoughRoom(); err != nil || w.DryRun {
 		return err
 	}
+	return w.carryAll(ctx)
+}
+
+func (w *writing) carryAll(ctx context.Context) error {
 	if w.result.New {
 		if err := w.marker.write(w.medium); err != nil {
 			return err
 		}
 	}
+	total := int64(0)
+	for _, f := range w.result.Files {
+		if f.State == Copied {
+			total += 2 * f.Bytes // written, then read back
+		}
+	}
+	w.Meter.start(total)
 	for i := range w.result.Files {
 		if f := &w.result.Files[i]; f.State == Copied {
 			if err := w.carry(ctx, f); err != nil {
@@ -215,18 +222,13 @@ func (w *writing) look() (arrived string, err error) {
 
 // plan looks at each file in the outbox and at what the medium has of it.
 func (w *writing) plan(ctx context.Context) error {
-	total := int64(0)
 	for _, name := range w.Files {
 		f, err := w.planned(ctx, name)
 		if err != nil {
 			return fmt.Errorf("%s in the outbox: %w", name, err)
 		}
-		if f.State == Copied {
-			total += 2 * f.Bytes // written, then read back
-		}
 		w.result.Files = append(w.result.Files, f)
 	}
-	w.Meter.start(total)
 	return nil
 }
 

@@ -94,11 +94,14 @@ func printMedium(w io.Writer, m bridge.MediumWritten) {
 	}
 	for i, wipe := range m.Wipe {
 		if i == 0 {
-			fmt.Fprintf(w, "\nmay be wiped, for the other side has it:\n")
+			fmt.Fprintf(w, "\nmay be wiped, its receiver has it:\n")
 		}
-		where := "medium " + wipe.Medium + ", serial " + wipe.Serial
-		if wipe.Here {
+		where := "medium " + wipe.Medium
+		switch {
+		case wipe.Here:
 			where = "this medium"
+		case wipe.Serial != wipe.Medium:
+			where += ", serial " + wipe.Serial
 		}
 		fmt.Fprintf(w, "  from %s: %d file(s)\n    %s\n", where, len(wipe.Files), strings.Join(wipe.Files, "\n    "))
 	}
@@ -181,7 +184,7 @@ func (p *program) readMedium(ctx context.Context, r bridge.MediumRead) error {
 		}
 		refused := slices.DeleteFunc(slices.Clone(out.Files), func(f media.Found) bool { return f.State != media.Refused })
 		if len(refused) > 0 {
-			return &refusedFiles{fmt.Errorf("%d file(s) were refused, the first is %s: %s; the others were taken, this one is still on the medium",
+			return &refusedFiles{fmt.Errorf("%d file(s) were refused, the first is %s: %s; what is refused stays on the medium, the rest was dealt with",
 				len(refused), shown(refused[0].Name), refused[0].Reason)}
 		}
 		return nil
@@ -197,7 +200,10 @@ func printTaken(w io.Writer, t media.Taken) {
 	fmt.Fprintln(w, "FILE\tSTATE\tBYTES\tWHY")
 	for _, f := range t.Files {
 		state := f.State
-		if f.State == media.Copied {
+		if state == media.Beside {
+			continue // every medium has them
+		}
+		if state == media.Copied {
 			taken++
 			if t.DryRun {
 				state = "would be copied"
