@@ -86,22 +86,28 @@ func (b *Bridge) WriteMedium(ctx context.Context, w MediumWrite) (out MediumWrit
 	return out, err
 }
 
-// toCarry lists the bundles in the outbox that their peer does not have, by peer.
+// toCarry lists the bundles in the outbox that their peer does not have, by
+// peer. Of beacons it is the newest alone: it says all that older ones say.
 func (b *Bridge) toCarry(links []Link) (map[string][]string, error) {
 	names, err := b.Folders.list(outboxDir)
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]string{}
-	for _, n := range names {
-		name, err := bundle.ParseName(n)
-		if err != nil {
-			continue
-		}
-		for _, l := range links {
-			if peer := l.Card.Name; name.Between(b.Log.Site(), peer) && !hasArrived(name, l) {
+	for _, l := range links {
+		peer, newest := l.Card.Name, bundle.Name{}
+		for _, n := range names {
+			name, err := bundle.ParseName(n)
+			switch {
+			case err != nil, !name.Between(b.Log.Site(), peer), hasArrived(name, l):
+			case name.Beacon == 0:
 				files[peer] = append(files[peer], n)
+			case name.Beacon > newest.Beacon:
+				newest = name
 			}
+		}
+		if newest.Beacon > 0 {
+			files[peer] = append(files[peer], newest.String())
 		}
 	}
 	return files, nil

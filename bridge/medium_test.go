@@ -236,6 +236,32 @@ func TestAMediumGoesToOnePeer(t *testing.T) {
 	}
 }
 
+// A beacon is acknowledged by nobody: the newest goes along, until what was made
+// after it has arrived.
+func TestTheNewestBeaconIsCarried(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	field.submit(t)
+	first := field.exportOne(t, "core")
+	old, newest := field.exportBeacon(t, "core"), field.exportBeacon(t, "core")
+	dir := t.TempDir()
+	if w := field.writeMedium(t, dir); !slices.Equal(files(w), []string{first.File, newest.File}) || !w.Files[1].Beacon {
+		t.Errorf("%q, after %q", files(w), old.File)
+	}
+	field.submit(t)
+	second := field.exportOne(t, "core")
+	for _, out := range []bridge.Exported{first, second} {
+		carry(t, field, core, out.File)
+	}
+	core.expect(t, bridge.Applied, bridge.Applied)
+	carry(t, core, field, core.exportOne(t, "field").File)
+	field.expect(t, bridge.Applied)
+	w := field.writeMedium(t, dir)
+	if len(w.Files) > 0 || len(w.Wipe) != 1 || !slices.Equal(w.Wipe[0].Files, []string{newest.File, first.File}) {
+		t.Errorf("%q, may be wiped: %+v", files(w), w.Wipe)
+	}
+}
+
 // Media with more bundles than one event may name.
 func TestManyBundlesOnOneMedium(t *testing.T) {
 	t.Parallel()

@@ -119,7 +119,11 @@ func printOnMedium(w io.Writer, m bridge.MediumWritten) {
 		if m.DryRun && state == media.Copied {
 			state = "would be copied"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d to %d\t%d\t%s\n", f.Name, f.Seq, f.After+1, f.Through, f.Bytes, state)
+		positions := fmt.Sprintf("%d to %d", f.After+1, f.Through)
+		if f.Beacon {
+			positions = "beacon"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", f.Name, f.Seq, positions, f.Bytes, state)
 	}
 	if m.DryRun {
 		fmt.Fprintf(w, "\ndry run: nothing was written\n")
