@@ -10,7 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"sallyport/bridge/wholefile"
 )
 
 // Folders are a site's folders for the crossing, below one data folder. Every
@@ -56,21 +57,14 @@ func (f *Folders) abs(name string) string { return filepath.Join(f.Path, name) }
 
 // create makes a file by writing it under a temporary name, syncing it, and
 // renaming it: who sees the name sees all of the file.
-func (f *Folders) create(name, temporary string, write func(*os.File) error) (err error) {
-	file, err := f.root.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return fmt.Errorf("create %s: %w", f.abs(temporary), err)
+func (f *Folders) create(name, temporary string, write func(*os.File) error) error {
+	if err := f.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return fmt.Errorf("make the folder of %s: %w", f.abs(name), err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.root.Remove(temporary) // the error that matters is already there
-		}
-	}()
-	err = write(file)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", f.abs(temporary), err)
+	if err := wholefile.Create(f.root, name, temporary, write); err != nil {
+		return fmt.Errorf("write %s: %w", f.abs(name), err)
 	}
-	return f.move(temporary, name)
+	return nil
 }
 
 // move renames and makes the new name durable.
@@ -85,11 +79,10 @@ func (f *Folders) move(from, to string) error {
 }
 
 func (f *Folders) syncDir(name string) error {
-	d, err := f.root.Open(name)
-	if err != nil {
-		return fmt.Errorf("open the folder %s: %w", f.abs(name), err)
+	if err := wholefile.SyncDir(f.root, name); err != nil {
+		return fmt.Errorf("sync the folder %s: %w", f.abs(name), err)
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }
 
 // remove deletes a file; one that is gone already is no error.
@@ -130,34 +123,12 @@ func (f *Folders) list(dir string) ([]string, error) {
 	return names, nil
 }
 
-var errNotRegular = errors.New("it is no regular file with one name: links and devices are not read")
+var errNotRegular = wholefile.ErrNotRegular
 
 // openRegular opens a file for reading only if it is a regular file with one
-// name. The check is made on what was opened, so that it cannot be swapped;
-// a FIFO does not block.
+// name; see [wholefile.Open].
 func openRegular(root *os.Root, name string) (*os.File, error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errNotRegular
-	}
-	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err = file.Stat()
-	if err == nil {
-		st, ok := info.Sys().(*syscall.Stat_t)
-		if !info.Mode().IsRegular() || !ok || st.Nlink != 1 {
-			err = errNotRegular
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
+	return wholefile.Open(root, name)
 }
 
 // hashFile returns the SHA-256 of a file, in hex.

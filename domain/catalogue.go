@@ -74,6 +74,8 @@ var catalogue = []Kind{
 	{"bundle.acknowledged", "bundle-out", 1, Stays, false, decode[BundleAcknowledged]},
 	{"quarantine.released", "bundle-in", 1, Stays, false, decode[QuarantineReleased]},
 	{"bundle.rejected", "bundle-in", 1, Stays, false, decode[BundleRejected]},
+	{"media.written", "custody", 1, Stays, false, decode[MediaWritten]},
+	{"media.read", "custody", 1, Stays, false, decode[MediaRead]},
 }
 
 var kinds = func() map[string]Kind {

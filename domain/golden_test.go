@@ -30,7 +30,7 @@ const (
 
 func goldenFacts() []pair {
 	return slicesOf(
-		userFacts(), definitionFacts(), requestFacts(), siteFacts())
+		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts())
 }
 
 func slicesOf(parts ...[]pair) (all []pair) {
@@ -93,6 +93,16 @@ func siteFacts() []pair {
 		{domain.BundleAcknowledged{Peer: "hq", Seq: 7, Position: 57}, domain.BundleAcknowledged{Peer: "a", Position: 1}},
 		{domain.QuarantineReleased{File: file, SHA256: digest, Reason: "the card was renewed"}, domain.QuarantineReleased{Reason: "x"}},
 		{domain.BundleRejected{File: file, SHA256: digest, Reason: "nobody knows it"}, domain.BundleRejected{Reason: "x"}},
+	}
+}
+
+func custodyFacts() []pair {
+	carried := []domain.CarriedBundle{{File: file, ID: digest, SHA256: digest, Bytes: 4096}}
+	return []pair{
+		{domain.MediaWritten{Operator: "cli:alice", Medium: requestID, Serial: "4C530001234567", SerialFrom: "device", Bundles: carried},
+			domain.MediaWritten{Operator: "x", Medium: requestID, SerialFrom: "medium", Bundles: []domain.CarriedBundle{{ID: digest, SHA256: digest}}}},
+		{domain.MediaRead{Operator: "cli:bob", Medium: requestID, Serial: "blue 7", SerialFrom: "operator", Bundles: carried},
+			domain.MediaRead{Operator: "x", Bundles: []domain.CarriedBundle{{SHA256: digest}}}},
 	}
 }
 

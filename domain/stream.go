@@ -97,3 +97,7 @@ func digest(s string) string {
 
 // QuarantineStream returns the stream of one refused file.
 func QuarantineStream(id string) string { return "bundle-in-quarantine-" + id }
+
+// CustodyStream returns the stream that tells who had one medium in hand. Each
+// site has its own about the same medium; it stays at home.
+func CustodyStream(medium string) string { return "custody-" + medium }

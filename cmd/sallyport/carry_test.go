@@ -63,6 +63,7 @@ func TestManualCarry(t *testing.T) {
 		{"flipped bits", c.flippedBits},
 		{"commands", c.commands},
 		{"definitions", c.definitions},
+		{"media", c.media},
 		{"secrets", c.secrets},
 	} {
 		if !t.Run(step.name, step.run) {

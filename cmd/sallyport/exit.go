@@ -11,6 +11,7 @@ import (
 
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/media"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/internal/boot"
@@ -51,7 +52,8 @@ var exits = []struct {
 	{14, "fork: two histories contradict each other", code(bundle.Fork)},
 	{15, "untrusted: the signature or the sender is not known here", code(bundle.Untrusted)},
 	{16, "refused by policy", func(err error) bool {
-		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped)
+		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) ||
+			errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
 	}},
 	{17, "this program must be upgraded first", func(err error) bool {
 		return code(bundle.Upgrade)(err) || is[*domain.UnknownEventError](err)

@@ -91,6 +91,8 @@ func rules() []rule {
 		{"bridge/bundle", nil, "the codec of the format can be taken out alone; what verifies a log shares nothing with what wrote it"},
 		{"schema", []string{"domain"}, "schemas describe the domain's events"},
 		{"eventstore", []string{"domain"}, "the log knows facts and not what is made of them"},
+		{"bridge/wholefile", nil, "how a file is read and written safely knows nothing of what is in it"},
+		{"bridge/media", []string{"bridge/bundle", "bridge/wholefile"}, "media are pure work on files: no database, no log"},
 		{"bridge", []string{"bridge", "eventstore", "domain", "schema"}, apart},
 		{"responders", []string{"responders", "eventstore", "domain", "schema"}, apart},
 		{"projections", []string{"projections", "eventstore", "domain", "schema"}, apart},
