@@ -27,7 +27,7 @@ func (t Telling) wants() bool {
 type Told struct {
 	Telling
 	No    int64 `json:"no"`    // that manifest's number
-	Since int64 `json:"since"` // the number of the first one that said the same
+	Since int64 `json:"since"` // the number of the first one that said the same and all that is owed
 	Heard int64 `json:"heard"` // the number of the peer's manifest that it had seen
 }
 
@@ -49,8 +49,8 @@ func (e *End) Tell(a *bundle.Ack, t Telling) {
 	if a.Incarnation != e.Self.Incarnation || a.No < e.Owes || a.No <= e.Told.No {
 		return
 	}
-	since := a.No
-	if e.Told.Since > 0 && e.Told.equal(t) {
+	since := a.No // a debt that is paid is news, like content that changed
+	if e.Told.Since > 0 && e.Told.No >= e.Owes && e.Told.equal(t) {
 		since = e.Told.Since
 	}
 	e.Told = Told{Telling: t, No: a.No, Since: since}

@@ -15,11 +15,11 @@ type site struct {
 	world *Memory
 	name  string
 	database
-	backup                 *database
-	lost                   bool // its log was once shortened by a restore
-	outbox                 map[string][]*file
-	inbox, staging, broken []*file
-	steps                  int
+	backup         *database
+	lost           bool // its log was once shortened by a restore
+	outbox         map[string][]*file
+	inbox, staging []*file
+	steps          int
 }
 
 type database struct {
