@@ -116,7 +116,7 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 		return
 	}
 	for _, l := range links {
-		piled := head.Pos-b.idle.through(l.Card.Name, l.Out.Through) >= b.ExportEvents
+		piled := l.Stopped == "" && head.Pos-b.idle.through(l.Card.Name, l.Out.Through) >= b.ExportEvents
 		if !piled && now.Sub(last[l.Card.Name]) < b.ExportEvery {
 			continue
 		}

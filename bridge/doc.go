@@ -16,12 +16,18 @@
 //     however files are lost, doubled or permuted, and wherever the program
 //     dies: the cursor moves in the transaction that stores the events.
 //   - Nothing of a bundle is applied before all of it was read and found good.
+//   - A link heals by itself: what is missing or arrived damaged is asked for and
+//     made again, a lost last bundle shows by a beacon, a restored receiver gets
+//     again what it lost. See bridge/link, which decides all of it.
+//   - One program writes for a peer at a time. One that slept until another took
+//     its place records nothing when it wakes up.
 //
 // # When something fails
 //
 // A file that cannot be believed goes to quarantine with the reason and never
 // blocks anything. A bundle that a trusted peer signed and that still breaks a
-// rule stops the link, loudly, until people look.
+// rule stops the link, loudly, until people look; so does a peer's proof that
+// this site's own log lost events. A stopped link still tells what it has.
 //
 // # Not promised
 //
