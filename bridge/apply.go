@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -73,31 +74,17 @@ func (a *arrival) heldForUpgrade(ctx context.Context, err error) error {
 }
 
 // chunks reads all lines after the cursor, checks each, and hands them on in
-// the portions of one transaction. What the cursor has passed must agree with
-// the chain that is known.
+// the portions of one transaction.
 func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 	check := Checker{From: a.core.From, Role: a.link.Card.Role, Schemas: a.bridge.Schemas}
 	c := a.chunkFrom(a.link.In.Through, a.link.In.Chain)
-	number := 1 // the bundle's own line
-	for line, err := range a.bundle.Lines(ctx, a.bridge.Keys.Identity) {
+	for line, err := range check.all(a.news(ctx)) {
 		if err != nil {
 			return err
 		}
-		number++
-		through := line.Event.Pos
-		if line.Withheld != nil {
-			through = line.Withheld.Through
+		if err := c.add(line); err != nil {
+			return err
 		}
-		if through <= a.link.In.Through {
-			if through == a.link.In.Through && line.Chain != a.link.In.Chain {
-				return &bundle.Error{Code: bundle.Fork, Position: through, Msg: "its chain contradicts what is already known of that log"}
-			}
-			continue
-		}
-		if err := c.add(check, line); err != nil {
-			return atLine(err, number)
-		}
-		c.through, c.chain = through, line.Chain
 		if len(c.m.Events) == applyChunk {
 			if err := handle(c); err != nil {
 				return err
@@ -109,6 +96,24 @@ func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 		return nil
 	}
 	return handle(c)
+}
+
+// news gives the lines after the cursor. What the cursor has passed must agree
+// with the chain that is known.
+func (a *arrival) news(ctx context.Context) iter.Seq2[bundle.Line, error] {
+	return func(yield func(bundle.Line, error) bool) {
+		for line, err := range a.bundle.Lines(ctx, a.bridge.Keys.Identity) {
+			if through := line.Through(); err == nil && through <= a.link.In.Through {
+				if through < a.link.In.Through || line.Chain == a.link.In.Chain {
+					continue
+				}
+				err = &bundle.Error{Code: bundle.Fork, Position: through, Msg: "its chain contradicts what is already known of that log"}
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // atLine tells where in the payload it was that a check failed.
@@ -124,21 +129,18 @@ func (a *arrival) chunkFrom(after int64, chain bundle.Hash) *chunk {
 	return &chunk{after: after, before: chain, through: after, chain: chain, m: eventstore.Mirrored{Origin: a.core.From}}
 }
 
-func (c *chunk) add(check Checker, line bundle.Line) error {
+func (c *chunk) add(line checked) error {
 	if w := line.Withheld; w != nil {
 		if w.After < c.through {
-			return &bundle.Error{Code: bundle.Refused, Position: w.After, Msg: "a withheld run begins in what is already known"}
+			return &bundle.Error{Code: bundle.Refused, Line: line.Number, Position: w.After, Msg: "a withheld run begins in what is already known"}
 		}
 		c.m.Withheld = append(c.m.Withheld, eventstore.Withheld{After: w.After, Through: w.Through, Chain: eventstore.Hash(w.Chain)})
-		return nil
+	} else {
+		c.m.Events = append(c.m.Events, line.event)
+		c.m.Facts = append(c.m.Facts, line.fact)
+		c.m.Lines = append(c.m.Lines, line.Raw)
 	}
-	e, f, err := check.Check(line)
-	if err != nil {
-		return err
-	}
-	c.m.Events = append(c.m.Events, e)
-	c.m.Facts = append(c.m.Facts, f)
-	c.m.Lines = append(c.m.Lines, line.Raw)
+	c.through, c.chain = line.Through(), line.Chain
 	return nil
 }
 

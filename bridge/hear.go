@@ -102,19 +102,7 @@ func (b *Bridge) chainAt(ctx context.Context, tx pgx.Tx, peer string, pos int64)
 	if known != nil {
 		chain = bundle.Hash(known)
 	}
-	for at < pos {
-		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), at, pos, planPage)
-		if err != nil {
-			return chain, err
-		}
-		if len(lines) == 0 {
-			return chain, &eventstore.GapError{Want: at + 1, Got: pos}
-		}
-		for _, line := range lines {
-			at, chain = line.Pos, chain.Next(line.Bytes)
-		}
-	}
-	return chain, nil
+	return b.chainOver(ctx, chain, at, pos)
 }
 
 // telling is what a manifest written now would tell the peer of its bundles.

@@ -9,7 +9,6 @@ import (
 
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
-	"sallyport/eventstore"
 )
 
 // writePayload makes the payload in a scratch file.
@@ -47,34 +46,35 @@ func secret(eventType string) bool {
 	return k.Secret
 }
 
-// writeLines copies the plan's range from the log to the payload.
+// writeLines copies the plan's range from the log to the payload: the database
+// finds the next lines while these are checked, and an encoder of the writer's
+// own compresses the ones before.
 func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
-	chain, runs := p.ChainAfter, p.Runs
-	for at := p.After; at < p.Through; {
-		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), at, p.Through, planPage)
+	runs := p.Runs
+	var chain bundle.Hash // in a withheld run
+	for line, err := range b.Log.Lines(ctx, p.After, p.Through) {
 		if err != nil {
 			return err
 		}
-		if len(lines) == 0 {
-			return &eventstore.GapError{Want: at + 1, Got: p.Through}
+		inRun := len(runs) > 0 && line.Pos > runs[0].After
+		if inRun && line.Pos == runs[0].After+1 {
+			chain = w.Chain()
 		}
-		for _, line := range lines {
-			at = line.Pos
+		if inRun {
 			chain = chain.Next(line.Bytes)
-			switch {
-			case len(runs) > 0 && at == runs[0].Through:
-				err = w.Withheld(bundle.Withheld{After: runs[0].After, Through: runs[0].Through, Chain: chain})
-				runs = runs[1:]
-			case len(runs) > 0 && at > runs[0].After:
-				// inside a withheld run
-			case !encrypted && secret(line.Type):
-				err = errPlainSecret
-			default:
-				err = w.Line(line.Bytes)
-			}
-			if err != nil {
-				return err
-			}
+		}
+		switch {
+		case inRun && line.Pos == runs[0].Through:
+			err = w.Withheld(bundle.Withheld{After: runs[0].After, Through: runs[0].Through, Chain: chain})
+			runs = runs[1:]
+		case inRun:
+		case !encrypted && secret(line.Type):
+			err = errPlainSecret
+		default:
+			err = w.Line(line.Bytes)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

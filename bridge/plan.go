@@ -50,8 +50,6 @@ func (r *run) UnmarshalJSON(b []byte) error {
 }
 
 const (
-	// planPage is how many lines are read at a time.
-	planPage = 2000
 	// firstLine is the room for the bundle's own line.
 	firstLine = 64 << 10
 	// withheldLine is the most that a withheld run takes: three numbers of 19
@@ -108,39 +106,51 @@ func (b *Bridge) measure(ctx context.Context, p *plan, l Link) error {
 	if err != nil {
 		return err
 	}
+	from := p.Through
 	left := b.room()
 	left.take(int64(len(p.Runs)), int64(len(p.Runs))*withheldLine)
-	for p.Through < head.Pos {
-		lines, err := b.Log.ReadLines(ctx, b.Log.Site(), p.Through, head.Pos, planPage)
+	for full := false; !full && p.Through < head.Pos; {
+		entries, err := b.Log.Entries(ctx, p.Through, head.Pos)
 		if err != nil {
 			return err
 		}
-		if len(lines) == 0 {
-			return &eventstore.GapError{Want: p.Through + 1, Got: head.Pos}
-		}
-		crosses, err := b.crossing(ctx, lines, l.Card.Name)
+		crosses, err := b.crossing(ctx, entries, l.Card.Name)
 		if err != nil {
 			return err
 		}
-		for i, line := range lines {
-			if line.Pos != p.Through+1 {
-				return &eventstore.GapError{Want: p.Through + 1, Got: line.Pos}
+		for i, e := range entries {
+			if full = !left.take(p.needs(e, crosses[i])) && p.Events > 0; full {
+				break
 			}
-			if !left.take(p.needs(line, crosses[i])) && p.Events > 0 {
-				return nil
-			}
-			p.add(line, crosses[i])
+			p.add(e, crosses[i])
 		}
 	}
-	return nil
+	if p.Through == head.Pos {
+		p.ChainThrough = bundle.Hash(head.Chain)
+		return nil
+	}
+	p.ChainThrough, err = b.chainOver(ctx, p.ChainThrough, from, p.Through)
+	return err
+}
+
+// chainOver carries our own chain, which is known at after, over the lines
+// through another position.
+func (b *Bridge) chainOver(ctx context.Context, chain bundle.Hash, after, through int64) (bundle.Hash, error) {
+	for line, err := range b.Log.Lines(ctx, after, through) {
+		if err != nil {
+			return chain, err
+		}
+		chain = chain.Next(line.Bytes)
+	}
+	return chain, nil
 }
 
 // needs tells how many lines and bytes a position adds to the payload.
-func (p *plan) needs(line eventstore.Line, crosses bool) (lines, bytes int64) {
+func (p *plan) needs(e eventstore.Entry, crosses bool) (lines, bytes int64) {
 	switch {
 	case crosses:
-		return 1, int64(len(line.Bytes)) + 1
-	case p.inRun(line.Pos):
+		return 1, e.Size + 1
+	case p.inRun(e.Pos):
 		return 0, 0
 	default:
 		return 1, withheldLine
@@ -153,26 +163,25 @@ func (p *plan) inRun(pos int64) bool {
 	return n > 0 && p.Runs[n-1].Through == pos-1
 }
 
-func (p *plan) add(line eventstore.Line, crosses bool) {
+func (p *plan) add(e eventstore.Entry, crosses bool) {
 	switch {
 	case crosses:
 		p.Events++
-	case p.inRun(line.Pos):
+	case p.inRun(e.Pos):
 		p.Withheld++
-		p.Runs[len(p.Runs)-1].Through = line.Pos
+		p.Runs[len(p.Runs)-1].Through = e.Pos
 	default:
 		p.Withheld++
-		p.Runs = append(p.Runs, run{After: line.Pos - 1, Through: line.Pos})
+		p.Runs = append(p.Runs, run{After: e.Pos - 1, Through: e.Pos})
 	}
-	p.Through = line.Pos
-	p.ChainThrough = p.ChainThrough.Next(line.Bytes)
+	p.Through = e.Pos
 }
 
 // crossing decides, line by line, what may go to a peer: the direction table
 // rules, and an answer goes only to the site that asked.
-func (b *Bridge) crossing(ctx context.Context, lines []eventstore.Line, peer string) ([]bool, error) {
+func (b *Bridge) crossing(ctx context.Context, entries []eventstore.Entry, peer string) ([]bool, error) {
 	var asked []string
-	for _, l := range lines {
+	for _, l := range entries {
 		if k, ok := domain.KindOf(l.Type); ok && k.Crossing == domain.ToAsker {
 			if id, ok := domain.RequestOf(l.Stream); ok {
 				asked = append(asked, domain.RequestStream(id))
@@ -186,8 +195,8 @@ func (b *Bridge) crossing(ctx context.Context, lines []eventstore.Line, peer str
 			return nil, err
 		}
 	}
-	crosses := make([]bool, len(lines))
-	for i, l := range lines {
+	crosses := make([]bool, len(entries))
+	for i, l := range entries {
 		k, known := domain.KindOf(l.Type)
 		crosses[i] = known && k.MayLeave(b.Log.Role())
 		if crosses[i] && k.Crossing == domain.ToAsker {

@@ -78,16 +78,13 @@ func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 
 func (c VerifyConfig) content(ctx context.Context, b *bundle.File, r *Report) error {
 	check := Checker{From: c.Sender.Name, Role: c.Sender.Role, Schemas: c.Schemas}
-	for line, err := range b.Lines(ctx, c.Identities...) {
+	for line, err := range check.all(b.Lines(ctx, c.Identities...)) {
 		if err != nil {
 			return err
 		}
 		if line.Withheld != nil {
 			r.Withheld += line.Withheld.Count()
 			continue
-		}
-		if _, _, err := check.Check(line); err != nil {
-			return err
 		}
 		r.Events++
 	}

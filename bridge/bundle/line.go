@@ -46,8 +46,18 @@ type Line struct {
 	Event Event
 	// Withheld is set for a withheld run and nil for an event.
 	Withheld *Withheld
-	// Chain is the log's chain after this line. [ParseLine] leaves it zero.
-	Chain Hash
+	// Chain is the log's chain after this line, and Number the line's in the
+	// payload, whose line 1 is the bundle's own. [ParseLine] leaves both zero.
+	Chain  Hash
+	Number int
+}
+
+// Through is the last position that the line speaks of.
+func (l Line) Through() int64 {
+	if l.Withheld != nil {
+		return l.Withheld.Through
+	}
+	return l.Event.Pos
 }
 
 // maxText bounds the strings of the envelope, in bytes.

@@ -240,7 +240,7 @@ func (c *content) next(raw []byte) (Line, error) {
 	default:
 		err = c.check.event(line.Event.Pos, raw)
 	}
-	line.Chain = c.check.chain
+	line.Chain, line.Number = c.check.chain, c.line
 	return line, err
 }
 

@@ -144,6 +144,9 @@ func (b *Writer) Line(line []byte) error {
 	return b.put(line, 1, err)
 }
 
+// Chain gives the log's chain after the last line that was added.
+func (b *Writer) Chain() Hash { return b.check.chain }
+
 // Withheld adds a run of events that do not go to the receiver; its Chain must be
 // the log's own at Through.
 func (b *Writer) Withheld(run Withheld) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,9 @@ func (p *program) bench(cmd *cobra.Command, c bench.Config, names []string) erro
 		return err
 	}
 	c.Say, c.Logger = p.say, logger
+	if c.Program, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program's own file: %w", err)
+	}
 	collectLess() // as serve does
 	figures, err := bench.Run(cmd.Context(), c, names...)
 	var unknown *bench.UnknownFigureError
@@ -57,13 +61,16 @@ func (p *program) bench(cmd *cobra.Command, c bench.Config, names []string) erro
 func printFigures(w io.Writer, figures []bench.Figure) {
 	fmt.Fprintln(w, "FIGURE\tVALUE\tLIMIT\tUNIT\tRATIO\tTARGET\tMET\tTHE LIMIT IS")
 	for _, f := range figures {
-		met := "no"
+		met, good := "no", "≥"
 		switch {
 		case f.Pairs == 0:
 			met = "-"
 		case f.Met():
 			met = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%s\t%.2f\t%.2f\t%s\t%s\n", f.Name, f.Value, f.Limit, f.Unit, f.Ratio, f.Target, met, f.LimitName)
+		if f.AtMost {
+			good = "≤"
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%s\t%.2f\t%s %.2f\t%s\t%s\n", f.Name, f.Value, f.Limit, f.Unit, f.Ratio, good, f.Target, met, f.LimitName)
 	}
 }

@@ -20,6 +20,13 @@ type Config struct {
 	// second where another program measures). 0: as Quick says.
 	Pairs         int
 	Warm, Measure time.Duration
+	// Bulk and Range override how many bytes of lines cross in the figures of
+	// speed and in those of memory. 0: as Quick says, 64 MB and 1 GB if it says
+	// nothing.
+	Bulk, Range int64
+	// Program is the path of this program, which is run anew where its memory
+	// is measured. Empty: that is not measured.
+	Program string
 	// Say is told what happens, a sentence at a time. Nil: nobody is.
 	Say func(format string, args ...any)
 	// Logger gets the site's own log. Nil: nobody does.
@@ -28,9 +35,12 @@ type Config struct {
 
 func (c Config) settled() Config {
 	pairs, warm, measure := 5, 500*time.Millisecond, 4*time.Second
+	bulk, span := int64(64_000_000), int64(wholeRange)
 	if c.Quick {
 		pairs, warm, measure = 3, 250*time.Millisecond, 1500*time.Millisecond
+		bulk, span = bulk/4, span/16
 	}
+	c.Bulk, c.Range = cmp.Or(c.Bulk, bulk), cmp.Or(c.Range, span)
 	c.Pairs, c.Warm, c.Measure = cmp.Or(c.Pairs, pairs), cmp.Or(c.Warm, warm), cmp.Or(c.Measure, measure)
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -14,7 +16,9 @@ import (
 
 // The names are a contract: scripts ask for them.
 var names = []string{"post_c64", "post_pgbench", "post_vs_row_lock",
-	"append_callers_64", "append_callers_256", "get_response_hit_c64"}
+	"append_callers_64", "append_callers_256", "get_response_hit_c64",
+	"export", "verify", "import_bulk", "bundle_size", "small_bundle",
+	"memory_export", "memory_verify", "memory_import"}
 
 func TestListNamesTheFigures(t *testing.T) {
 	t.Parallel()
@@ -51,17 +55,25 @@ func expectEmpty(t *testing.T, dir string) {
 
 func TestFigureAsJSON(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(bench.Figure{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var object map[string]any
-	if err := json.Unmarshal(text, &object); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"limit", "limit_name", "name", "pairs", "ratio", "target", "unit", "value"}
-	if got := slices.Sorted(maps.Keys(object)); !slices.Equal(got, want) {
-		t.Errorf("keys %v, want %v", got, want)
+	keys := []string{"limit", "limit_name", "name", "pairs", "ratio", "target", "unit", "value"}
+	for _, c := range []struct {
+		figure bench.Figure
+		want   []string
+	}{
+		{bench.Figure{}, keys},
+		{bench.Figure{AtMost: true}, append([]string{"at_most"}, keys...)},
+	} {
+		text, err := json.Marshal(c.figure)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var object map[string]any
+		if err := json.Unmarshal(text, &object); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(object)); !slices.Equal(got, c.want) {
+			t.Errorf("keys %v, want %v", got, c.want)
+		}
 	}
 }
 
@@ -74,11 +86,26 @@ func TestMet(t *testing.T) {
 		{bench.Figure{Ratio: 1, Target: 1, Pairs: 5}, true},
 		{bench.Figure{Ratio: 0.99, Target: 1, Pairs: 5}, false},
 		{bench.Figure{}, false},
+		{bench.Figure{Ratio: 1.03, Target: 1.03, Pairs: 1, AtMost: true}, true},
+		{bench.Figure{Ratio: 0.2, Target: 1.03, Pairs: 1, AtMost: true}, true},
+		{bench.Figure{Ratio: 1.04, Target: 1.03, Pairs: 1, AtMost: true}, false},
+		{bench.Figure{Target: 1, AtMost: true}, false},
 	} {
 		if c.figure.Met() != c.want {
 			t.Errorf("%+v: met is %v", c.figure, !c.want)
 		}
 	}
+}
+
+// build makes the program whose memory is measured.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "sallyport")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "sallyport/cmd/sallyport")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+	return program
 }
 
 // TestRun measures every figure for a moment, so that none of them rots. What
@@ -87,7 +114,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	figures, err := bench.Run(t.Context(), bench.Config{Dir: dir, Pairs: 1, Warm: 10 * time.Millisecond,
-		Measure: 200 * time.Millisecond, Say: t.Logf})
+		Measure: 200 * time.Millisecond, Bulk: 1 << 20, Range: 4 << 20, Program: build(t), Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,29 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// What is the same each time is measured once, without a look before.
+func TestCompareOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	next := func(context.Context) (float64, error) { asked++; return float64(asked), nil }
+	f, err := contest{subject: next, limit: next, once: true}.compare(t.Context(), Entry{Name: "x", Unit: "MiB", Target: 1, AtMost: true}, 5)
+	if want := (Figure{Name: "x", Value: 1, Unit: "MiB", Limit: 2, Ratio: 0.5, Target: 1, AtMost: true, Pairs: 1}); err != nil || f != want {
+		t.Errorf("got %+v, %v, want %+v", f, err, want)
+	}
+}
+
+// The peak is the program's own, and what fails is told.
+func TestPeak(t *testing.T) {
+	t.Parallel()
+	mib, err := peak(t.Context(), "dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=10")
+	if err != nil || mib < 95 || mib > 120 {
+		t.Errorf("a program with a buffer of 100 MiB takes %v MiB, %v", mib, err)
+	}
+	if _, err := peak(t.Context(), "dd", "if=/nowhere/at/all", "of=/dev/null"); err == nil || !strings.Contains(err.Error(), "/nowhere/at/all") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCompareWithoutALimit(t *testing.T) {
 	t.Parallel()
 	f, err := contest{limitName: "none here"}.compare(t.Context(), Entry{Name: "x"}, 3)

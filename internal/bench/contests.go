@@ -20,7 +20,7 @@ func (r *rig) post(ctx context.Context) (measure, error) {
 	}
 	t := target{address: r.site.address, status: http.StatusAccepted,
 		request: wire(http.MethodPost, "/requests", r.site.address, token, []byte(question))}
-	return func(ctx context.Context) (float64, error) { return r.crowd(clients).rate(ctx, t.join) }, r.settle(ctx)
+	return func(ctx context.Context) (float64, error) { return r.crowd(clients).rate(ctx, t.join) }, r.settle(ctx, siteDatabase)
 }
 
 // postTo measures the same request against a bare server.
@@ -73,7 +73,7 @@ func appendBy(callers int) func(context.Context, *rig) (contest, error) {
 		if c.limit, c.limitName, err = r.pgbench(); err != nil {
 			return c, err
 		}
-		return c, r.settle(ctx)
+		return c, r.settle(ctx, siteDatabase)
 	}
 }
 

@@ -15,6 +15,10 @@
 // and when it returns all of that has ended and is removed, also after an
 // error or a cancelled context.
 //
+// Where less is better, as for sizes, times and memory, the ratio is to be at
+// most its target; the limit may then be a number that was agreed on. Memory is
+// the peak of a process of its own: this program, run anew for that one thing.
+//
 // Not promised: figures that can be compared between machines, or between a
 // busy and an idle hour of one machine. Everything, the callers included,
 // shares the processors; limits pay for their callers just as subjects do.

@@ -18,14 +18,22 @@ type Figure struct {
 	// Ratio is the median of the pairs' ratios, subject to limit. It is not
 	// Value/Limit: a pair saw the same moment.
 	Ratio  float64 `json:"ratio"`
-	Target float64 `json:"target"` // Ratio should be no less
+	Target float64 `json:"target"`
+	// AtMost tells which way is good: Ratio should be at most Target, as for
+	// sizes and times; otherwise no less, as for speeds.
+	AtMost bool `json:"at_most,omitempty"`
 	// Pairs is how many were measured; 0: the machine lacks what the limit
 	// needs, LimitName says what, and nothing was measured.
 	Pairs int `json:"pairs"`
 }
 
 // Met reports whether the figure was measured and reached its target.
-func (f Figure) Met() bool { return f.Pairs > 0 && f.Ratio >= f.Target }
+func (f Figure) Met() bool {
+	if f.AtMost {
+		return f.Pairs > 0 && f.Ratio <= f.Target
+	}
+	return f.Pairs > 0 && f.Ratio >= f.Target
+}
 
 // Entry describes a figure that can be measured.
 type Entry struct {
@@ -33,6 +41,7 @@ type Entry struct {
 	What   string  `json:"what"`
 	Unit   string  `json:"unit"`
 	Target float64 `json:"target"`
+	AtMost bool    `json:"at_most,omitempty"` // the ratio should be at most the target, not at least
 }
 
 // measure runs a load for a while and returns what it reached, in the
@@ -43,6 +52,9 @@ type measure func(ctx context.Context) (float64, error)
 type contest struct {
 	subject, limit measure // limit nil: not to be had on this machine
 	limitName      string
+	// once is for what is the same each time, or too large to be repeated: one
+	// pair counts and none goes before it.
+	once bool
 }
 
 type figure struct {
@@ -50,17 +62,38 @@ type figure struct {
 	prepare func(ctx context.Context, r *rig) (contest, error)
 }
 
-const perSecond = "1/s"
+// The units of values and limits.
+const (
+	perSecond = "1/s"
+	megabytes = "MB/s" // 10⁶ bytes of plain lines a second
+	bytesLong = "B"
+	mebibytes = "MiB"
+	millis    = "ms"
+)
+
+// The values of AtMost, by name.
+const (
+	atLeast = false
+	atMost  = true
+)
 
 // figures is everything that can be measured, in the order in which it is.
 func figures() []figure {
 	return []figure{
-		{Entry{"post_c64", "POST /requests, whole stack, 64 clients, against a bare HTTP server with one INSERT", perSecond, 1.0}, postAgainstBare},
-		{Entry{"post_pgbench", "the same against pgbench, one-row INSERT, 64 clients", perSecond, 0.5}, postAgainstPgbench},
-		{Entry{"post_vs_row_lock", "the same against one transaction and one head lock a request", perSecond, 8}, postAgainstRowLock},
-		{Entry{"append_callers_64", "append with chain and read models, 64 callers in process, against pgbench", perSecond, 0.8}, appendBy(64)},
-		{Entry{"append_callers_256", "the same with 256 callers", perSecond, 1.2}, appendBy(256)},
-		{Entry{"get_response_hit_c64", "GET /requests/{id}/response from the cache, 64 clients, against redis-benchmark GET", perSecond, 0.14}, getAgainstRedis},
+		{Entry{"post_c64", "POST /requests, whole stack, 64 clients, against a bare HTTP server with one INSERT", perSecond, 1.0, atLeast}, postAgainstBare},
+		{Entry{"post_pgbench", "the same against pgbench, one-row INSERT, 64 clients", perSecond, 0.5, atLeast}, postAgainstPgbench},
+		{Entry{"post_vs_row_lock", "the same against one transaction and one head lock a request", perSecond, 8, atLeast}, postAgainstRowLock},
+		{Entry{"append_callers_64", "append with chain and read models, 64 callers in process, against pgbench", perSecond, 0.8, atLeast}, appendBy(64)},
+		{Entry{"append_callers_256", "the same with 256 callers", perSecond, 1.2, atLeast}, appendBy(256)},
+		{Entry{"get_response_hit_c64", "GET /requests/{id}/response from the cache, 64 clients, against redis-benchmark GET", perSecond, 0.14, atLeast}, getAgainstRedis},
+		{Entry{"export", "log to bundle file, planned, synced and read back, against one zstd encoder and SHA-256 of the same lines in memory", megabytes, 0.7, atLeast}, exportAgainstMemory},
+		{Entry{"verify", "every check of a bundle file, against decoding, SHA-256, a JSON scan and the schemas of the same lines in memory", megabytes, 0.6, atLeast}, verifyAgainstMemory},
+		{Entry{"import_bulk", "decoded lines to log, chain, read models and cursor, 1,000 a transaction, against COPY of the same rows, 500 a transaction", perSecond, 0.6, atLeast}, importAgainstCopy},
+		{Entry{"bundle_size", "a bundle file, against zstd -3 of the same lines", bytesLong, 1.03, atMost}, sizeAgainstZstd},
+		{Entry{"small_bundle", "a bundle of 10 events, the slower of export and import, against 100 ms: a small crossing costs next to nothing on either side", millis, 1, atMost}, smallBundle},
+		{Entry{"memory_export", "peak memory of `sallyport bundle export` of a large range", mebibytes, 1, atMost}, memoryOfExport},
+		{Entry{"memory_verify", "peak memory of `sallyport bundle verify` of the same", mebibytes, 1, atMost}, memoryOfVerify},
+		{Entry{"memory_import", "peak memory of `sallyport bundle import` of the same", mebibytes, 1, atMost}, memoryOfImport},
 	}
 }
 
@@ -99,17 +132,21 @@ func named(names []string) ([]figure, error) {
 // compare measures pairs, the limit first in every second one, after a look
 // at both that does not count.
 func (c contest) compare(ctx context.Context, e Entry, pairs int) (Figure, error) {
-	f := Figure{Name: e.Name, Unit: e.Unit, Target: e.Target, LimitName: c.limitName}
+	f := Figure{Name: e.Name, Unit: e.Unit, Target: e.Target, AtMost: e.AtMost, LimitName: c.limitName}
 	if c.limit == nil {
 		return f, nil
 	}
+	looks := 1
+	if c.once {
+		looks, pairs = 0, 1
+	}
 	var values, limits, ratios []float64
-	for i := range pairs + 1 {
+	for i := range looks + pairs {
 		value, limit, err := c.pair(ctx, i%2 == 1)
 		if err != nil {
 			return f, fmt.Errorf("measure %s: %w", e.Name, err)
 		}
-		if i > 0 {
+		if i >= looks {
 			values, limits, ratios = append(values, value), append(limits, limit), append(ratios, value/limit)
 		}
 	}

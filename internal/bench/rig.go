@@ -24,6 +24,7 @@ type rig struct {
 	site     *site
 	bare     *pgxpool.Pool // to the limits' own database
 	limits   []*bareServer
+	crossing map[string]*crossing // by name, see [rig.cross]
 }
 
 // limitDatabase is where the limits write, beside the site's own.
@@ -95,6 +96,9 @@ func (r *rig) stop(ctx context.Context) error {
 	for _, b := range r.limits {
 		errs = append(errs, b.stop())
 	}
+	for _, c := range r.crossing {
+		errs = append(errs, c.close())
+	}
 	if r.site != nil {
 		errs = append(errs, r.site.stop())
 	}
@@ -123,13 +127,19 @@ func (r *rig) remove() error {
 	return errors.Join(append(errs, os.RemoveAll(r.dir))...)
 }
 
-// settle gives the database's own background work its turn now, so that it
-// does not fall into a pair.
-func (r *rig) settle(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, r.postgres.DSN(siteDatabase))
-	if err != nil {
-		return err
+// settle gives a database's own background work its turn now, so that it does
+// not fall into a pair.
+func (r *rig) settle(ctx context.Context, databases ...string) error {
+	for _, database := range databases {
+		conn, err := pgx.Connect(ctx, r.postgres.DSN(database))
+		if err != nil {
+			return err
+		}
+		_, vacuumed := conn.Exec(ctx, `VACUUM (ANALYZE)`)
+		_, written := conn.Exec(ctx, `CHECKPOINT`)
+		if err := errors.Join(vacuumed, written, conn.Close(ctx)); err != nil {
+			return err
+		}
 	}
-	_, err = conn.Exec(ctx, `CHECKPOINT`)
-	return errors.Join(err, conn.Close(ctx))
+	return nil
 }

@@ -120,15 +120,25 @@ func carry(ctx context.Context, from, to *boot.Site) error {
 	if err != nil {
 		return err
 	}
+	if err := handOver(from, to, exported); err != nil {
+		return err
+	}
+	outcomes, err := to.Bridge.Import(ctx)
+	return errors.Join(err, applied(outcomes))
+}
+
+// handOver moves bundles from one site's outbox to the other's inbox.
+func handOver(from, to *boot.Site, exported []bridge.Exported) error {
 	for _, e := range exported {
 		if err := os.Rename(filepath.Join(from.Config.Data, "outbox", e.File), filepath.Join(to.Config.Data, "inbox", e.File)); err != nil {
 			return err
 		}
 	}
-	outcomes, err := to.Bridge.Import(ctx)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// applied returns an error unless all that was taken in was applied.
+func applied(outcomes []bridge.Outcome) error {
 	for _, o := range outcomes {
 		if o.State != bridge.Applied {
 			return fmt.Errorf("the bundle %s was not applied: %s", o.File, bundle.CodeOf(o.Err))
