@@ -21,6 +21,7 @@ import (
 type wire struct {
 	listener net.Listener
 	target   string
+	url      string // leads through it
 	conns    sync.WaitGroup
 
 	mu   sync.Mutex
@@ -36,8 +37,8 @@ type wire struct {
 
 const socketName = ".s.PGSQL.5432"
 
-// newWire returns a wire of its own and the URL that leads through it.
-func newWire(t *testing.T, appURL string, after bool) (*wire, string) {
+// newWire returns a wire of its own.
+func newWire(t *testing.T, appURL string, after bool) *wire {
 	t.Helper()
 	u, err := url.Parse(appURL)
 	if err != nil {
@@ -62,7 +63,8 @@ func newWire(t *testing.T, appURL string, after bool) (*wire, string) {
 	})
 	q.Set("host", dir)
 	u.RawQuery = q.Encode()
-	return w, u.String()
+	w.url = u.String()
+	return w
 }
 
 // arm has the program killed at its n-th message from now; 0 only counts.
