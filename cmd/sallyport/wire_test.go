@@ -14,7 +14,7 @@ import (
 )
 
 // wire stands between the program and its database. It counts what the program
-// sends, message by message, and has it killed at a chosen one:
+// sends, message by message, and has it killed, or stopped, at a chosen one:
 //
 //	program ──message n──▶ wire ──▶ PostgreSQL     before: n is never sent
 //	program ◀─────✂────── wire ◀── PostgreSQL     after: n is done, nobody is told
@@ -30,6 +30,7 @@ type wire struct {
 	at   int // which to kill at; 0: none
 	done bool
 	kill func() // may be called more than once
+	stop func() // instead of kill: all goes on once the program does
 	// after counts only what the server answers: all else takes effect no
 	// earlier than that.
 	after bool
@@ -71,7 +72,16 @@ func newWire(t *testing.T, appURL string, after bool) *wire {
 func (w *wire) arm(n int, kill func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen, w.lock, w.at, w.done, w.kill = 0, 0, n, false, kill
+	w.seen, w.lock, w.at, w.done, w.kill, w.stop = 0, 0, n, false, kill, nil
+}
+
+// armStop has the program stopped at its n-th message from now, which the
+// server still gets.
+func (w *wire) armStop(n int, stop func()) {
+	w.arm(n, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stop = stop
 }
 
 // counted gives how many messages there were, and which asked for the lock.
@@ -134,7 +144,7 @@ func (w *wire) toServer(message []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done {
-		return false
+		return w.stop != nil
 	}
 	if message[0] == 'X' { // Terminate: the work is over
 		return true
@@ -150,6 +160,10 @@ func (w *wire) toServer(message []byte) bool {
 		return true
 	}
 	w.done = true
+	if w.stop != nil {
+		w.stop()
+		return true
+	}
 	if w.after {
 		return true
 	}
@@ -162,7 +176,7 @@ func (w *wire) toServer(message []byte) bool {
 func (w *wire) toProgram(message []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.done {
+	if !w.done || w.stop != nil {
 		return true
 	}
 	if ends := message[0] == 'Z' || message[0] == 'G'; ends { // ReadyForQuery, CopyInResponse
