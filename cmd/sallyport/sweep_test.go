@@ -14,7 +14,7 @@ import (
 )
 
 // mostKills bounds a sweep: of more messages than that, some are drawn.
-const mostKills = 24
+const mostKills = 14
 
 // TestKilledAtEachMessage kills the program at one message to its database
 // after the other, in export and import. Whatever the moment, one clean run
