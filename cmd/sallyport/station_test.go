@@ -55,8 +55,13 @@ func newStation(t *testing.T, name string, role domain.Role, dir string) *statio
 // newStations makes a request site and a response site that are linked.
 func newStations(t *testing.T) (field, core *station) {
 	t.Helper()
-	field = newStation(t, "field", domain.RequestSite, t.TempDir())
-	core = newStation(t, "core", domain.ResponseSite, t.TempDir())
+	return newStationsIn(t, t.TempDir(), t.TempDir())
+}
+
+func newStationsIn(t *testing.T, fieldDir, coreDir string) (field, core *station) {
+	t.Helper()
+	field = newStation(t, "field", domain.RequestSite, fieldDir)
+	core = newStation(t, "core", domain.ResponseSite, coreDir)
 	field.link(t, core.card)
 	core.link(t, field.card)
 	return field, core

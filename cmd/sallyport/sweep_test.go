@@ -96,7 +96,13 @@ const killedCode = -1
 
 func newSweep(t *testing.T) *sweep {
 	t.Helper()
-	field, core := newStations(t)
+	return newSweepIn(t, t.TempDir(), t.TempDir())
+}
+
+// newSweepIn makes two sites whose folders lie in these.
+func newSweepIn(t *testing.T, fieldDir, coreDir string) *sweep {
+	t.Helper()
+	field, core := newStationsIn(t, fieldDir, coreDir)
 	return &sweep{field: field, core: core, ids: map[string]string{}, carried: map[string]bool{}}
 }
 
