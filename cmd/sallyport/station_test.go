@@ -124,12 +124,6 @@ func (s *station) must(t *testing.T, args ...string) result {
 	return r
 }
 
-func (r result) exported(t *testing.T) (all []bridge.Exported) {
-	t.Helper()
-	decodeInto(t, r.stdout, &all)
-	return all
-}
-
 func (r result) outcomes(t *testing.T) (all []bridge.Outcome) {
 	t.Helper()
 	decodeInto(t, r.stdout, &all)
@@ -162,14 +156,6 @@ func (s *station) names(t *testing.T, folder string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
-}
-
-// carryTo copies what lies in the outbox to the other's inbox.
-func (s *station) carryTo(t *testing.T, to *station) {
-	t.Helper()
-	for _, name := range s.bundles(t, "outbox") {
-		to.drop(t, name, readFile(t, filepath.Join(s.dir, "outbox", name)))
-	}
 }
 
 // drop puts a file into the inbox, whole or not at all.
