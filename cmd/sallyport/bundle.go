@@ -73,7 +73,6 @@ func (p *program) bundleImport() *cobra.Command {
 	return &cobra.Command{
 		Use: "import [FILE...]", Short: "Take in the given files, or what lies in the inbox",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			collectEarly()
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
 				outcomes, err := importFiles(cmd.Context(), s, args)
 				if err != nil {

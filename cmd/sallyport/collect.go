@@ -14,16 +14,3 @@ func collectLess() {
 		debug.SetGCPercent(400)
 	}
 }
-
-// readingMemory is what a command gets along with that reads bundles: the
-// largest line there is takes half of it.
-const readingMemory = 64 << 20
-
-// collectEarly keeps the garbage of a command within bounds that reads files
-// which somebody may have made to fill its memory. Whoever sets GOMEMLIMIT knows
-// better.
-func collectEarly() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(readingMemory)
-	}
-}

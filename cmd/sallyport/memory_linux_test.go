@@ -2,16 +2,16 @@ package main
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
@@ -21,8 +21,9 @@ import (
 // mostMemory is how far above the idle program bad input may take it, in KiB.
 const mostMemory = 64 << 10
 
-// TestBadInputTakesLittleMemory has the program, built as people run it, take in
-// what a peer signed to fill its memory. Each is refused within the bound.
+// TestBadInputTakesLittleMemory has the program serve, built as people run it,
+// and brings it what a peer signed to fill its memory. Each is refused within
+// the bound.
 func TestBadInputTakesLittleMemory(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "sallyport")
@@ -30,10 +31,7 @@ func TestBadInputTakesLittleMemory(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	field, core := newStations(t)
-	idle := map[*station]int{}
-	for _, s := range []*station{field, core} {
-		idle[s], _ = peak(t, program, s)
-	}
+	servers := map[*station]*server{field: serving(t, program, field), core: serving(t, program, core)}
 	for i, c := range fillers() {
 		t.Run(c.name, func(t *testing.T) {
 			to, role := core, domain.RequestSite
@@ -42,18 +40,84 @@ func TestBadInputTakesLittleMemory(t *testing.T) {
 			}
 			from := newEnemy(t, fmt.Sprintf("enemy-%d", i), role)
 			to.link(t, from.card)
-			to.drop(t, from.fileName(to.name), c.make(t, from, to.name))
-			most, r := peak(t, program, to)
-			out := r.outcomes(t)
-			if len(out) != 1 || out[0].State != bridge.Quarantined || !strings.Contains(out[0].Reason, c.says) {
-				t.Errorf("exit code %d, %+v\n%s", r.code, out, r.stderr)
+			if r := servers[to].refuses(t, from.fileName(to.name), c.make(t, from, to.name)); !strings.Contains(r.Message, c.says) {
+				t.Errorf("refused because %s, want %q", r.Message, c.says)
 			}
-			t.Logf("%d MiB above idle", (most-idle[to])>>10)
-			if most-idle[to] > mostMemory {
-				t.Errorf("it took %d MiB, the idle program takes %d MiB", most>>10, idle[to]>>10)
+			most := servers[to].highWater(t) - servers[to].idle
+			t.Logf("%d MiB above idle", most>>10)
+			if most > mostMemory {
+				t.Errorf("it took %d MiB more than the idle program with %d MiB", most>>10, servers[to].idle>>10)
 			}
 		})
 	}
+}
+
+// server is a site that serves as a process of its own.
+type server struct {
+	*station
+	pid  int
+	idle int // KiB
+}
+
+// serving starts a site. Once it has refused a small file it has done all that
+// an idle one does.
+func serving(t *testing.T, program string, at *station) *server {
+	t.Helper()
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	cmd := exec.CommandContext(ctx, program, "-C", at.config, "serve")
+	cmd.Env = append(os.Environ(), "SALLYPORT_BRIDGE_SCAN_EVERY=50ms")
+	var stderr safeBuffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		end()
+		_ = cmd.Wait() // it is killed
+		if t.Failed() {
+			t.Logf("%s said:\n%s", at.name, &stderr)
+		}
+	})
+	s := &server{station: at, pid: cmd.Process.Pid}
+	s.refuses(t, newEnemy(t, "nobody", domain.RequestSite).fileName(at.name), []byte("no bundle"))
+	s.idle = s.highWater(t)
+	return s
+}
+
+// refuses brings a file and waits for its quarantine.
+func (s *server) refuses(t *testing.T, name string, data []byte) (r bridge.Reason) {
+	t.Helper()
+	before := s.names(t, "quarantine")
+	s.drop(t, name, data)
+	eventually(t, "the quarantine of "+name, func() bool {
+		i := slices.IndexFunc(s.names(t, "quarantine"), func(id string) bool { return !slices.Contains(before, id) })
+		if i < 0 {
+			return false
+		}
+		dir := filepath.Join(s.dir, "quarantine", s.names(t, "quarantine")[i])
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false // moved there last
+		}
+		decodeStrictly(t, readFile(t, filepath.Join(dir, "reason.json")), &r)
+		return true
+	})
+	return r
+}
+
+var vmHWM = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+
+// highWater is the most memory that the process had so far, in KiB.
+func (s *server) highWater(t *testing.T) int {
+	t.Helper()
+	found := vmHWM.FindSubmatch(readFile(t, fmt.Sprintf("/proc/%d/status", s.pid)))
+	if found == nil {
+		t.Fatal("the server is gone")
+	}
+	kib, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
 }
 
 // filler is a bundle that is made to fill memory.
@@ -136,55 +200,4 @@ func names(n int) content {
 		fmt.Fprintf(&b, `,"\t%x":0`, i)
 	}
 	return one(answered(b.String() + "}"))
-}
-
-// peak imports with a program and gives the most memory that it had, in KiB.
-// (What the kernel tells of an ended child counts its parent's memory too.)
-func peak(t *testing.T, program string, at *station) (most int, r result) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, "-C", at.config, "-o", "json", "bundle", "import")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	look := time.NewTicker(2 * time.Millisecond)
-	defer look.Stop()
-	for {
-		select {
-		case err := <-exited:
-			var exit *exec.ExitError
-			if err != nil && !errors.As(err, &exit) {
-				t.Fatal(err)
-			}
-			return most, result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-		case <-look.C:
-			most = max(most, highWater(cmd.Process.Pid, program))
-		}
-	}
-}
-
-var vmHWM = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
-
-// highWater reads the most memory that a process had so far: 0 if it is over, or
-// not yet the program.
-func highWater(pid int, program string) int {
-	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || exe != program {
-		return 0
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	found := vmHWM.FindSubmatch(status)
-	if found == nil {
-		return 0
-	}
-	kib, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		return 0
-	}
-	return kib
 }

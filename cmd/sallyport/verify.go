@@ -34,7 +34,6 @@ type believing func(path string) (bridge.VerifyConfig, error)
 // with calls use with what may be believed about files: by the card given,
 // else by the cards and the identity of the configured site.
 func (r *reading) with(ctx context.Context, p *program, use func(believing) error) error {
-	collectEarly()
 	c, err := r.given()
 	if err != nil {
 		return err
