@@ -13,9 +13,17 @@ import (
 	"sallyport/eventstore"
 )
 
-// applyChunk is the most events of one transaction: the log's head is locked
-// meanwhile, and others want to append.
-const applyChunk = 1000
+const (
+	// applyChunk is the most events, and the most withheld runs, of one
+	// transaction: the log's head is locked meanwhile, and others want to append.
+	applyChunk = 1000
+	// chunkBytes ends a transaction early that has long lines: a peer may send a
+	// thousand of the longest, and their bytes are in memory several times.
+	chunkBytes = 2 << 20
+	// keepBytes is how much of a bundle is kept in memory between checking and
+	// applying it; a larger one is read twice.
+	keepBytes = 4 << 20
+)
 
 // chunk is a run of lines that is stored in one transaction.
 type chunk struct {
@@ -23,14 +31,15 @@ type chunk struct {
 	before  bundle.Hash // the chain there
 	through int64
 	chain   bundle.Hash
+	bytes   int
 	m       eventstore.Mirrored
 }
 
 func (c *chunk) empty() bool { return c.through == c.after }
 
-// keepBytes is how much of a bundle is kept in memory between checking and
-// applying it; a larger one is read twice.
-const keepBytes = 16 << 20
+func (c *chunk) full() bool {
+	return max(len(c.m.Events), len(c.m.Withheld)) >= applyChunk || c.bytes >= chunkBytes
+}
 
 // apply stores what the bundle adds to the mirror. All of it is read and
 // checked before any of it is stored.
@@ -38,9 +47,7 @@ func (a *arrival) apply(ctx context.Context) error {
 	var kept []*chunk
 	size := 0
 	err := a.chunks(ctx, func(c *chunk) error {
-		for _, line := range c.m.Lines {
-			size += len(line)
-		}
+		size += c.bytes
 		if kept = append(kept, c); size > keepBytes {
 			kept = nil
 		}
@@ -85,7 +92,7 @@ func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
 		if err := c.add(line); err != nil {
 			return err
 		}
-		if len(c.m.Events) == applyChunk {
+		if c.full() {
 			if err := handle(c); err != nil {
 				return err
 			}
@@ -130,6 +137,7 @@ func (a *arrival) chunkFrom(after int64, chain bundle.Hash) *chunk {
 }
 
 func (c *chunk) add(line checked) error {
+	c.bytes += len(line.Raw)
 	if w := line.Withheld; w != nil {
 		if w.After < c.through {
 			return &bundle.Error{Code: bundle.Refused, Line: line.Number, Position: w.After, Msg: "a withheld run begins in what is already known"}

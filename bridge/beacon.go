@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -127,7 +128,7 @@ func (x *exporter) beacon(ctx context.Context, l Link, p link.Pressure, why stri
 		return err
 	}
 	e := Exported{Kind: bundle.Beacon, Peer: x.peer, Seq: l.Out.Seq, After: l.Out.Through, Through: l.Out.Through, Why: why}
-	payload := fmt.Sprintf("%s/%s-b%d.payload", tmpDir, x.peer, n)
+	payload := tmpDir + "/" + payloadName(x.peer, "b"+strconv.Itoa(n))
 	defer func() { _ = x.Folders.remove(payload) }() // scratch: a later run makes another
 	content, err := x.beaconPayload(ctx, l, payload)
 	if err != nil {

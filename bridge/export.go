@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,7 +87,10 @@ func (b *Bridge) exporting(ctx context.Context, peer, operator string, fn func(c
 		if err != nil {
 			return err
 		}
-		return fn(ctx, &exporter{Bridge: b, peer: peer, operator: operator, fence: mark})
+		if err := fn(ctx, &exporter{Bridge: b, peer: peer, operator: operator, fence: mark}); err != nil {
+			return err
+		}
+		return b.removeScratch(peer)
 	})
 }
 
@@ -170,7 +174,7 @@ func (x *exporter) write(ctx context.Context, p *plan) (Exported, said, error) {
 		return Exported{}, said, err
 	}
 	e := Exported{Kind: bundle.Data, Peer: p.Peer, Seq: p.Seq, After: p.After, Through: p.Through, Events: p.Events, Withheld: p.Withheld}
-	payload := fmt.Sprintf("%s/%s-%d.payload", tmpDir, p.Peer, p.Seq)
+	payload := tmpDir + "/" + payloadName(p.Peer, strconv.FormatInt(p.Seq, 10))
 	content, err := x.writePayload(ctx, l, p, payload)
 	defer func() { _ = x.Folders.remove(payload) }() // scratch: a later run overwrites it
 	if err != nil {

@@ -44,6 +44,7 @@ type forgery struct {
 	events []bundle.Event
 	ack    *bundle.Ack
 	seal   *age.HybridIdentity // encrypt to it
+	made   time.Time           // now
 }
 
 // said is an event as it stands in a peer's log; the forgery gives it a place.
@@ -112,7 +113,10 @@ func (f forgery) file(t *testing.T) (name string, data []byte) {
 		t.Fatal(err)
 	}
 	m := content.Manifest()
-	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: span.Range.Through, Seq: span.Seq}, f.ack, bundle.FormatTime(time.Now())
+	if f.made.IsZero() {
+		f.made = time.Now()
+	}
+	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: span.Range.Through, Seq: span.Seq}, f.ack, bundle.FormatTime(f.made)
 	return bundle.NameFor(m.Core, beacon, m.Encryption != nil).String(), sign(t, m, f.from, payload.Bytes())
 }
 

@@ -172,6 +172,7 @@ func (b *Bridge) staged() ([]string, error) {
 
 // take does with one staged file what its place in the order asks for.
 func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
+	defer thrift()()
 	path := stagingDir + "/" + staged
 	f, err := openRegular(b.Folders.root, path)
 	if err != nil {

@@ -155,3 +155,45 @@ func TestHeldBundlesAreNotReadAgain(t *testing.T) {
 	carry(t, field, core, first.File)
 	core.expect(t, bridge.Applied, bridge.Applied)
 }
+
+// Neither quarantine nor archive takes anything: what is said names the place,
+// what came is kept, and the next run with room goes on.
+func TestNoRoomToPutThingsAway(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"quarantine", "archive", "receipts"} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			field, core := pair(t)
+			field.submit(t)
+			out := field.exportOne(t, "core")
+			carry(t, field, core, out.File)
+			bad := nameOf("field", 2)
+			drop(t, core, bad, []byte("no bundle"))
+			closed := filepath.Join(core.dir, folder)
+			chmod := func(mode os.FileMode) {
+				if err := os.Chmod(closed, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			chmod(0o500)
+			asNobody(t, core.dir, func() {
+				_, err := core.Import(t.Context())
+				if err == nil || !strings.Contains(err.Error(), closed) || !strings.Contains(err.Error(), "tried again") {
+					t.Errorf("the error does not name %s: %v", closed, err)
+				}
+			})
+			if n := len(core.names(t, "staging")); n != 1 {
+				t.Errorf("%d files are kept, want the one that could not be put away", n)
+			}
+			chmod(0o700)
+			core.receive(t)
+			if left := append(core.names(t, "staging"), core.names(t, "inbox")...); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+			if q, a := len(core.reasons(t)), core.archived(t); q != 1 || len(a) != 1 || len(core.names(t, "receipts")) != 1 {
+				t.Errorf("%d reasons, archived %q, receipts %q", q, a, core.names(t, "receipts"))
+			}
+			sameChain(t, field, core)
+		})
+	}
+}

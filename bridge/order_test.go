@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -194,3 +195,23 @@ func TestAcksMoveOnlyForward(t *testing.T) {
 }
 
 func uuidHex(id uuid.UUID) string { return bundle.Hash(append(id[:], id[:]...)).String()[:32] }
+
+// A peer's clock may be wrong by years, and jump: what comes next is a matter of
+// numbers and positions.
+func TestAWrongClockChangesNothing(t *testing.T) {
+	t.Parallel()
+	core, field := coreAnd(t)
+	var before []bundle.Event
+	for i, years := range []int{10, -10, 0} {
+		e := ask()
+		e.At = e.At.AddDate(years, 0, 0)
+		forgery{from: field, seq: int64(i + 1), before: before, events: []bundle.Event{e}, made: e.At}.deliver(t, core)
+		before = append(before, e)
+	}
+	core.expect(t, bridge.Applied, bridge.Applied, bridge.Applied)
+	for i, line := range core.mirrored(t, "field") {
+		if line.Pos != int64(i+1) || !strings.Contains(string(line.Bytes), before[i].ID) {
+			t.Errorf("position %d holds %s", line.Pos, line.Bytes)
+		}
+	}
+}

@@ -44,6 +44,7 @@ type VerifyConfig struct {
 // signature, payload hash and, if it can be opened, each frame, line, schema,
 // the chain and the count. Errors are *bundle.Error, or about reading the file.
 func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
+	defer thrift()()
 	f, err := os.Open(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("open the bundle: %w", err)
@@ -95,6 +96,7 @@ func (c VerifyConfig) content(ctx context.Context, b *bundle.File, r *Report) er
 // Cat writes the payload's event lines and withheld runs, each ended by LF,
 // once all of them were found good.
 func Cat(ctx context.Context, path string, c VerifyConfig, write func([]byte) error) error {
+	defer thrift()()
 	r, err := Verify(ctx, path, c)
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ var catalogue = []Kind{
 	{"requestname.claimed", "requestname", 1, Stays, false, decode[RequestNameClaimed]},
 	{"requestkey.claimed", "requestkey", 1, Stays, false, decode[RequestKeyClaimed]},
 	{"response.started", "response", 1, ToAsker, false, decode[ResponseStarted]},
-	{"response.recorded", "response", 1, ToAsker, false, decode[ResponseRecorded]},
+	{"response.recorded", "response", 1, ToAsker, false, decodeRecorded},
 	{"response.failed", "response", 1, ToAsker, false, decode[ResponseFailed]},
 	{"site.founded", "site", 1, ToEveryPeer, false, decode[SiteFounded]},
 	{"site.peer_added", "site", 1, ToEveryPeer, false, decode[PeerAdded]},

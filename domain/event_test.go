@@ -110,6 +110,32 @@ func typeLimit() *rapid.Generator[domain.TypeLimit] {
 	})
 }
 
+// TestALargeAnswerIsNotCopied: of an answer of 8 MiB the decoded fact holds
+// where it is, and what stands around it is held to the same rules.
+func TestALargeAnswerIsNotCopied(t *testing.T) {
+	const before, after = `{"status":"answered","result":`, `,"result_count":1,"took_ms":1,"truncated":false,"responder":"sql","cached":false,"content_type":"text/plain"}`
+	result := `"` + strings.Repeat("a", 8<<20) + `"`
+	e := domain.Event{Type: "response.recorded", Schema: 1, Data: []byte(before + result + after)}
+	decoding := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, err := domain.Decode(e)
+			if r, ok := f.(domain.ResponseRecorded); err != nil || !ok || string(r.Result) != result || r.ContentType != "text/plain" {
+				b.Fatalf("%T, %v", f, err)
+			}
+		}
+	})
+	if got := decoding.AllocedBytesPerOp(); got > 64<<10 {
+		t.Errorf("decoding %d bytes allocated %d, want at most 64 KiB", len(e.Data), got)
+	}
+	for _, bad := range []string{before + `1,"more":2` + after, before + `1` + after + ` `, before + `1` + after + `{}`, before + after, `[]`, ``} {
+		e.Data = []byte(bad)
+		if f, err := domain.Decode(e); err == nil {
+			t.Errorf("%s was decoded as %+v", bad, f)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, g := range schematest.Goldens(f, goldenDir) {
 		f.Add(g.Type, []byte(g.Realistic))

@@ -1,6 +1,9 @@
 package domain
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // ResponseStarted says that a worker began to answer.
 type ResponseStarted struct {
@@ -100,4 +103,32 @@ func (r Response) Apply(f Fact) Response {
 		r.finished = true
 	}
 	return r
+}
+
+// decodeRecorded decodes an answer around its result, which may be of many
+// megabytes and stays the part of data that it is: nothing of it is copied.
+func decodeRecorded(data json.RawMessage) (Fact, error) {
+	var in struct {
+		Result here `json:"result"`
+	}
+	if err := json.Unmarshal(data, &in); err != nil || in.Result == nil {
+		return decode[ResponseRecorded](data) // which says what is wrong
+	}
+	from := cap(data) - cap(in.Result) // it is a part of data, so that they end together
+	f, err := decode[ResponseRecorded](slices.Concat(data[:from], json.RawMessage("null"), data[from+len(in.Result):]))
+	if err != nil {
+		return nil, err
+	}
+	r, _ := f.(ResponseRecorded)
+	r.Result = json.RawMessage(in.Result)
+	return r, nil
+}
+
+// here is a JSON value where it stands in the bytes that are decoded.
+type here []byte
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (h *here) UnmarshalJSON(b []byte) error {
+	*h = b
+	return nil
 }

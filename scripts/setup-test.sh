@@ -64,19 +64,19 @@ unpack_as_user() {
 }
 
 # The reader of bundles that shares no code with ours (bridge/bundle/testdata/reader.sh) is made of these. Without them its test
-# says so and reads nothing.
-reader_tools() {
+# says so and reads nothing. strace has a disk fail; without it its test says so and nothing fails.
+test_tools() {
 	local tool missing=
-	for tool in jq openssl zstd xxd; do command -v "$tool" >/dev/null || missing+=" $tool"; done
+	for tool in jq openssl zstd xxd strace; do command -v "$tool" >/dev/null || missing+=" $tool"; done
 	[ -n "$missing" ] || return 0
 	# shellcheck disable=SC2086 # a list of package names, which are those of the programs
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && quietly apt-get update && quietly apt-get install -y --no-install-recommends $missing; then
 		say "installed$missing"
 	else
-		say "not here:$missing; bundles are read by our own reader alone"
+		say "not here:$missing; bundles are read by our own reader alone, or no disk fails"
 	fi
 }
-reader_tools
+test_tools
 
 if at=$(found); then
 	say "redis-server is here: $at"
