@@ -86,7 +86,7 @@ func TestWhatIsPutTogetherAnewIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := forgery{from: field, events: []bundle.Event{ask()}}
-	second := forgery{from: field, seq: 2, before: first.events, events: []bundle.Event{ask()}}
+	second := forgery{from: field, seq: 2, before: first.events, events: []bundle.Event{ask(), ask()}} // longer than the first
 	sealed := forgery{from: field, events: []bundle.Event{ask()}, seal: core.Keys.Identity}
 	_, one := first.file(t)
 	_, two := second.file(t)
