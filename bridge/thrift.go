@@ -47,7 +47,7 @@ func alive() int64 {
 		{Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 	}
 	metrics.Read(m)
-	if m[5].Value.Uint64() > readingRoom/2 {
+	if m[5].Value.Uint64() > m[1].Value.Uint64()+readingRoom/2 {
 		runtime.GC()
 		metrics.Read(m)
 	}
