@@ -21,8 +21,8 @@ func thrift() (undo func()) {
 	defer thrifty.Unlock()
 	if thrifty.readers++; thrifty.readers == 1 {
 		thrifty.limit = debug.SetMemoryLimit(-1)
-		debug.SetMemoryLimit(min(thrifty.limit, alive()+readingRoom))
 	}
+	debug.SetMemoryLimit(min(thrifty.limit, alive()+readingRoom)) // anew for each: more may be alive by now
 	return func() {
 		thrifty.Lock()
 		defer thrifty.Unlock()
