@@ -21,8 +21,8 @@ func thrift() (undo func()) {
 	defer thrifty.Unlock()
 	if thrifty.readers++; thrifty.readers == 1 {
 		thrifty.limit = debug.SetMemoryLimit(-1)
-		debug.SetMemoryLimit(min(thrifty.limit, alive()+readingRoom))
 	}
+	debug.SetMemoryLimit(min(thrifty.limit, alive()+readingRoom)) // anew for each: more may be alive by now
 	return func() {
 		thrifty.Lock()
 		defer thrifty.Unlock()
@@ -47,7 +47,7 @@ func alive() int64 {
 		{Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 	}
 	metrics.Read(m)
-	if m[5].Value.Uint64() > readingRoom/2 {
+	if m[5].Value.Uint64() > m[1].Value.Uint64()+readingRoom/2 {
 		runtime.GC()
 		metrics.Read(m)
 	}

@@ -124,12 +124,6 @@ func (s *station) must(t *testing.T, args ...string) result {
 	return r
 }
 
-func (r result) outcomes(t *testing.T) (all []bridge.Outcome) {
-	t.Helper()
-	decodeInto(t, r.stdout, &all)
-	return all
-}
-
 func decodeInto(t *testing.T, text string, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), v); err != nil {
