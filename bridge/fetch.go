@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -76,12 +77,13 @@ func (b *Bridge) fetchID(ctx context.Context, id string) (*Fetched, error) {
 	}
 	for _, path := range places {
 		f, err := b.fetch(path, nameOf(path))
+		var none *domain.Error
 		switch {
 		case err == nil && f.ID == id:
 			return f, nil
 		case err == nil:
 			_ = f.Close() // it was only read
-		case !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &none):
 			return nil, err
 		}
 	}
@@ -142,13 +144,16 @@ func (b *Bridge) beaconPlaces() ([]string, error) {
 		return nil, err
 	}
 	var places []string
+	number := map[string]int{}
 	for _, files := range waiting {
-		for _, w := range slices.Backward(files) {
+		for _, w := range files {
 			if n, err := bundle.ParseName(w.name); err == nil && n.Beacon > 0 {
-				places = append(places, outboxDir+"/"+w.name)
+				path := outboxDir + "/" + w.name
+				places, number[path] = append(places, path), n.Beacon
 			}
 		}
 	}
+	slices.SortFunc(places, func(x, y string) int { return cmp.Compare(number[y], number[x]) })
 	return places, nil
 }
 
@@ -161,9 +166,13 @@ func nameOf(path string) string {
 	return name
 }
 
-// fetch opens one file and reads its manifest.
+// fetch opens one file and reads its manifest. What is no bundle any more is
+// refused with a [domain.Error].
 func (b *Bridge) fetch(path, name string) (*Fetched, error) {
 	f, err := openRegular(b.Folders.root, path)
+	if errors.Is(err, errNotRegular) {
+		return nil, unfit(name, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", b.Folders.abs(path), err)
 	}
@@ -173,9 +182,18 @@ func (b *Bridge) fetch(path, name string) (*Fetched, error) {
 	}
 	read, err := bundle.Open(f, info.Size(), b.Limits)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", b.Folders.abs(path), err), f.Close())
+		_ = f.Close() // it was only read
+		if bundle.CodeOf(err) != "" {
+			return nil, unfit(name, err)
+		}
+		return nil, fmt.Errorf("read %s: %w", b.Folders.abs(path), err)
 	}
 	making := sha256.Sum256(read.Signed())
 	return &Fetched{File: f, Name: name, ID: read.Manifest().Core.ID(), Making: hex.EncodeToString(making[:]),
 		Size: info.Size(), Modified: info.ModTime()}, nil
+}
+
+func unfit(name string, why error) error {
+	return &domain.Error{Kind: domain.Conflict, Code: "file-damaged",
+		Detail: fmt.Sprintf("the file %s on this site's disk is no bundle any more (%v): take it away and export again", name, why)}
 }

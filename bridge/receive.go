@@ -43,7 +43,7 @@ func (b *Bridge) Receive(ctx context.Context, name string, body io.Reader) (Rece
 	if err != nil {
 		return Received{}, fmt.Errorf("receive %s: %w", name, err)
 	}
-	r, err := p.fill(ctx, body, b.fileLimit())
+	r, err := p.fill(ctx, body, b.FileLimit())
 	if err == nil {
 		r.File = name
 		r.Already, err = p.publish(name, r.SHA256)

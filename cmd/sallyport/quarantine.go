@@ -16,9 +16,11 @@ import (
 func (p *program) quarantineCommand() *cobra.Command {
 	c := &cobra.Command{Use: "quarantine", Short: "Look at files that were refused, and decide about them"}
 	c.AddCommand(p.quarantineList(), p.quarantineShow(),
-		p.quarantineDecide("release", "Put a refused file back, so that the next import judges it again", (*bridge.Bridge).Release,
+		p.quarantineDecide("release", "Put a refused file back, so that the next import judges it again",
+			func(b *bridge.Bridge) deciding { return b.Release },
 			"%s is back in staging/: the next import judges it (now: `sallyport bundle import`)"),
-		p.quarantineDecide("reject", "Delete a refused file that nobody wants; why it was refused is kept", (*bridge.Bridge).Reject,
+		p.quarantineDecide("reject", "Delete a refused file that nobody wants; why it was refused is kept",
+			func(b *bridge.Bridge) deciding { return b.Reject },
 			"%s was deleted; its reason.json stays"))
 	return c
 }
@@ -85,8 +87,11 @@ func (p *program) showQuarantined(ctx context.Context, s *boot.Site, id string) 
 	})
 }
 
+// deciding is one of the decisions that the bridge takes.
+type deciding func(ctx context.Context, id, reason, actor string) error
+
 // quarantineDecide makes the command of one decision; said is told afterwards.
-func (p *program) quarantineDecide(use, short string, decide func(*bridge.Bridge, context.Context, string, string, string) error, said string) *cobra.Command {
+func (p *program) quarantineDecide(use, short string, of func(*bridge.Bridge) deciding, said string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: use + " ID", Short: short, Args: cobra.ExactArgs(1),
@@ -95,7 +100,7 @@ func (p *program) quarantineDecide(use, short string, decide func(*bridge.Bridge
 				if err := domain.CheckReason(reason); err != nil {
 					return &usageError{fmt.Errorf("--reason: %w", err)}
 				}
-				if err := decide(s.Bridge, cmd.Context(), args[0], reason, actor()); err != nil {
+				if err := of(s.Bridge)(cmd.Context(), args[0], reason, actor()); err != nil {
 					return unknownFile(err)
 				}
 				q, err := s.Bridge.QuarantinedFile(cmd.Context(), args[0])
