@@ -38,9 +38,7 @@ func after[K any](p Page) (*K, error) {
 		return nil, ErrCursor
 	}
 	key := new(K)
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(key); err != nil {
+	if err := json.Unmarshal(text, key); err != nil {
 		return nil, ErrCursor
 	}
 	return key, nil
