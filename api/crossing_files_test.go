@@ -184,6 +184,21 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// gated is a body that ends once all others have begun.
+type gated struct {
+	io.Reader
+	gate *sync.WaitGroup
+}
+
+func (g *gated) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p)
+	if err != nil {
+		g.gate.Done()
+		g.gate.Wait()
+	}
+	return n, err
+}
+
 // Of many files that come at once under one name one gets it, and whoever
 // brought its very bytes is told so.
 func TestUploadsAtOnce(t *testing.T) {
@@ -192,6 +207,8 @@ func TestUploadsAtOnce(t *testing.T) {
 	here := field.token("olga")
 	name, good := aBundle(t, core)
 	const each = 8
+	var begun sync.WaitGroup // nobody is done before all have begun
+	begun.Add(3 * each)
 	var mu sync.Mutex
 	statuses := map[int]map[int]int{}
 	var wg sync.WaitGroup
@@ -199,7 +216,9 @@ func TestUploadsAtOnce(t *testing.T) {
 		kind := i % 3
 		data := append(slices.Clone(good), bytes.Repeat([]byte{'x'}, kind)...)
 		wg.Go(func() {
-			got := field.put(here, name, data)
+			r := httptest.NewRequestWithContext(t.Context(), "PUT", "/admin/inbox/"+name, &gated{Reader: bytes.NewReader(data), gate: &begun})
+			r.Header.Set("Authorization", "Bearer "+here)
+			got := field.do(r)
 			mu.Lock()
 			defer mu.Unlock()
 			if statuses[kind] == nil {

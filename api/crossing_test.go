@@ -261,7 +261,7 @@ func TestPagesOfBundles(t *testing.T) {
 	whole := items[bridge.Listed](t, field.call("GET", "/admin/bundles", here, ""))
 	var paged []bridge.Listed
 	path := "/admin/bundles?limit=1"
-	for path != "" {
+	for path != "" && len(paged) <= len(whole) {
 		page := field.call("GET", path, here, "")
 		paged = append(paged, items[bridge.Listed](t, page)...)
 		cursor, _ := page.body["next_cursor"].(string)
