@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/bridge"
 	"sallyport/domain"
 	"sallyport/internal/commands"
 	"sallyport/projections"
@@ -31,8 +32,9 @@ type answer struct {
 	location   string
 	link       string // where the list goes on
 	etag       string
-	cache      string // X-Cache
-	replay     bool   // Idempotent-Replay: it was answered before
+	file       *bridge.Fetched // the body, instead of value and raw
+	cache      string          // X-Cache
+	replay     bool            // Idempotent-Replay: it was answered before
 	retryAfter time.Duration
 }
 
@@ -53,7 +55,24 @@ func taking[In any](h func(context.Context, *call, In) (answer, error)) handler 
 	}
 }
 
-// callTimeout ends what a call waits for.
+// takingIfAny is taking for an endpoint that may be called without a body,
+// which then is the zero value.
+func takingIfAny[In any](h func(context.Context, *call, In) (answer, error)) handler {
+	withBody := taking(h)
+	return func(ctx context.Context, c *call) (answer, error) {
+		if c.ContentLength != 0 {
+			return withBody(ctx, c)
+		}
+		if err := noQuery(c); err != nil {
+			return answer{}, err
+		}
+		var none In
+		return h(ctx, c, none)
+	}
+}
+
+// callTimeout ends what a call waits for, unless its endpoint has a time of
+// its own.
 const callTimeout = 15 * time.Second
 
 // ServeHTTP answers one call, whatever becomes of it.
@@ -105,12 +124,20 @@ func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a ans
 			return answer{}, errRole
 		}
 	}
-	c.Body = http.MaxBytesReader(w, c.Body, maxBody)
+	ctx, cancel, err := e.bounds.open(ctx, w, c)
+	if err != nil {
+		return answer{}, err
+	}
+	defer cancel()
 	return e.handler(ctx, c)
 }
 
 // write sends an answer's headers and body.
 func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a answer) {
+	if a.file != nil {
+		s.send(ctx, w, c, a.file)
+		return
+	}
 	body, err := a.encoded()
 	if err != nil {
 		a = s.problem(ctx, w, c, err)

@@ -12,10 +12,12 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"sallyport/bridge"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
@@ -54,6 +56,7 @@ const problemPrefix = "urn:sallyport:problem:"
 var (
 	errNoPath    = &problem{Status: http.StatusNotFound, code: "no-such-path", Detail: "this API has no such path"}
 	errNotFound  = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "there is nothing of this name here, or it is not yours"}
+	errNoLink    = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "this site has no link to a site of this name: see GET /admin/links"}
 	errRole      = &problem{Status: http.StatusForbidden, code: "role-not-allowed", Detail: "your role does not allow this"}
 	errTooLarge  = &problem{Status: http.StatusRequestEntityTooLarge, code: "body-too-large", Detail: "the body is larger than 1 MiB; nothing was stored"}
 	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
@@ -110,8 +113,14 @@ func classify(err error) (problem, bool) {
 		return refusal(refused), true
 	case errors.Is(err, projections.ErrNotFound):
 		return *errNotFound, true
-	case errors.Is(err, projections.ErrCursor):
+	case errors.Is(err, projections.ErrCursor), errors.Is(err, bridge.ErrCursor):
 		return *badQuery("cursor", "was not given by this list"), true
+	case errors.Is(err, bridge.ErrNoLink):
+		return *errNoLink, true
+	case errors.Is(err, bridge.ErrStopped):
+		return problem{Status: http.StatusConflict, code: "link-stopped", Detail: err.Error() + "; nothing was lost: settle it, then resume the link"}, true
+	case errors.Is(err, syscall.ENOSPC):
+		return problem{Status: http.StatusInsufficientStorage, code: "disk-full", Detail: "this site's disk is full; nothing was lost, make room and try again"}, true
 	case errors.Is(err, eventstore.ErrOverloaded):
 		return *busy("overloaded", "too many writes are waiting; nothing was stored, try again in a moment", time.Second), true
 	case errors.Is(err, password.ErrBusy):

@@ -108,7 +108,7 @@ func list[T any](c *call, items []T, next string) answer {
 func listByName[T any](c *call, page projections.Page, items []T, name func(T) string) (answer, error) {
 	if page.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(page.Cursor)
-		if err != nil || !domain.ValidSlug(string(after)) {
+		if err != nil || !domain.ValidSlug(string(after)) && !domain.ValidSiteName(string(after)) {
 			return answer{}, projections.ErrCursor
 		}
 		from := slices.IndexFunc(items, func(t T) bool { return name(t) > string(after) })

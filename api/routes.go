@@ -20,6 +20,8 @@ var (
 	anyone = audience{open: true}
 	users  = audience{users: true}
 	admins = audience{users: true, roles: []domain.UserRole{domain.RoleAdmin}}
+	// operators carry and decide about files. Who administers may too.
+	operators = audience{users: true, roles: []domain.UserRole{domain.RoleOperator, domain.RoleAdmin}}
 )
 
 func (a audience) admits(role domain.UserRole) bool {
@@ -29,6 +31,7 @@ func (a audience) admits(role domain.UserRole) bool {
 const (
 	get  = http.MethodGet
 	post = http.MethodPost
+	put  = http.MethodPut
 
 	onBoth     = domain.Role("")
 	onRequest  = domain.RequestSite
@@ -42,6 +45,18 @@ type endpoint struct {
 	site    domain.Role // empty: both
 	who     audience
 	handler handler
+	bounds  bounds
+}
+
+// within gives an endpoint other bounds than the usual ones.
+func (e endpoint) within(b bounds) endpoint {
+	e.bounds = b
+	return e
+}
+
+// on is an endpoint within the usual bounds.
+func on(path, method string, site domain.Role, who audience, h handler) endpoint {
+	return endpoint{path: path, method: method, site: site, who: who, handler: h}
 }
 
 // routes is the whole API. The busiest paths come first: the router tries
@@ -49,26 +64,39 @@ type endpoint struct {
 func (s *server) routes() []endpoint {
 	return []endpoint{
 		// what users do
-		{"/requests", post, onRequest, users, taking(s.submit)},
-		{"/requests", get, onRequest, users, s.listRequests},
-		{"/requests/{id}/response", get, onRequest, users, s.response},
-		{"/requests/{id}", get, onRequest, users, s.request},
-		{"/request-types", get, onBoth, users, s.listRequestTypes},
-		{"/request-types/{name}", get, onBoth, users, s.requestType},
-		{"/auth/me", get, onBoth, users, s.me},
+		on("/requests", post, onRequest, users, taking(s.submit)),
+		on("/requests", get, onRequest, users, s.listRequests),
+		on("/requests/{id}/response", get, onRequest, users, s.response),
+		on("/requests/{id}", get, onRequest, users, s.request),
+		on("/request-types", get, onBoth, users, s.listRequestTypes),
+		on("/request-types/{name}", get, onBoth, users, s.requestType),
+		on("/auth/me", get, onBoth, users, s.me),
 		// what needs no login
-		{"/auth/login", post, onBoth, anyone, taking(s.login)},
-		{"/auth/refresh", post, onBoth, anyone, taking(s.refresh)},
-		{"/auth/logout", post, onBoth, anyone, taking(s.logout)},
-		{"/health", get, onBoth, anyone, s.health},
-		{"/health/ready", get, onBoth, anyone, s.ready},
+		on("/auth/login", post, onBoth, anyone, taking(s.login)),
+		on("/auth/refresh", post, onBoth, anyone, taking(s.refresh)),
+		on("/auth/logout", post, onBoth, anyone, taking(s.logout)),
+		on("/health", get, onBoth, anyone, s.health),
+		on("/health/ready", get, onBoth, anyone, s.ready),
 		// what administrators do
-		{"/users", post, onResponse, admins, taking(s.registerUser)},
-		{"/users", get, onResponse, admins, s.listUsers},
-		{"/users/{id}", get, onResponse, admins, s.user},
-		{"/profiles", post, onResponse, admins, taking(s.defineProfile)},
-		{"/profiles", get, onResponse, admins, s.listProfiles},
-		{"/profiles/{name}", get, onResponse, admins, s.profile},
+		on("/users", post, onResponse, admins, taking(s.registerUser)),
+		on("/users", get, onResponse, admins, s.listUsers),
+		on("/users/{id}", get, onResponse, admins, s.user),
+		on("/profiles", post, onResponse, admins, taking(s.defineProfile)),
+		on("/profiles", get, onResponse, admins, s.listProfiles),
+		on("/profiles/{name}", get, onResponse, admins, s.profile),
+		// what operators do: the crossing
+		on("/admin/links", get, onBoth, operators, s.listLinks),
+		on("/admin/links/{peer}/stop", post, onBoth, operators, taking(s.stopLink)),
+		on("/admin/links/{peer}/resume", post, onBoth, operators, taking(s.resumeLink)),
+		on("/admin/bundles", get, onBoth, operators, s.listBundles),
+		on("/admin/bundles/export", post, onBoth, operators, takingIfAny(s.export)).within(workBounds),
+		on("/admin/bundles/import", post, onBoth, operators, s.importInbox).within(workBounds),
+		on("/admin/bundles/{id}/file", get, onBoth, operators, s.download).within(transferBounds(0)),
+		on("/admin/inbox/{filename}", put, onBoth, operators, s.upload).within(transferBounds(s.Bridge.FileLimit())),
+		on("/admin/quarantine", get, onBoth, operators, s.listQuarantine),
+		on("/admin/quarantine/{id}", get, onBoth, operators, s.quarantined),
+		on("/admin/quarantine/{id}/release", post, onBoth, operators, taking(s.decide(s.Bridge.Release))).within(workBounds),
+		on("/admin/quarantine/{id}/reject", post, onBoth, operators, taking(s.decide(s.Bridge.Reject))).within(workBounds),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"sallyport/api/session"
 	"sallyport/api/throttle"
 	"sallyport/api/token"
+	"sallyport/bridge"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
@@ -30,6 +31,7 @@ type Config struct {
 	Reader    *projections.Reader
 	Directory *projections.Directory
 	Commands  *commands.Commands
+	Bridge    *bridge.Bridge // what operators see of the crossing and do with it
 	Passwords *password.Hasher
 	Cache     Cache
 	// CacheReady tells whether the cache's server answers; nil: it has none.
@@ -81,7 +83,7 @@ var (
 
 // New returns the handler of a site's whole API.
 func New(c Config) (http.Handler, error) {
-	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil ||
+	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||
 		c.Passwords == nil || c.Cache == nil || c.Logger == nil {
 		return nil, errors.New("the API lacks a part of its configuration")
 	}

@@ -9,15 +9,18 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/crypto/bcrypt"
 
 	"sallyport/api"
+	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 	"sallyport/eventstore"
@@ -41,6 +44,8 @@ type site struct {
 	handler   http.Handler
 	key       ed25519.PrivateKey
 	config    api.Config
+	bridge    *bridge.Bridge
+	dir       string // the bridge's folders
 	crossing  atomic.Pointer[api.Crossing]
 	clock     atomic.Int64 // what was added to the time
 	logged    *bytes.Buffer
@@ -71,7 +76,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := api.Config{Log: store, Pool: db.Pool, Reader: projections.NewReader(db.Pool), Directory: directory,
+	s.dir = t.TempDir()
+	s.bridge = newBridge(t, store, db.Pool, s.dir, bundle.Limits{})
+	c := api.Config{Log: store, Pool: db.Pool, Bridge: s.bridge, Reader: projections.NewReader(db.Pool), Directory: directory,
 		Commands: s.commands, Passwords: s.passwords, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
 		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
@@ -84,6 +91,30 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		t.Fatal(err)
 	}
 	return s
+}
+
+// newBridge gives a bridge with keys of its own.
+func newBridge(t testing.TB, store *eventstore.Store, pool *pgxpool.Pool, dir string, limits bundle.Limits) *bridge.Bridge {
+	t.Helper()
+	folders, err := bridge.OpenFolders(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = folders.Close() })
+	keys, err := bridge.EnsureKeys(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := schema.LoadEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bridge.New(bridge.Config{Log: store, Pool: pool, Folders: folders, Keys: keys, Schemas: schemas,
+		Logger: slog.New(slog.DiscardHandler), Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // background runs a component until the test ends.
@@ -219,7 +250,7 @@ func (s *site) do(r *http.Request) reply {
 		s.t.Fatal(err)
 	}
 	out.text = string(text)
-	if len(text) > 0 {
+	if len(text) > 0 && strings.HasSuffix(out.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(text, &out.body); err != nil {
 			s.t.Fatalf("%s %s: not a JSON object: %s", r.Method, r.URL, text)
 		}

@@ -25,21 +25,87 @@ type Listed struct {
 
 // Bundles lists the newest 1,000 bundles of both directions, newest first.
 func (b *Bridge) Bundles(ctx context.Context) ([]Listed, error) {
-	rows, err := b.Pool.Query(ctx, `
-		SELECT 'out', peer, epoch, seq, coalesce(id, ''), coalesce(file, ''),
-		       CASE WHEN published_at IS NULL THEN 'planned' ELSE 'exported' END, '', coalesce(published_at, planned_at) AS since
+	all, _, err := b.BundlesPage(ctx, BundleFilter{Page: Page{Limit: MaxPage}})
+	return all, err
+}
+
+// BundleFilter says which bundles are listed; empty fields leave all in.
+type BundleFilter struct {
+	Page
+	Direction string // out or in
+	Peer      string
+	State     string // of [BundleStates]
+}
+
+// BundleStates are the states that a listed bundle may have: the first two of
+// those that go out, the others of those that come in.
+func BundleStates() []string {
+	return []string{"planned", "exported", "verified", "held", "applied", "archived"}
+}
+
+// bundleKey is a bundle's place in the list. It never changes, so that a page
+// neither repeats nor skips what was there when the first one was read.
+type bundleKey struct {
+	Begun     time.Time
+	Direction string
+	Peer      string
+	Epoch     string
+	Seq       int64
+	ID        string
+}
+
+type listedRow struct {
+	Listed
+	key bundleKey
+}
+
+const selectBundles = `
+	SELECT direction, peer, epoch, seq, id, file, state, reason, since, begun FROM (
+		SELECT 'out' AS direction, peer, epoch, seq, coalesce(id, '') AS id, coalesce(file, '') AS file,
+		       CASE WHEN published_at IS NULL THEN 'planned' ELSE 'exported' END AS state, '' AS reason,
+		       coalesce(published_at, planned_at) AS since, planned_at AS begun
 		FROM outbound_bundles
 		UNION ALL
-		SELECT 'in', peer, epoch, seq, id, file, state, reason, coalesce(applied_at, received_at) FROM inbound_bundles
-		ORDER BY since DESC LIMIT 1000`)
+		SELECT 'in', peer, epoch, seq, id, file, state, reason, coalesce(applied_at, received_at), received_at FROM inbound_bundles
+	) AS bundles
+	WHERE $1 IN ('', direction) AND $2 IN ('', peer) AND $3 IN ('', state)
+	  AND ($4::timestamptz IS NULL OR (begun, direction, peer, epoch, seq, id) < ($4, $5, $6, $7, $8, $9))
+	ORDER BY begun DESC, direction DESC, peer DESC, epoch DESC, seq DESC, id DESC LIMIT $10`
+
+// BundlesPage lists the bundles that f leaves in, the one planned or received
+// last first, and the cursor of the next page, which is empty at the end. It
+// fails with [ErrCursor].
+func (b *Bridge) BundlesPage(ctx context.Context, f BundleFilter) ([]Listed, string, error) {
+	from, err := after[bundleKey](f.Page)
 	if err != nil {
-		return nil, fmt.Errorf("list the bundles: %w", err)
+		return nil, "", err
 	}
-	return pgx.AppendRows([]Listed{}, rows, func(row pgx.CollectableRow) (Listed, error) {
-		var l Listed
-		var since time.Time
-		err := row.Scan(&l.Direction, &l.Peer, &l.Epoch, &l.Seq, &l.ID, &l.File, &l.State, &l.Reason, &since)
-		l.Since = bundle.FormatTime(since)
-		return l, err
-	})
+	var begun *time.Time
+	var key bundleKey
+	if from != nil {
+		key, begun = *from, &from.Begun
+	}
+	rows, err := b.Pool.Query(ctx, selectBundles, f.Direction, f.Peer, f.State,
+		begun, key.Direction, key.Peer, key.Epoch, key.Seq, key.ID, f.limit()+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list the bundles: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scanListed)
+	if err != nil {
+		return nil, "", fmt.Errorf("list the bundles: %w", err)
+	}
+	found, next := cut(f.Page, found, func(r listedRow) bundleKey { return r.key })
+	listed := make([]Listed, len(found))
+	for i, r := range found {
+		listed[i] = r.Listed
+	}
+	return listed, next, nil
+}
+
+func scanListed(row pgx.CollectableRow) (r listedRow, err error) {
+	var since time.Time
+	err = row.Scan(&r.Direction, &r.Peer, &r.Epoch, &r.Seq, &r.ID, &r.File, &r.State, &r.Reason, &since, &r.key.Begun)
+	r.Since = bundle.FormatTime(since)
+	r.key.Direction, r.key.Peer, r.key.Epoch, r.key.Seq, r.key.ID = r.Direction, r.Peer, r.Epoch, r.Seq, r.ID
+	return r, err
 }

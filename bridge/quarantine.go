@@ -164,34 +164,3 @@ func (b *Bridge) recordQuarantine(ctx context.Context, r Reason, epoch string) e
 	}
 	return nil
 }
-
-// QuarantinedFiles returns what was refused, newest first, up to 1,000.
-func (b *Bridge) QuarantinedFiles(ctx context.Context) ([]Reason, error) {
-	rows, err := b.Pool.Query(ctx, `SELECT id, file, sha256, peer, code, message, next_step, at FROM quarantined_files ORDER BY at DESC LIMIT 1000`)
-	if err != nil {
-		return nil, fmt.Errorf("list the quarantined files: %w", err)
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Reason, error) {
-		var r Reason
-		var at time.Time
-		err := row.Scan(&r.ID, &r.File, &r.SHA256, &r.Peer, &r.Code, &r.Message, &r.NextStep, &at)
-		r.At = bundle.FormatTime(at)
-		return r, err
-	})
-}
-
-// QuarantinedFile returns what reason.json says of one refused file.
-func (b *Bridge) QuarantinedFile(id string) (Reason, error) {
-	if _, err := uuid.Parse(id); err != nil {
-		return Reason{}, fmt.Errorf("%q is no id of a quarantined file: see `sallyport quarantine list`", id)
-	}
-	data, err := b.Folders.root.ReadFile(quarantineDir + "/" + id + "/reason.json")
-	if err != nil {
-		return Reason{}, fmt.Errorf("read why %s was refused: %w", id, err)
-	}
-	var r Reason
-	if err := json.Unmarshal(data, &r); err != nil {
-		return Reason{}, fmt.Errorf("read why %s was refused: %w", id, err)
-	}
-	return r, nil
-}

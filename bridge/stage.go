@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,10 +120,7 @@ func (b *Bridge) stage(ctx context.Context, root *os.Root, path, name string) er
 		return err
 	}
 	staged := id.String() + "_" + filepath.Base(name)
-	limit := b.Limits.File
-	if limit == 0 {
-		limit = bundle.DefaultLimits().File
-	}
+	limit := b.FileLimit()
 	return b.Folders.create(stagingDir+"/"+staged, stagingDir+"/."+staged, func(dst *os.File) error {
 		n, err := io.Copy(dst, io.LimitReader(src, limit+1))
 		if err == nil && n > limit {
@@ -131,6 +129,9 @@ func (b *Bridge) stage(ctx context.Context, root *os.Root, path, name string) er
 		return errors.Join(err, ctx.Err())
 	})
 }
+
+// FileLimit is the size in bytes that no file of a bundle may exceed.
+func (b *Bridge) FileLimit() int64 { return cmp.Or(b.Limits.File, bundle.DefaultLimits().File) }
 
 // originalName is the name a staged file came with.
 func originalName(staged string) string {

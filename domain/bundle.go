@@ -58,6 +58,14 @@ type BundleRejected struct {
 	Reason string `json:"reason"`
 }
 
+// CheckReason holds what a person gives as the reason of a decision: 1 to 1,000
+// characters on one line.
+func CheckReason(reason string) error {
+	var f fieldErrors
+	f.text("/reason", reason, 1, 1000)
+	return f.err("reason")
+}
+
 // EventType implements [Fact].
 func (BundleExported) EventType() string { return "bundle.exported" }
 

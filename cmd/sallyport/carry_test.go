@@ -56,6 +56,7 @@ func TestManualCarry(t *testing.T) {
 		{"ask", c.ask},
 		{"damaged copy", c.damagedCopy},
 		{"strangers' files", c.strangers},
+		{"decisions", c.decisions},
 		{"answer", c.answer},
 		{"duplicate", c.duplicate},
 		{"plain bundles", c.plainBundles},

@@ -81,38 +81,3 @@ func (p *program) linkAdd() *cobra.Command {
 		},
 	}
 }
-
-func (p *program) quarantineCommand() *cobra.Command {
-	c := &cobra.Command{Use: "quarantine", Short: "Look at files that were refused"}
-	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List the refused files, newest first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all, err := s.Bridge.QuarantinedFiles(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return p.print(all, func(w io.Writer) {
-					fmt.Fprintln(w, "ID\tCODE\tPEER\tAT\tFILE")
-					for _, r := range all {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Code, r.Peer, r.At, r.File)
-					}
-				})
-			})
-		},
-	}, &cobra.Command{
-		Use: "show ID", Short: "Say why a file was refused and what to do", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				r, err := s.Bridge.QuarantinedFile(args[0])
-				if err != nil {
-					return err
-				}
-				return p.print(r, func(w io.Writer) {
-					fmt.Fprintf(w, "file\t%s\nSHA-256\t%s\nfrom\t%s\ncode\t%s\nwhy\t%s\nnext\t%s\nat\t%s\n", r.File, r.SHA256, r.Peer, r.Code, r.Message, r.NextStep, r.At)
-				})
-			})
-		},
-	})
-	return c
-}

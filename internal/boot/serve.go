@@ -103,7 +103,7 @@ func (s *Site) handler(c *crossings) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands,
+	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
 		Passwords: s.Passwords, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
 	if s.redis != nil {
 		config.CacheReady = s.CacheReady
