@@ -269,7 +269,7 @@ func (a *arrival) verify(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	ring, err := a.bridge.Keyring(ctx, a.link.Card)
+	ring, err := readKeyring(ctx, a.bridge.Pool, a.link.Card)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func (a *arrival) newer(ctx context.Context) error {
 	}
 	err = &bundle.Error{Code: bundle.Untrusted, Msg: "made in a newer format, and signed by no key that is trusted here"}
 	for _, l := range links {
-		ring, fault := a.bridge.Keyring(ctx, l.Card)
+		ring, fault := readKeyring(ctx, a.bridge.Pool, l.Card)
 		if fault != nil {
 			return fault
 		}

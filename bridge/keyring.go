@@ -37,9 +37,25 @@ type otherKey struct {
 	Since     time.Time
 }
 
-// Keyring returns what this site believes of the keys of a linked peer.
-func (b *Bridge) Keyring(ctx context.Context, card Card) (Keyring, error) {
-	return readKeyring(ctx, b.Pool, card)
+// Keyring returns what this site believes of the keys of a site: a linked peer
+// or itself. It fails with [ErrNoLink] for any other.
+func (b *Bridge) Keyring(ctx context.Context, site string) (Keyring, error) {
+	if site != b.Log.Site() {
+		l, err := b.link(ctx, b.Pool, site, false)
+		if err != nil {
+			return Keyring{}, err
+		}
+		return readKeyring(ctx, b.Pool, l.Card)
+	}
+	own, err := b.OwnKeys(ctx)
+	ring := Keyring{Card: b.Card()}
+	if own.Rotation != nil {
+		ring.others = append(ring.others, otherKey{Key: own.Rotation.Next, State: keyNext})
+	}
+	for _, old := range own.Old {
+		ring.others = append(ring.others, otherKey{Key: old.Key, State: keyRetired})
+	}
+	return ring, err
 }
 
 func readKeyring(ctx context.Context, q rowsQuerier, card Card) (Keyring, error) {

@@ -114,7 +114,7 @@ func (b *Bridge) PeerKeys(ctx context.Context) ([]PeerKeys, error) {
 	}
 	all := make([]PeerKeys, 0, len(links))
 	for _, l := range links {
-		ring, err := b.Keyring(ctx, l.Card)
+		ring, err := readKeyring(ctx, b.Pool, l.Card)
 		if err != nil {
 			return nil, err
 		}
