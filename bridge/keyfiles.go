@@ -70,8 +70,8 @@ func (k Keys) makeNext(site string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, path := range left {
-		key, err := readSigningKey(path)
+	if len(left) > 0 {
+		key, err := readSigningKey(left[0])
 		if err != nil {
 			return "", err
 		}
