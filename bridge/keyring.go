@@ -33,7 +33,6 @@ type otherKey struct {
 	State     string
 	Epoch     string
 	LastValid int64
-	ToldFrom  int64
 	Since     time.Time
 }
 
@@ -59,7 +58,7 @@ func (b *Bridge) Keyring(ctx context.Context, site string) (Keyring, error) {
 }
 
 func readKeyring(ctx context.Context, q rowsQuerier, card Card) (Keyring, error) {
-	rows, err := q.Query(ctx, `SELECT key, state, epoch, last_valid, told_from, since FROM link_keys WHERE peer = $1 ORDER BY since`, card.Name)
+	rows, err := q.Query(ctx, `SELECT key, state, epoch, last_valid, since FROM link_keys WHERE peer = $1 ORDER BY since`, card.Name)
 	if err != nil {
 		return Keyring{}, fmt.Errorf("read the keys of %s: %w", card.Name, err)
 	}
@@ -158,20 +157,14 @@ func (b *Bridge) learn(ctx context.Context, tx pgx.Tx, l *Link, m bundle.Manifes
 	if !counted || m.NextKey == "" || m.NextKey == l.Card.Key {
 		return nil
 	}
-	known, isKnown := r.other(m.NextKey)
-	switch {
-	case isKnown && known.State != keyNext:
-		b.Logger.WarnContext(ctx, "the peer wants to go on to a key that it gave up, or that was revoked: it is not believed", "peer", l.Card.Name, "key", keyID(m.NextKey))
-		return nil
-	case isKnown && m.Ack.Seen != nil && m.Ack.Seen.Incarnation == l.Self.Incarnation && m.Ack.Seen.No >= known.ToldFrom:
-		return nil // it knows that we know
-	case !isKnown:
-		if err := b.keepNext(ctx, tx, l, m.NextKey); err != nil {
-			return err
+	if known, isKnown := r.other(m.NextKey); isKnown {
+		if known.State != keyNext {
+			b.Logger.WarnContext(ctx, "the peer wants to go on to a key that it gave up, or that was revoked: it is not believed", "peer", l.Card.Name, "key", keyID(m.NextKey))
 		}
+		return nil
 	}
-	l.Owes = l.Self.No + 1
-	return nil
+	l.Owes = l.Self.No + 1 // it waits to hear that we know the key
+	return b.keepNext(ctx, tx, l, m.NextKey)
 }
 
 // signedWithout reports whether a manifest is signed by key and not by without.
@@ -209,8 +202,7 @@ func (b *Bridge) succeed(ctx context.Context, tx pgx.Tx, l *Link, key string) er
 func (b *Bridge) keepNext(ctx context.Context, tx pgx.Tx, l *Link, key string) error {
 	_, err := tx.Exec(ctx, `DELETE FROM link_keys WHERE peer = $1 AND state = $2`, l.Card.Name, keyNext)
 	if err == nil {
-		_, err = tx.Exec(ctx, `INSERT INTO link_keys (peer, key, state, epoch, told_from) VALUES ($1, $2, $3, $4, $5)`,
-			l.Card.Name, key, keyNext, l.Card.Epoch, l.Self.No+1)
+		_, err = tx.Exec(ctx, `INSERT INTO link_keys (peer, key, state, epoch) VALUES ($1, $2, $3, $4)`, l.Card.Name, key, keyNext, l.Card.Epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("keep the next key of %s: %w", l.Card.Name, err)

@@ -51,25 +51,14 @@ func (e *end) keysOf(t *testing.T, peer string) bridge.PeerKeys {
 func send(t *testing.T, from, to *end) (signed []bundle.Manifest, states []string) {
 	t.Helper()
 	for _, out := range from.exportAll(t, to.Card().Name) {
-		data := read(t, from, "outbox/"+out.File)
+		data := lose(t, from, out.File)
 		signed = append(signed, manifestOf(t, data))
 		drop(t, to, out.File, data)
-		lose(t, from, out.File)
 	}
 	for _, o := range to.receive(t) {
 		states = append(states, o.State)
 	}
 	return signed, states
-}
-
-// lose takes files out of an outbox, as somebody who carries them does.
-func lose(t *testing.T, from *end, files ...string) {
-	t.Helper()
-	for _, file := range files {
-		if err := os.Remove(filepath.Join(from.dir, "outbox", file)); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // settle carries both ways until neither has anything to say.
@@ -110,8 +99,7 @@ func TestARotationFromItsBeginningToItsEnd(t *testing.T) {
 	both := field.exportBeacon(t, "core").File
 	bothFile := read(t, field, "outbox/"+both)
 	signedBy(t, manifestOf(t, bothFile), during.Rotation.Next, before.KeyID, next)
-	carry(t, field, core, both)
-	lose(t, field, both)
+	move(t, field, core, both)
 	core.expect(t, bridge.Applied)
 	if k := core.keysOf(t, "field"); k.KeyID != before.KeyID || k.NextID != next {
 		t.Errorf("core believes %+v", k)
@@ -205,9 +193,7 @@ func TestARotationWhoseManifestsAreLost(t *testing.T) {
 	field.submit(t)
 	early := field.exportOne(t, "core")
 	field.submit(t)
-	second := field.exportOne(t, "core").File
-	carry(t, field, core, second)
-	lose(t, field, second)
+	move(t, field, core, field.exportOne(t, "core").File)
 	core.expect(t, bridge.Held)
 	if k := core.keysOf(t, "field"); k.NextID != next {
 		t.Fatalf("a held bundle does not show the key: %+v", k)

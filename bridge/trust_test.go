@@ -196,6 +196,26 @@ func TestARevokedKeyIsBelievedInNothingElse(t *testing.T) {
 	}
 }
 
+// Who stole a key may have shown a next one of their own: it goes with the key.
+func TestTheNextKeyOfARevokedOne(t *testing.T) {
+	t.Parallel()
+	core, field := coreAnd(t)
+	thief := field.rekeyed(t)
+	ack := &bundle.Ack{Epoch: core.Card().Epoch, Incarnation: strings.Repeat("a", 32), No: 1, Chain: bundle.Start(core.Card().Epoch, "core")}
+	fs := chained(thief, 1)
+	file, data := forgery{from: field, kind: bundle.Beacon, ack: ack}.file(t)
+	drop(t, core, file, showing(t, data, thief.card.Key, field, thief))
+	core.expect(t, bridge.Applied)
+	if core.keysOf(t, "field").NextID != id(t, thief) {
+		t.Fatal("the next key was not kept")
+	}
+	replace(t, core, field.rekeyed(t).card, 0)
+	fs[0].deliver(t, core)
+	if out := core.expect(t, bridge.Quarantined); bundle.CodeOf(out[0].Err) != bundle.Untrusted {
+		t.Errorf("the thief's own key: %+v", out)
+	}
+}
+
 // Held bundles are looked at again when their key is revoked.
 func TestWhatIsHeldWhenItsKeyIsRevoked(t *testing.T) {
 	t.Parallel()

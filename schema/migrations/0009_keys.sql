@@ -36,8 +36,6 @@ CREATE TABLE link_keys (
     epoch        text        NOT NULL,
     -- revoked: the last bundle's number that it is believed for
     last_valid   bigint      NOT NULL DEFAULT 0,
-    -- next: our first manifest that shows that we know it
-    told_from    bigint      NOT NULL DEFAULT 0,
     since        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT link_keys_pkey PRIMARY KEY (peer, key)
 );
