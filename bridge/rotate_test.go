@@ -207,6 +207,9 @@ func TestARotationWhoseManifestsAreLost(t *testing.T) {
 		carry(t, field, core, out.File)
 	}
 	core.expect(t, bridge.Applied, bridge.Held)
+	if k := core.keysOf(t, "field"); k.KeyID == next || k.NextID != next {
+		t.Errorf("what both keys signed made the next one the peer's: %+v", k)
+	}
 	// The old answer is lost for good: since field still rotates, it is given again.
 	if m, _ := send(t, core, field); len(m) == 0 {
 		t.Fatal("core does not answer again")
@@ -347,6 +350,56 @@ func turn(t *testing.T, from, to *end) {
 	}
 	carry(t, from, to, out[0].File)
 	to.expect(t, bridge.Applied)
+}
+
+// A peer that is linked while the rotation is about to end is waited for.
+func TestALinkAddedAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	settle(t, field, core)
+	field.rotate(t)
+	for _, way := range [][2]*end{{field, core}, {core, field}} {
+		move(t, way[0], way[1], way[0].exportBeacon(t, way[1].Card().Name).File)
+		way[1].expect(t, bridge.Applied)
+	}
+	release := holdKeys(t, field)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := field.Export(t.Context(), "core", "cli:test")
+		ended <- err
+	}()
+	for waiting := false; !waiting; {
+		err := field.site.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	field.addLink(t, newPeer(t, "core-2", domain.ResponseSite).card)
+	release()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if k := ownKeys(t, field.Bridge); k.Rotation == nil || len(k.Rotation.Peers) != 2 {
+		t.Errorf("it ended without the new peer: %+v", k)
+	}
+}
+
+// holdKeys holds the lock of the keys as another program does.
+func holdKeys(t *testing.T, at *end) (release func()) {
+	t.Helper()
+	tx, err := at.site.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('sallyport/keys', 0))`); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestAnotherProgramOfTheSiteSeesTheRotation(t *testing.T) {
