@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 )
@@ -43,19 +44,27 @@ func TestARotationThatWasCutOff(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(field.dir, "site-card.json"), card, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			again := field.second(t)
-			field.submit(t)
-			out, err := again.Export(t.Context(), "core", "cli:test")
-			if err != nil || len(out) != 1 {
-				t.Fatalf("%+v, %v", out, err)
-			}
-			signedBy(t, manifestOf(t, read(t, field, "outbox/"+out[0].File)), "", after.KeyID)
+			again := field.secondThatSignsBy(t, after.KeyID)
 			rotated(t, field, before, after)
 			if k := ownKeys(t, again); k.KeyID != after.KeyID || again.Card() != field.Card() {
 				t.Errorf("the keys are %+v", k)
 			}
 		})
 	}
+}
+
+// secondThatSignsBy starts another program of the site and has it sign: by one
+// key alone.
+func (e *end) secondThatSignsBy(t *testing.T, keyID string) *bridge.Bridge {
+	t.Helper()
+	again := e.second(t)
+	e.submit(t)
+	out, err := again.Export(t.Context(), "core", "cli:test")
+	if err != nil || len(out) != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	signedBy(t, manifestOf(t, read(t, e, "outbox/"+out[0].File)), "", keyID)
+	return again
 }
 
 func part(keyID string) string {
@@ -136,13 +145,7 @@ func TestARotationThatTheDatabaseForgotToFinish(t *testing.T) {
 	if _, err := field.site.Owner.Exec(t.Context(), `UPDATE key_rotations SET finished_at = NULL, finished_by = NULL; DELETE FROM key_announcements`); err != nil {
 		t.Fatal(err)
 	}
-	again := field.second(t)
-	field.submit(t)
-	out, err := again.Export(t.Context(), "core", "cli:test")
-	if err != nil || len(out) != 1 {
-		t.Fatalf("%+v, %v", out, err)
-	}
-	signedBy(t, manifestOf(t, read(t, field, "outbox/"+out[0].File)), "", after.KeyID)
+	again := field.secondThatSignsBy(t, after.KeyID)
 	if k := ownKeys(t, again); k.Rotation != nil || k.KeyID != after.KeyID {
 		t.Errorf("the keys are %+v", k)
 	}

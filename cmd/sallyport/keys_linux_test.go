@@ -2,17 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge"
 	"sallyport/domain"
@@ -60,15 +55,8 @@ func (c *crossing) rotation(t *testing.T) {
 func ownSite(t *testing.T, name string, role domain.Role) (config string) {
 	t.Helper()
 	dsn := pgtest.Database(t, "")
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	login := "cmdtest_" + strings.ToLower(rand.Text()[:10]) // roles are the whole server's
-	u.User = url.UserPassword(login, rand.Text())
-	t.Cleanup(func() { dropRole(t, dsn, login) })
 	dir := t.TempDir()
-	c := boot.Config{Site: name, Role: role, Data: dir, Listen: "127.0.0.1:0", Database: boot.Database{URL: u.String(), MigrateURL: dsn, MaxConns: 4}}
+	c := boot.Config{Site: name, Role: role, Data: dir, Listen: "127.0.0.1:0", Database: boot.Database{URL: pgtest.Login(t, dsn), MigrateURL: dsn, MaxConns: 4}}
 	if _, err := boot.Init(t.Context(), c, "cli:test"); err != nil {
 		t.Fatal(err)
 	}
@@ -78,20 +66,6 @@ func ownSite(t *testing.T, name string, role domain.Role) (config string) {
 		t.Fatal(err)
 	}
 	return config
-}
-
-func dropRole(t *testing.T, dsn, role string) {
-	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if _, err := conn.Exec(ctx, `DROP ROLE IF EXISTS `+role); err != nil {
-		t.Error(err)
-	}
-	_ = conn.Close(ctx)
 }
 
 // newCard writes the card of a site of which only the keys exist.
