@@ -157,6 +157,9 @@ func (a *arrival) store(ctx context.Context, c *chunk) error {
 	last := c.through == a.core.Range.Through
 	c.m.With = func(ctx context.Context, tx pgx.Tx) error {
 		_, err := a.bridge.changeLink(ctx, tx, a.core.From, func(l *Link) error {
+			if l.Card != a.link.Card {
+				return errNewCard
+			}
 			if l.In.Through != c.after || l.In.Chain != c.before {
 				return fmt.Errorf("the cursor of %s is at %d, expected %d: another program imports", a.core.From, l.In.Through, c.after)
 			}

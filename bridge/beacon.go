@@ -21,6 +21,7 @@ import (
 type said struct {
 	ack     *bundle.Ack
 	telling link.Telling
+	sign    signing
 }
 
 // heard is the number of the peer's newest manifest that had counted by then.
@@ -42,7 +43,13 @@ func (x *exporter) say(ctx context.Context, peer string) (s said, l Link, err er
 			s.ack = l.NextAck(s.telling, x.Schemas.Known())
 			return nil
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		if s.sign, err = x.signing(ctx, tx); err != nil {
+			return err
+		}
+		return x.announce(ctx, tx, peer, s.ack, s.sign)
 	})
 	if err != nil {
 		return s, l, fmt.Errorf("number the next manifest for %s: %w", peer, err)
@@ -90,6 +97,9 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 		return err
 	} else if waits {
 		p = link.Turn // it says all that a reminder would say: it must be carried
+	}
+	if l.Announcing, err = x.announcing(ctx, x.peer); err != nil {
+		return err
 	}
 	why := l.BeaconDue(t, p)
 	if why == "" {

@@ -2,8 +2,8 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,10 +48,12 @@ type Config struct {
 // any number of programs may run it on one database.
 type Bridge struct {
 	Config
-	card Card
-	idle idle
-	held held
-	told told
+	own atomic.Pointer[own]
+	// settled is the number of the last rotation whose files are where they belong.
+	settled atomic.Int64
+	idle    idle
+	held    held
+	told    told
 }
 
 // New returns a bridge. It starts nothing; [Bridge.Run] does.
@@ -68,15 +70,16 @@ func New(c Config) (*Bridge, error) {
 	if c.ScanEvery == 0 {
 		c.ScanEvery = 30 * time.Second
 	}
-	card, err := c.Keys.Card(c.Log.Site(), c.Log.Role(), c.Log.Epoch())
-	if err != nil {
-		return nil, fmt.Errorf("the site's keys make no card: %w", err)
+	b := &Bridge{Config: c}
+	if err := b.signsWith(c.Keys.Signing); err != nil {
+		return nil, err
 	}
-	return &Bridge{Config: c, card: card}, nil
+	return b, nil
 }
 
-// Card returns this site's own card, for its peers.
-func (b *Bridge) Card() Card { return b.card }
+// Card returns this site's own card, for its peers, with the signing key that
+// it last saw: see [Bridge.OwnKeys].
+func (b *Bridge) Card() Card { return b.own.Load().card }
 
 // actor is who answers for what the bridge does by itself.
 func (b *Bridge) actor() string { return "site:" + b.Log.Site() }

@@ -2,15 +2,12 @@ package bridge
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
-	"strings"
 
 	"filippo.io/age"
 	strict "github.com/go-json-experiment/json"
@@ -85,8 +82,11 @@ func (c Card) check() error {
 	case err != nil || name != c.Name:
 		return errors.New("the site card's signing key does not parse or is another site's")
 	}
+	if c.Recipient == "" {
+		return fmt.Errorf("the site card of %s has no encryption key: a response site sends password hashes and encrypts them to it; ask the people there for the site-card.json that `sallyport init` wrote", c.Name)
+	}
 	if _, err := age.ParseHybridRecipient(c.Recipient); err != nil {
-		return fmt.Errorf("the site card's encryption key does not parse: %w", err)
+		return fmt.Errorf("the encryption key on the site card of %s does not parse as a hybrid age recipient: %w; ask the people there for the card again", c.Name, err)
 	}
 	return nil
 }
@@ -98,18 +98,6 @@ func (c Card) Encode() []byte {
 		panic(err) // six strings always encode
 	}
 	return append(b, '\n')
-}
-
-// Fingerprint is what two people read to each other: 32 hex digits in groups
-// of four, of the SHA-256 over all that the card says.
-func (c Card) Fingerprint() string {
-	sum := sha256.Sum256(c.Encode())
-	digits := hex.EncodeToString(sum[:16])
-	var groups []string
-	for i := 0; i < len(digits); i += 4 {
-		groups = append(groups, digits[i:i+4])
-	}
-	return strings.Join(groups, " ")
 }
 
 // Trust returns the trust store that knows this card's key and no other.

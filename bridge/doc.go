@@ -21,6 +21,8 @@
 //     again what it lost. See bridge/link, which decides all of it.
 //   - One program writes for a peer at a time. One that slept until another took
 //     its place records nothing when it wakes up.
+//   - Nothing is signed with a key that a peer has not shown to know, unless a
+//     person said so, and nothing is believed by a key that was given up.
 //
 // # When something fails
 //

@@ -63,6 +63,9 @@ func (b *Bridge) Resend(ctx context.Context, peer, operator string, numbers []in
 }
 
 func (b *Bridge) export(ctx context.Context, peer, operator string, p link.Pressure) ([]Exported, error) {
+	if err := b.advanceRotation(ctx); err != nil {
+		return nil, err
+	}
 	var out []Exported
 	err := b.exporting(ctx, peer, operator, func(ctx context.Context, x *exporter) error {
 		err := x.turn(ctx, p)
@@ -193,7 +196,7 @@ func (x *exporter) seal(ctx context.Context, m bundle.Manifest, last int64, said
 	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: head.Pos, Seq: last}, said.ack, bundle.FormatTime(time.Now())
 	e.ID = m.Core.ID()
 	e.File = bundle.NameFor(m.Core, beacon, m.Encryption != nil).String()
-	e.Bytes, err = x.writeFile(m, payload, e.File)
+	e.Bytes, err = x.writeFile(said.sign, m, payload, e.File)
 	return err
 }
 

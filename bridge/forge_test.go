@@ -20,16 +20,18 @@ import (
 type peer struct {
 	keys bridge.Keys
 	card bridge.Card
+	dir  string // of the keys
 }
 
 func newPeer(t *testing.T, name string, role domain.Role) peer {
 	t.Helper()
-	keys := keysIn(t, filepath.Join(t.TempDir(), "keys"))
+	dir := filepath.Join(t.TempDir(), "keys")
+	keys := keysIn(t, dir)
 	card, err := keys.Card(name, role, epochOf(name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return peer{keys: keys, card: card}
+	return peer{keys: keys, card: card, dir: dir}
 }
 
 // forgery is a bundle whose content the test decides. Unset fields are what an
@@ -123,11 +125,20 @@ func (f forgery) file(t *testing.T) (name string, data []byte) {
 // sign joins a manifest, signed by a peer, and a payload.
 func sign(t *testing.T, m bundle.Manifest, by peer, payload []byte) []byte {
 	t.Helper()
-	signer, err := bundle.NewSigner(by.card.Name, by.keys.Signing)
-	if err != nil {
-		t.Fatal(err)
+	return signAll(t, m, payload, by)
+}
+
+func signAll(t *testing.T, m bundle.Manifest, payload []byte, by ...peer) []byte {
+	t.Helper()
+	var signers []*bundle.Signer
+	for _, p := range by {
+		signer, err := bundle.NewSigner(p.card.Name, p.keys.Signing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers = append(signers, signer)
 	}
-	signed, err := m.Sign(signer)
+	signed, err := m.Sign(signers...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,19 +15,23 @@ import (
 )
 
 // hear takes over what a verified manifest says of our log and of the peer's
-// own end, and returns the link as it is then. A peer that proves that our log
-// lost events stops it.
-func (b *Bridge) hear(ctx context.Context, peer string, m bundle.Manifest) (l Link, err error) {
+// own end and keys, and returns the link as it is then. A peer that proves that
+// our log lost events stops it. The manifest was verified under the given card.
+func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Link, err error) {
 	var alarm *link.Alarm
+	peer := under.Name
 	err = pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
 		var notes []domain.Fact
 		var acked *domain.BundleAcknowledged
 		l, err = b.changeLink(ctx, tx, peer, func(l *Link) error {
+			if l.Card != under {
+				return errNewCard
+			}
 			ours, err := b.ours(ctx, tx, l, m.Ack)
 			if err != nil {
 				return err
 			}
-			before, restored := l.Out.AckedThrough, l.Self.Incarnation
+			before, restored, heard := l.Out.AckedThrough, l.Self.Incarnation, l.Heard
 			if alarm = l.Hear(m, ours); alarm != nil && b.halt(l, alarm.Error()) {
 				notes = append(notes, domain.LinkStopped{Peer: peer, Reason: alarm.Error()})
 			}
@@ -42,7 +46,7 @@ func (b *Bridge) hear(ctx context.Context, peer string, m bundle.Manifest) (l Li
 			}
 			now := time.Now()
 			l.LastContact = &now
-			return nil
+			return b.learn(ctx, tx, l, m, l.Heard != heard)
 		})
 		if err != nil {
 			return err
@@ -59,6 +63,9 @@ func (b *Bridge) hear(ctx context.Context, peer string, m bundle.Manifest) (l Li
 	}
 	return l, err
 }
+
+// errNewCard is what an import finds whose peer got another card meanwhile.
+var errNewCard = errors.New("the card of the peer was changed while the file was read")
 
 // noteAck records what a peer has applied of our log.
 func (b *Bridge) noteAck(ctx context.Context, tx pgx.Tx, a *domain.BundleAcknowledged) error {

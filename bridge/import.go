@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -199,7 +198,7 @@ type arrival struct {
 	file    *os.File
 	bundle  *bundle.File
 	core    bundle.Core
-	signed  bool // a trusted peer's signature was found good
+	signed  bool // a trusted peer's signature was found good, and all that it signed counts
 	link    Link
 	outcome Outcome
 }
@@ -218,7 +217,7 @@ func (a *arrival) take(ctx context.Context) error {
 	}
 	a.outcome = Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id()}
 	var err error
-	if a.link, err = a.bridge.hear(ctx, a.core.From, a.bundle.Manifest()); err != nil {
+	if a.link, err = a.bridge.hear(ctx, a.link.Card, a.said()); err != nil {
 		return err
 	}
 	if a.core.Kind == bundle.Beacon {
@@ -270,7 +269,12 @@ func (a *arrival) verify(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if err := a.bundle.VerifySignatures(a.link.Card.Trust()); err != nil {
+	ring, err := readKeyring(ctx, a.bridge.Pool, a.link.Card)
+	if err != nil {
+		return err
+	}
+	counts, err := ring.VerifySignatures(a.bundle)
+	if err != nil {
 		return err
 	}
 	if a.core.To != a.bridge.Log.Site() {
@@ -282,8 +286,16 @@ func (a *arrival) verify(ctx context.Context) error {
 	if a.core.Epoch != a.link.Card.Epoch {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: "its epoch is not the one of the sender's card: the sender founded its log anew and must send a new card"}
 	}
-	a.signed = true
+	a.signed = counts
 	return a.bundle.VerifyPayload()
+}
+
+// said is what of the manifest counts beside the bundle itself.
+func (a *arrival) said() bundle.Manifest {
+	if a.signed {
+		return a.bundle.Manifest()
+	}
+	return bundle.Manifest{Core: a.core}
 }
 
 // newer decides about a manifest that this program is too old to read: a peer's
@@ -293,14 +305,17 @@ func (a *arrival) newer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.bundle.VerifySignatures(func(id string) (ed25519.PublicKey, bool) {
-		for _, l := range links {
-			if key, ok := l.Card.Trust()(id); ok {
-				return key, true
-			}
+	err = &bundle.Error{Code: bundle.Untrusted, Msg: "made in a newer format, and signed by no key that is trusted here"}
+	for _, l := range links {
+		ring, fault := readKeyring(ctx, a.bridge.Pool, l.Card)
+		if fault != nil {
+			return fault
 		}
-		return nil, false
-	})
+		if _, err = ring.VerifySignatures(a.bundle); bundle.CodeOf(err) == bundle.Upgrade {
+			break
+		}
+	}
+	return err
 }
 
 // state returns what is already known of this very bundle.

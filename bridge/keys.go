@@ -20,10 +20,13 @@ import (
 	"sallyport/domain"
 )
 
-// Keys are a site's own secrets for the crossing.
+// Keys are a site's own secrets for the crossing, as they were when they were
+// read. A rotation changes the signing key's file; the bridge reads it again
+// whenever it signs.
 type Keys struct {
 	Signing  ed25519.PrivateKey
 	Identity *age.HybridIdentity
+	dir      string
 }
 
 const (
@@ -42,7 +45,7 @@ func EnsureKeys(dir string) (Keys, error) {
 		return Keys{}, err
 	}
 	identity, err := ensureIdentity(filepath.Join(dir, identityFile))
-	return Keys{Signing: signing, Identity: identity}, err
+	return Keys{Signing: signing, Identity: identity, dir: dir}, err
 }
 
 // EnsureSigningKey reads an Ed25519 key (PEM, PKCS #8) or makes one.
@@ -52,12 +55,20 @@ func EnsureSigningKey(path string) (ed25519.PrivateKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+		return encodeSigningKey(key)
 	})
 	if err != nil {
 		return nil, err
 	}
+	return parseSigningKey(path, data)
+}
+
+func encodeSigningKey(key ed25519.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func parseSigningKey(path string, data []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, fmt.Errorf("the key %s is no PEM file", path)
@@ -135,19 +146,37 @@ func ensureSecret(path string, fill func() ([]byte, error)) ([]byte, error) {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("write the secret: %w", err)
 	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("write the secret %s: %w", path, err)
+	}
 	return os.ReadFile(path)
+}
+
+// syncFolder makes names in a folder durable: a key that peers were told of
+// must not be gone after a power cut.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Card returns the public side of the keys.
 func (k Keys) Card(site string, role domain.Role, epoch string) (Card, error) {
-	pub, ok := k.Signing.Public().(ed25519.PublicKey)
-	if !ok {
-		return Card{}, errors.New("the signing key is no Ed25519 key")
-	}
-	key, err := bundle.VerifierKey(site, pub)
+	key, err := verifierKey(site, k.Signing)
 	if err != nil {
 		return Card{}, err
 	}
 	return Card{Format: CardFormat, Name: site, Role: role, Epoch: epoch, Key: key,
 		Recipient: k.Identity.Recipient().String()}, nil
+}
+
+// verifierKey is the public side of a signing key, in the form of C2SP signed-note.
+func verifierKey(site string, key ed25519.PrivateKey) (string, error) {
+	pub, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return "", errors.New("the signing key is no Ed25519 key")
+	}
+	return bundle.VerifierKey(site, pub)
 }

@@ -66,10 +66,14 @@ func (b *Bridge) WriteMedium(ctx context.Context, w MediumWrite) (out MediumWrit
 		if out.Peer, err = choosePeer(w.Peer, links, files); err != nil || out.Peer == "" {
 			return err
 		}
+		trust, err := b.ownTrust(ctx)
+		if err != nil {
+			return err
+		}
 		// With nothing to carry the medium is only looked at.
 		look := w.DryRun || len(files[out.Peer]) == 0
 		out.Written, err = media.Write(ctx, media.WriteConfig{Outbox: b.Folders.abs(outboxDir), Dir: w.Dir,
-			Pool: media.Pool{From: b.Log.Site(), To: out.Peer}, Files: files[out.Peer], Operator: w.Operator, Trust: b.card.Trust(),
+			Pool: media.Pool{From: b.Log.Site(), To: out.Peer}, Files: files[out.Peer], Operator: w.Operator, Trust: trust,
 			Limits: b.Limits, Serial: w.Serial, AnyPool: w.AnyPool, DryRun: look, Meter: w.Meter})
 		if err != nil {
 			return err

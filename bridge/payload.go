@@ -82,12 +82,13 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 
 // writeFile joins signed manifest and payload under a temporary name, reads
 // all of it back, and only then gives it its own name.
-func (b *Bridge) writeFile(m bundle.Manifest, payload, name string) (size int64, err error) {
-	signer, err := bundle.NewSigner(b.Log.Site(), b.Keys.Signing)
+func (b *Bridge) writeFile(by signing, m bundle.Manifest, payload, name string) (size int64, err error) {
+	signers, err := by.signers()
 	if err != nil {
 		return 0, err
 	}
-	signed, err := m.Sign(signer)
+	m.NextKey = by.next
+	signed, err := m.Sign(signers...)
 	if err != nil {
 		return 0, err
 	}
@@ -103,7 +104,7 @@ func (b *Bridge) writeFile(m bundle.Manifest, payload, name string) (size int64,
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		return b.readBack(f, size)
+		return b.readBack(f, size, by)
 	})
 	if err != nil {
 		return 0, err
@@ -112,10 +113,10 @@ func (b *Bridge) writeFile(m bundle.Manifest, payload, name string) (size int64,
 }
 
 // readBack proves that what is on the disk is what was meant.
-func (b *Bridge) readBack(f *os.File, size int64) error {
+func (b *Bridge) readBack(f *os.File, size int64, by signing) error {
 	back, err := bundle.Open(f, size, b.Limits)
 	if err == nil {
-		err = back.VerifySignatures(b.card.Trust())
+		err = back.VerifySignatures(by.trust())
 	}
 	if err == nil {
 		err = back.VerifyPayload()

@@ -19,8 +19,8 @@ import (
 const ReceiptFormat = "sallyport-receipt/1"
 
 // Receipt is this site's signed word that it applied a bundle. It is the text
-// of a signed note (c2sp.org/signed-note), as a manifest is, under the key of
-// the site's card.
+// of a signed note (c2sp.org/signed-note), as a manifest is, under the key that
+// was on the site's card then.
 type Receipt struct {
 	Format    string      `json:"format"` // always [ReceiptFormat]
 	Site      string      `json:"site"`   // who applied it and signs
@@ -45,15 +45,19 @@ func (a *arrival) receipt(ctx context.Context) error {
 	}
 	r := Receipt{Format: ReceiptFormat, Site: a.bridge.Log.Site(), Peer: a.core.From, Seq: a.core.Seq, ID: a.core.ID(),
 		File: a.properName(), AppliedAt: bundle.FormatTime(at), Through: a.core.Range.Through, Chain: a.core.Chain.Through}
-	signed, err := a.bridge.signReceipt(r)
+	signed, err := a.bridge.signReceipt(ctx, r)
 	if err != nil {
 		return fmt.Errorf("sign the receipt of %s: %w", r.File, err)
 	}
 	return a.bridge.Folders.keepReceipt(r, signed)
 }
 
-func (b *Bridge) signReceipt(r Receipt) ([]byte, error) {
-	signer, err := bundle.NewSigner(r.Site, b.Keys.Signing)
+func (b *Bridge) signReceipt(ctx context.Context, r Receipt) ([]byte, error) {
+	by, err := b.signing(ctx, b.Pool)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := bundle.NewSigner(r.Site, by.keys[0])
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 // have compared, or goes on with one that was removed. Adding the same card
 // again changes nothing.
 func (b *Bridge) AddLink(ctx context.Context, card Card, actor string) error {
-	if err := b.mayLink(ctx, card); err != nil {
+	if err := b.mayLink(ctx, card, false); err != nil {
 		return err
 	}
 	err := pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
@@ -34,8 +34,9 @@ func (b *Bridge) AddLink(ctx context.Context, card Card, actor string) error {
 	return nil
 }
 
-// mayLink holds a card against this site and all cards it ever had.
-func (b *Bridge) mayLink(ctx context.Context, card Card) error {
+// mayLink holds a card against this site and all cards it ever had. replace
+// says that people want another card of a known site in the place of its own.
+func (b *Bridge) mayLink(ctx context.Context, card Card, replace bool) error {
 	if err := card.check(); err != nil {
 		return err
 	}
@@ -48,8 +49,10 @@ func (b *Bridge) mayLink(ctx context.Context, card Card) error {
 	}
 	for _, k := range known {
 		switch {
-		case k.Name == card.Name && k != card:
-			return fmt.Errorf("%s is linked already with another card: two people must compare the cards; nothing was changed", card.Name)
+		case k.Name == card.Name && k.Epoch != card.Epoch:
+			return fmt.Errorf("the card of %s shows another epoch than the one that it is linked with: that site founded its log anew, and its old log must be closed here first; a new card alone does not do that; nothing was changed", card.Name)
+		case k.Name == card.Name && k != card && !replace:
+			return fmt.Errorf("%s is linked already with another card, whose fingerprint is %s: if that site has a new key, two people must compare the new card, and then `sallyport link add CARD --replace`; nothing was changed", card.Name, k.Fingerprint())
 		case k.Name != card.Name && k.Epoch == card.Epoch:
 			return fmt.Errorf("the card of %s shows the epoch of %s: one of the two is false; nothing was changed", card.Name, k.Name)
 		}

@@ -34,7 +34,10 @@ type Report struct {
 // VerifyConfig says what Verify may believe. It needs no database, so that
 // an auditor can verify on any machine.
 type VerifyConfig struct {
-	Sender     Card
+	Sender Card
+	// Keyring is what is known of the sender's keys beside the one on its card;
+	// nil: nothing.
+	Keyring    *Keyring
 	Identities []age.Identity // none: an encrypted payload is not opened
 	Schemas    *schema.Events
 	Limits     bundle.Limits
@@ -60,7 +63,7 @@ func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 	}
 	core := b.Manifest().Core
 	r := Report{File: path, ID: core.ID(), From: core.From, To: core.To, Seq: core.Seq, Range: core.Range, Chain: core.Chain, Bytes: info.Size()}
-	if err := b.VerifySignatures(c.Sender.Trust()); err != nil {
+	if err := c.signatures(b); err != nil {
 		return r, err
 	}
 	if core.Epoch != c.Sender.Epoch && core.Kind != bundle.Return {
@@ -75,6 +78,15 @@ func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 		return r, nil
 	}
 	return r, c.content(ctx, b, &r)
+}
+
+func (c VerifyConfig) signatures(b *bundle.File) error {
+	ring := Keyring{Card: c.Sender}
+	if c.Keyring != nil {
+		ring = *c.Keyring
+	}
+	_, err := ring.VerifySignatures(b)
+	return err
 }
 
 func (c VerifyConfig) content(ctx context.Context, b *bundle.File, r *Report) error {
@@ -113,7 +125,7 @@ func Cat(ctx context.Context, path string, c VerifyConfig, write func([]byte) er
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(b.VerifySignatures(c.Sender.Trust()), b.VerifyPayload()); err != nil {
+	if err := errors.Join(c.signatures(b), b.VerifyPayload()); err != nil {
 		return err
 	}
 	for line, err := range b.Lines(ctx, c.Identities...) {

@@ -68,6 +68,8 @@ var catalogue = []Kind{
 	{"site.link_stopped", "site", 1, ToEveryPeer, false, decode[LinkStopped]},
 	{"site.link_resumed", "site", 1, ToEveryPeer, false, decode[LinkResumed]},
 	{"site.position_withheld", "site", 1, ToEveryPeer, false, decode[PositionWithheld]},
+	{"site.key_rotated", "site", 1, ToEveryPeer, false, decode[KeyRotated]},
+	{"site.peer_key_revoked", "site", 1, ToEveryPeer, false, decode[PeerKeyRevoked]},
 	{"bundle.exported", "bundle-out", 1, Stays, false, decode[BundleExported]},
 	{"bundle.imported", "bundle-in", 1, Stays, false, decode[BundleImported]},
 	{"bundle.quarantined", "bundle-in", 1, Stays, false, decode[BundleQuarantined]},

@@ -28,6 +28,12 @@ const (
 	file      = "sp1_field-hq_01234567_0000000007.jsonl.zst"
 )
 
+// oldKey and newKey are made from fixed seeds.
+var (
+	oldKey = domain.SiteKey{ID: "hq+96ef4daa", Key: "hq+96ef4daa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"}
+	newKey = domain.SiteKey{ID: "hq+83415b87", Key: "hq+83415b87+AYE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU"}
+)
+
 func goldenFacts() []pair {
 	return slicesOf(
 		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts())
@@ -87,6 +93,8 @@ func siteFacts() []pair {
 		{domain.LinkStopped{Peer: "hq", Reason: "bundle 7 was refused"}, domain.LinkStopped{Peer: "a", Reason: "x"}},
 		{domain.LinkResumed{Peer: "hq", Reason: "the people there corrected it"}, domain.LinkResumed{Peer: "a", Reason: "x"}},
 		{domain.PositionWithheld{Peer: "hq", Position: 57, By: []string{"cli:ann", "cli:bob"}}, domain.PositionWithheld{Peer: "a", Position: 1, By: []string{"a", "b"}}},
+		{domain.KeyRotated{Old: oldKey, New: newKey, Without: []string{"field-2"}}, domain.KeyRotated{Old: oldKey, New: newKey}},
+		{domain.PeerKeyRevoked{Peer: "hq", Revoked: oldKey, Epoch: epoch, LastValid: 7}, domain.PeerKeyRevoked{Peer: "hq", Revoked: oldKey, Epoch: epoch}},
 		{domain.BundleExported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7, Bytes: 4096}, domain.BundleExported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleImported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7}, domain.BundleImported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleQuarantined{File: file, SHA256: digest, Peer: "hq", Code: "damaged", Message: "frame 2 does not match its hash"}, domain.BundleQuarantined{Code: "x"}},

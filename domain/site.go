@@ -43,6 +43,30 @@ type PositionWithheld struct {
 	By       []string `json:"by"`       // the two actors, in the order in which they decided
 }
 
+// SiteKey names a public key that signs for a site.
+type SiteKey struct {
+	ID  string `json:"id"`  // "<site>+<8 hex digits>"
+	Key string `json:"key"` // the whole of it, in the form of C2SP signed-note
+}
+
+// KeyRotated says that a site signs with a new key from now on.
+type KeyRotated struct {
+	Old SiteKey `json:"old"`
+	New SiteKey `json:"new"`
+	// Without names the peers that had not shown to know the new key when a person
+	// went on; they need the new card.
+	Without []string `json:"without,omitempty"`
+}
+
+// PeerKeyRevoked says that people replaced a peer's key by a new card: the old
+// one is believed only in what it signed up to a number of an epoch.
+type PeerKeyRevoked struct {
+	Peer      string  `json:"peer"`
+	Revoked   SiteKey `json:"revoked"`
+	Epoch     string  `json:"epoch"`
+	LastValid int64   `json:"last_valid"` // the last bundle's number; 0: none is believed
+}
+
 // EventType implements [Fact].
 func (SiteFounded) EventType() string { return "site.founded" }
 
@@ -60,3 +84,9 @@ func (LinkResumed) EventType() string { return "site.link_resumed" }
 
 // EventType implements [Fact].
 func (PositionWithheld) EventType() string { return "site.position_withheld" }
+
+// EventType implements [Fact].
+func (KeyRotated) EventType() string { return "site.key_rotated" }
+
+// EventType implements [Fact].
+func (PeerKeyRevoked) EventType() string { return "site.peer_key_revoked" }

@@ -83,11 +83,13 @@ func (e *End) BeaconDue(t Telling, p Pressure) string {
 	case !t.equal(e.Told.Telling):
 		return "what arrived or is missing was not told yet"
 	case e.Told.No < e.Owes:
-		return "one of the two sites was restored: they must find each other again"
+		return "the peer must learn something new of this site: a key, or that one of the two was restored"
 	case newer && t.wants():
 		return "bundles are still missing"
 	case newer && e.Told.Since > e.Seen.No:
 		return "the peer does not seem to know what was told"
+	case e.Announcing && p != Turn:
+		return "the peer has not shown to know this site's new key"
 	case p == Turn || e.Stopped != "":
 		return ""
 	case e.Unacknowledged():

@@ -35,6 +35,9 @@ func TestBeaconDue(t *testing.T) {
 		{"all is acknowledged for a long time", func(e *link.End) { e.Out.AckedThrough = 90 }, same, link.Overdue, false},
 		{"the link is stopped", func(e *link.End) { e.Stopped = "x" }, same, link.ByHand, false},
 		{"the link is stopped and something arrived", func(e *link.End) { e.Stopped = "x" }, gap, link.Turn, true},
+		{"a new key is not known there", func(e *link.End) { e.Announcing, e.Out.AckedThrough = true, 90 }, same, link.Turn, false},
+		{"for a long time", func(e *link.End) { e.Announcing, e.Out.AckedThrough = true, 90 }, same, link.Overdue, true},
+		{"and the link is stopped", func(e *link.End) { e.Announcing, e.Out.AckedThrough, e.Stopped = true, 90, "x" }, same, link.Overdue, true},
 		{"something is owed", func(e *link.End) { e.Owes = 21 }, same, link.Turn, true},
 	} {
 		e := running()

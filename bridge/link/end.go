@@ -32,6 +32,9 @@ type End struct {
 	// Resends counts the beacons written because time passed, since the peer was
 	// last heard.
 	Resends int
+	// Announcing says that manifests tell the peer of a new key of this site, and
+	// that it has not yet shown to know it. It is not stored: the bridge knows it.
+	Announcing bool
 	// Stopped is why no data is sent and none applied until people decide; empty:
 	// the link runs.
 	Stopped string

@@ -65,6 +65,7 @@ func TestManualCarry(t *testing.T) {
 		{"commands", c.commands},
 		{"definitions", c.definitions},
 		{"media", c.media},
+		{"rotation", c.rotation},
 		{"secrets", c.secrets},
 	} {
 		if !t.Run(step.name, step.run) {

@@ -149,7 +149,7 @@ func (c *crossing) commands(t *testing.T) {
 		if card := must[bridge.Card](t, at("link", "card")...); !bytes.Equal(card.Encode(), readFile(t, s.card())) {
 			t.Errorf("%s: link card is not the card on disk", name)
 		}
-		if all := must[[]bridge.Status](t, at("link", "list")...); len(all) != 1 || all[0].NextAction == "" || all[0].LastContact == nil {
+		if all := must[[]bridge.Status](t, at("link", "status")...); len(all) != 1 || all[0].NextAction == "" || all[0].LastContact == nil {
 			t.Errorf("%s: links %+v", name, all)
 		}
 		for _, v := range must[[]struct {
@@ -207,7 +207,7 @@ func (c *crossing) several(t *testing.T, at func(...string) []string) {
 
 // tables runs the commands as a person does.
 func (c *crossing) tables(t *testing.T, at func(...string) []string) {
-	for _, command := range []string{"bundle list", "link status", "link card", "quarantine list", "audit verify",
+	for _, command := range []string{"bundle list", "link status", "link list", "link card", "keys show", "quarantine list", "audit verify",
 		"projections digest", "migrate status", "config show", "doctor", "profile list", "requesttype list", "user list"} {
 		table, lines := call(t, at(strings.Fields(command)...)...), call(t, at(append(strings.Fields(command), "-o", "jsonl")...)...)
 		if table.code != 0 || table.stdout == "" || strings.HasPrefix(table.stdout, "{") && command != "link card" {

@@ -50,7 +50,9 @@ var exits = []struct {
 	{12, "gap: an earlier bundle is missing", code(bundle.Gap)},
 	{13, "duplicate", code(bundle.Duplicate)},
 	{14, "fork: two histories contradict each other", code(bundle.Fork)},
-	{15, "untrusted: the signature or the sender is not known here", code(bundle.Untrusted)},
+	{15, "untrusted: the signature or the sender is not known here", func(err error) bool {
+		return code(bundle.Untrusted)(err) || is[*untrustedCard](err)
+	}},
 	{16, "refused by policy", func(err error) bool {
 		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) ||
 			errors.Is(err, media.ErrPool) || is[*refusedFiles](err)

@@ -67,7 +67,7 @@ func (p *program) init(cmd *cobra.Command, c boot.Config, admin string) error {
 	if err != nil {
 		return err
 	}
-	result := map[string]string{"site": card.Name, "config": path, "card": l.CardPath(), "fingerprint": card.Fingerprint()}
+	result := map[string]string{"site": card.Name, "config": path, "card": l.CardPath(), "fingerprint": card.Fingerprint(), "words": card.Words()}
 	if l.Role == domain.ResponseSite {
 		if result["admin_password"], err = p.firstAdmin(cmd, l.Config, admin); err != nil {
 			return err
@@ -75,7 +75,8 @@ func (p *program) init(cmd *cobra.Command, c boot.Config, admin string) error {
 		result["admin"] = admin
 	}
 	return p.print(result, func(w io.Writer) {
-		fmt.Fprintf(w, "site\t%s (%s)\nconfiguration\t%s\nsite card\t%s\nfingerprint\t%s\n", card.Name, card.Role, path, l.CardPath(), card.Fingerprint())
+		fmt.Fprintf(w, "site\t%s (%s)\nconfiguration\t%s\nsite card\t%s\nfingerprint\t%s\nwords\t%s\n",
+			card.Name, card.Role, path, l.CardPath(), card.Fingerprint(), card.Words())
 		if pw := result["admin_password"]; pw != "" {
 			fmt.Fprintf(w, "administrator\t%s, password %s (shown only now)\n", admin, pw)
 		}

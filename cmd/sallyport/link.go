@@ -12,14 +12,14 @@ import (
 
 func (p *program) linkCommand() *cobra.Command {
 	c := &cobra.Command{Use: "link", Short: "Know and add the sites on the other side"}
-	c.AddCommand(p.linkStatus("status", "Say for each link how far it has got and what to do next"),
-		p.linkStatus("list", "List the links"), p.linkCard(), p.linkAdd())
+	c.AddCommand(p.linkStatus(),
+		p.linkList(), p.linkCard(), p.linkAdd())
 	return c
 }
 
-func (p *program) linkStatus(use, short string) *cobra.Command {
+func (p *program) linkStatus() *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
+		Use: "status", Short: "Say for each link how far it has got and what to do next", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
 				links, err := s.Bridge.Status(cmd.Context())
@@ -46,38 +46,5 @@ func printLinks(w io.Writer, links []bridge.Status) {
 		fmt.Fprintf(w, "  sent\tthrough %d, acknowledged through %d\n", l.ExportedThrough, l.AckedThrough)
 		fmt.Fprintf(w, "  received\tthrough %d, missing %v, held %v, quarantined %d\n", l.AppliedThrough, l.Missing, l.Held, l.Quarantined)
 		fmt.Fprintf(w, "  last contact\t%s\n", contact)
-	}
-}
-
-func (p *program) linkCard() *cobra.Command {
-	return &cobra.Command{
-		Use: "card", Short: "Show this site's own card and fingerprint", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				card := s.Bridge.Card()
-				return p.print(card, func(w io.Writer) {
-					fmt.Fprintf(w, "%s\nfingerprint  %s\n", card.Encode(), card.Fingerprint())
-				})
-			})
-		},
-	}
-}
-
-func (p *program) linkAdd() *cobra.Command {
-	return &cobra.Command{
-		Use: "add CARD", Short: "Trust the site of a card whose fingerprint was compared by another way", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			card, err := readCard(args[0])
-			if err != nil {
-				return &usageError{err}
-			}
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				if err := s.Bridge.AddLink(cmd.Context(), card, actor()); err != nil {
-					return err
-				}
-				p.say("linked to %s; its fingerprint is %s", card.Name, card.Fingerprint())
-				return nil
-			})
-		},
 	}
 }

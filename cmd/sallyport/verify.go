@@ -89,21 +89,12 @@ func fromSite(ctx context.Context, s *boot.Site, path string, c *bridge.VerifyCo
 	if m.Core.To == s.Config.Site && len(c.Identities) == 0 {
 		c.Identities = []age.Identity{s.Bridge.Keys.Identity}
 	}
-	if m.Core.From == s.Config.Site {
-		c.Sender = s.Bridge.Card()
-		return nil
+	ring, err := s.Bridge.Keyring(ctx, m.Core.From)
+	if errors.Is(err, bridge.ErrNoLink) {
+		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", m.Core.From)}
 	}
-	links, err := s.Bridge.Links(ctx)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Card.Name == m.Core.From {
-			c.Sender = l.Card
-			return nil
-		}
-	}
-	return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", m.Core.From)}
+	c.Sender, c.Keyring = ring.Card, &ring
+	return err
 }
 
 // openRegular opens a file that can be read to its end: a pipe would make us

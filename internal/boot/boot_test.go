@@ -2,16 +2,11 @@ package boot_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge"
 	"sallyport/domain"
@@ -25,29 +20,8 @@ import (
 func config(t *testing.T, site string, role domain.Role) boot.Config {
 	t.Helper()
 	dsn := pgtest.Database(t, "")
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	login := "boottest_" + strings.ToLower(rand.Text()[:10]) // roles are the whole server's
-	u.User = url.UserPassword(login, rand.Text())
-	t.Cleanup(func() { dropRole(t, dsn, login) })
 	return boot.Config{Site: site, Role: role, Data: t.TempDir(), Listen: "127.0.0.1:0",
-		Database: boot.Database{URL: u.String(), MigrateURL: dsn, MaxConns: 4}}
-}
-
-func dropRole(t *testing.T, dsn, role string) {
-	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if _, err := conn.Exec(ctx, `DROP ROLE IF EXISTS `+role); err != nil {
-		t.Error(err)
-	}
-	_ = conn.Close(ctx)
+		Database: boot.Database{URL: pgtest.Login(t, dsn), MigrateURL: dsn, MaxConns: 4}}
 }
 
 func mustInit(t *testing.T, c boot.Config) bridge.Card {
