@@ -14,6 +14,8 @@
 //     by JSON Pointer, or by query parameter; `trace_id` is the X-Request-Id.
 //   - JSON is read strictly: one value, UTF-8, no name twice, no unknown field,
 //     names as they are spelt, at most 1 MiB. What is refused wrote nothing.
+//   - A bundle's file goes up and down as it is, whole or not at all, with a
+//     time of its own that only those who may carry get, see bounds.
 //   - Who asks is looked up at every call, so that a change of a user acts on
 //     the next one.
 //
