@@ -108,18 +108,27 @@ func (a *arrival) archive() error {
 
 // archivedID reads the id of a bundle in the archive; empty if it is none.
 func (b *Bridge) archivedID(path string) string {
+	m, ok := b.archivedManifest(path)
+	if !ok {
+		return ""
+	}
+	return m.Core.ID()
+}
+
+// archivedManifest reads what a bundle in the archive says of itself.
+func (b *Bridge) archivedManifest(path string) (m bundle.Manifest, ok bool) {
 	f, err := openRegular(b.Folders.root, path)
 	if err != nil {
-		return ""
+		return m, false
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return ""
+		return m, false
 	}
 	archived, err := bundle.Open(f, info.Size(), b.Limits)
 	if err != nil {
-		return ""
+		return m, false
 	}
-	return archived.Manifest().Core.ID()
+	return archived.Manifest(), true
 }

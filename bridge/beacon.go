@@ -86,24 +86,9 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 	if err != nil {
 		return err
 	}
-	t, err := x.Bridge.telling(ctx, l)
-	if err != nil {
+	p, why, err := x.beaconDue(ctx, l, p)
+	if err != nil || why == "" {
 		return err
-	}
-	if p == link.Turn && l.LastWritten != nil && time.Since(*l.LastWritten) >= l.Patience(x.ResendAfter) {
-		p = link.Overdue
-	}
-	if waits, err := x.lastFileWaits(ctx); err != nil {
-		return err
-	} else if waits {
-		p = link.Turn // it says all that a reminder would say: it must be carried
-	}
-	if l.Announcing, err = x.announcing(ctx, x.peer); err != nil {
-		return err
-	}
-	why := l.BeaconDue(t, p)
-	if why == "" {
-		return nil
 	}
 	if err := x.beacon(ctx, l, p, why); err != nil {
 		return fmt.Errorf("write a beacon for %s: %w; nothing was lost, the next export tries again", x.peer, err)
@@ -111,17 +96,34 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 	return nil
 }
 
+// beaconDue tells why a beacon is due, empty if none is, and under which
+// pressure.
+func (b *Bridge) beaconDue(ctx context.Context, l Link, p link.Pressure) (link.Pressure, string, error) {
+	t, err := b.telling(ctx, l)
+	if err != nil {
+		return p, "", err
+	}
+	if p == link.Turn && l.LastWritten != nil && time.Since(*l.LastWritten) >= l.Patience(b.ResendAfter) {
+		p = link.Overdue
+	}
+	if waits, err := b.lastFileWaits(l); err != nil {
+		return p, "", err
+	} else if waits {
+		p = link.Turn // it says all that a reminder would say: it must be carried
+	}
+	if l.Announcing, err = b.announcing(ctx, l.Card.Name); err != nil {
+		return p, "", err
+	}
+	return p, l.BeaconDue(t, p), nil
+}
+
 // lastFileWaits reports whether the newest file for the peer still lies in the
 // outbox.
-func (x *exporter) lastFileWaits(ctx context.Context) (bool, error) {
-	var name string
-	if err := x.Pool.QueryRow(ctx, `SELECT last_file FROM links WHERE peer = $1`, x.peer).Scan(&name); err != nil {
-		return false, fmt.Errorf("look up the newest file for %s: %w", x.peer, err)
-	}
-	if name == "" {
+func (b *Bridge) lastFileWaits(l Link) (bool, error) {
+	if l.LastFile == "" {
 		return false, nil
 	}
-	_, err := x.Folders.root.Lstat(outboxDir + "/" + name)
+	_, err := b.Folders.root.Lstat(outboxDir + "/" + l.LastFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -184,21 +186,31 @@ func (x *exporter) beaconPayload(ctx context.Context, l Link, name string) (c bu
 
 // stopIfRefused stops a link whose peer refused for good what this site sent.
 func (x *exporter) stopIfRefused(ctx context.Context, l Link) (Link, error) {
-	var numbers []int64
-	for _, r := range l.Out.Rejected {
-		numbers = append(numbers, r.Seq)
-	}
-	makings, err := x.makings(ctx, l, numbers)
-	if err != nil {
+	reason, err := x.refusal(ctx, l)
+	if err != nil || reason == "" || l.Stopped != "" {
 		return l, err
 	}
-	n, refused := l.Refused(makings)
-	if !refused || l.Stopped != "" {
-		return l, nil
-	}
-	reason := fmt.Sprintf("%s refused bundle %d: look there at what it says (`sallyport quarantine list`), and let two people decide here: `sallyport link withhold %s POSITION`", x.peer, n, x.peer)
 	if err := x.Stop(ctx, x.peer, reason, x.actor()); err != nil {
 		return l, err
 	}
 	return x.link(ctx, x.Pool, x.peer, false)
+}
+
+// refusal tells that the peer refused for good what this site sent; empty: it
+// did not.
+func (b *Bridge) refusal(ctx context.Context, l Link) (string, error) {
+	var numbers []int64
+	for _, r := range l.Out.Rejected {
+		numbers = append(numbers, r.Seq)
+	}
+	makings, err := b.makings(ctx, l, numbers)
+	if err != nil {
+		return "", err
+	}
+	n, refused := l.Refused(makings)
+	if !refused {
+		return "", nil
+	}
+	peer := l.Card.Name
+	return fmt.Sprintf("%s refused bundle %d: look there at what it says (`sallyport quarantine list`), and let two people decide here: `sallyport link withhold %s POSITION`", peer, n, peer), nil
 }

@@ -42,6 +42,12 @@ type Config struct {
 	ResendAfter time.Duration
 	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
 	ScanEvery time.Duration
+	// Keep is how long an applied bundle stays in the archive, which a running
+	// bridge clears at its start and once a day; 0: 7 days. What peers have
+	// acknowledged leaves the outbox at the same time, whatever its age.
+	Keep time.Duration
+	// Progress is for commands that people wait for.
+	Progress Progress
 }
 
 // Bridge is one site's end of all its links. It is safe for concurrent use;
@@ -70,6 +76,9 @@ func New(c Config) (*Bridge, error) {
 	if c.ScanEvery == 0 {
 		c.ScanEvery = 30 * time.Second
 	}
+	if c.Keep == 0 {
+		c.Keep = 7 * 24 * time.Hour
+	}
 	b := &Bridge{Config: c}
 	if err := b.signsWith(c.Keys.Signing); err != nil {
 		return nil, err
@@ -84,15 +93,19 @@ func (b *Bridge) Card() Card { return b.own.Load().card }
 // actor is who answers for what the bridge does by itself.
 func (b *Bridge) actor() string { return "site:" + b.Log.Site() }
 
-// Run exports what is due and imports what arrives until ctx ends. A failure
+// Run exports what is due, imports what arrives and clears away what is needed
+// no more, until ctx ends. A failure
 // is logged and tried again at the next turn: nothing is lost by waiting.
 func (b *Bridge) Run(ctx context.Context) error {
 	export := time.NewTicker(min(b.ExportEvery, time.Second))
 	scan := time.NewTicker(b.ScanEvery)
+	prune := time.NewTicker(24 * time.Hour)
 	defer export.Stop()
 	defer scan.Stop()
+	defer prune.Stop()
 	last := map[string]time.Time{}
 	seen := b.importTurn(ctx, nil)
+	b.pruneTurn(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -101,6 +114,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.exportTurn(ctx, now, last)
 		case <-scan.C:
 			seen = b.importTurn(ctx, seen)
+		case <-prune.C:
+			b.pruneTurn(ctx)
 		}
 	}
 }

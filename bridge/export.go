@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,10 +52,14 @@ func (b *Bridge) Export(ctx context.Context, peer, operator string) ([]Exported,
 }
 
 // Resend makes numbers again that were published before, because people want
-// them: the same content under the same ids.
+// them: the same content under the same ids. If one of them never was, none is
+// made.
 func (b *Bridge) Resend(ctx context.Context, peer, operator string, numbers []int64) ([]Exported, error) {
 	var out []Exported
 	err := b.exporting(ctx, peer, operator, func(ctx context.Context, x *exporter) error {
+		if err := x.mayResend(ctx, numbers); err != nil {
+			return err
+		}
 		err := x.again(ctx, numbers, "a person asked for it again")
 		out = x.out
 		return err
@@ -122,11 +127,14 @@ func (x *exporter) turn(ctx context.Context, p link.Pressure) error {
 
 // data makes again what the peer asks for and makes what is new.
 func (x *exporter) data(ctx context.Context, l Link) error {
-	makings, err := x.makings(ctx, l, l.Asked())
+	wanted, changed, err := x.wanted(ctx, l)
 	if err != nil {
 		return err
 	}
-	if err := x.again(ctx, l.Again(makings), "the peer misses it"); err != nil {
+	if err := x.again(ctx, changed, whyChanged); err != nil {
+		return err
+	}
+	if err := x.again(ctx, wanted, whyMissed); err != nil {
 		return err
 	}
 	for {
@@ -138,10 +146,31 @@ func (x *exporter) data(ctx context.Context, l Link) error {
 		if err != nil || p == nil {
 			return err
 		}
-		if err := x.publish(ctx, p, false, "events are due"); err != nil {
+		if err := x.publish(ctx, p, false, whyNew); err != nil {
 			return err
 		}
 	}
+}
+
+// Why a bundle is made.
+const (
+	whyNew     = "events are due"
+	whyMissed  = "the peer misses it"
+	whyChanged = "two people decided to withhold an event that the peer refused"
+)
+
+// wanted returns the numbers to make again: those that the peer wants, and
+// those whose content people changed.
+func (b *Bridge) wanted(ctx context.Context, l Link) (wanted, changed []int64, err error) {
+	makings, err := b.makings(ctx, l, l.Asked())
+	if err != nil {
+		return nil, nil, err
+	}
+	if changed, err = b.replanned(ctx, l); err != nil {
+		return nil, nil, err
+	}
+	wanted = slices.DeleteFunc(l.Again(makings), func(n int64) bool { return slices.Contains(changed, n) })
+	return wanted, changed, nil
 }
 
 func (x *exporter) again(ctx context.Context, numbers []int64, why string) error {

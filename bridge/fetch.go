@@ -139,18 +139,16 @@ func (b *Bridge) placesOf(l Listed) ([]string, error) {
 // beaconPlaces lists the beacons in the outbox, the newest first: of those with
 // one id the newest says all that the others say.
 func (b *Bridge) beaconPlaces() ([]string, error) {
-	waiting, err := b.outbox()
+	names, err := b.Folders.list(outboxDir)
 	if err != nil {
 		return nil, err
 	}
 	var places []string
 	number := map[string]int{}
-	for _, files := range waiting {
-		for _, w := range files {
-			if n, err := bundle.ParseName(w.name); err == nil && n.Beacon > 0 {
-				path := outboxDir + "/" + w.name
-				places, number[path] = append(places, path), n.Beacon
-			}
+	for _, name := range names {
+		if n, err := bundle.ParseName(name); err == nil && n.Beacon > 0 {
+			path := outboxDir + "/" + name
+			places, number[path] = append(places, path), n.Beacon
 		}
 	}
 	slices.SortFunc(places, func(x, y string) int { return cmp.Compare(number[y], number[x]) })

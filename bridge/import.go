@@ -240,14 +240,22 @@ func (a *arrival) take(ctx context.Context) error {
 	case link.Duplicate:
 		return a.duplicate(ctx)
 	case link.Hold:
-		return a.hold(ctx, "", fmt.Sprintf("waits for what comes before position %d; %s is applied through %d",
-			a.core.Range.After+1, a.core.From, a.link.In.Through))
+		return a.hold(ctx, "", a.waits(a.link))
 	case link.Fork:
-		return &bundle.Error{Code: bundle.Fork, Position: a.core.Range.After + 1,
-			Msg: "its chain contradicts what is already known of that log: one of the two was made by somebody else or from an old backup"}
+		return a.fork()
 	default:
 		return a.apply(ctx)
 	}
+}
+
+// waits tells what a bundle that is early waits for.
+func (a *arrival) waits(l Link) string {
+	return fmt.Sprintf("waits for what comes before position %d; %s is applied through %d", a.core.Range.After+1, a.core.From, l.In.Through)
+}
+
+func (a *arrival) fork() error {
+	return &bundle.Error{Code: bundle.Fork, Position: a.core.Range.After + 1,
+		Msg: "its chain contradicts what is already known of that log: one of the two was made by somebody else or from an old backup"}
 }
 
 // verify takes the steps whose order is fixed, up to the payload's hash: after
@@ -257,7 +265,7 @@ func (a *arrival) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.bundle, err = bundle.Open(a.file, info.Size(), a.bridge.Limits); err != nil {
+	if a.bundle, err = bundle.Open(meteredAt{a.file, a.bridge.Progress}, info.Size(), a.bridge.Limits); err != nil {
 		return err
 	}
 	a.core = a.bundle.Manifest().Core

@@ -23,6 +23,7 @@ type Link struct {
 	PeerUnderstands []string
 	LastContact     *time.Time // when a manifest of the peer was last taken in
 	LastWritten     *time.Time // when something was last published for it
+	LastFile        string     // the newest file published for it; empty: none
 	AddedAt         time.Time
 }
 
@@ -34,7 +35,7 @@ const linkColumns = `coalesce(stopped, ''), exported_seq, exported_through, expo
 	peer_missing, peer_rejected, rewind_seq, rewind_no, applied_seq, applied_through, applied_chain, peer_head_seq, peer_head,
 	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands`
 
-const selectLinks = `SELECT card, last_contact, last_written, added_at, ` + linkColumns + ` FROM links WHERE removed_at IS NULL `
+const selectLinks = `SELECT card, last_contact, last_written, last_file, added_at, ` + linkColumns + ` FROM links WHERE removed_at IS NULL `
 
 // Links returns all links, by name.
 func (b *Bridge) Links(ctx context.Context) ([]Link, error) {
@@ -65,7 +66,7 @@ func (b *Bridge) link(ctx context.Context, q querier, peer string, forUpdate boo
 func (b *Bridge) scanLink(row pgx.Row) (Link, error) {
 	var l Link
 	var card, outChain, inChain, missing, rejected, told, understands []byte
-	err := row.Scan(&card, &l.LastContact, &l.LastWritten, &l.AddedAt,
+	err := row.Scan(&card, &l.LastContact, &l.LastWritten, &l.LastFile, &l.AddedAt,
 		&l.Stopped, &l.Out.Seq, &l.Out.Through, &outChain, &l.Out.AckedSeq, &l.Out.AckedThrough,
 		&missing, &rejected, &l.Out.RewindSeq, &l.Out.RewindNo, &l.In.Seq, &l.In.Through, &inChain, &l.In.PeerSeq, &l.In.PeerHead,
 		&l.Self.Incarnation, &l.Self.No, &told, &l.Owes, &l.Heard.Incarnation, &l.Heard.No, &l.Seen.Incarnation, &l.Seen.No,

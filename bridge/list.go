@@ -23,12 +23,6 @@ type Listed struct {
 	Since     string `json:"since"`
 }
 
-// Bundles lists the newest 1,000 bundles of both directions, newest first.
-func (b *Bridge) Bundles(ctx context.Context) ([]Listed, error) {
-	all, _, err := b.BundlesPage(ctx, BundleFilter{Page: Page{Limit: MaxPage}})
-	return all, err
-}
-
 // BundleFilter says which bundles are listed; empty fields leave all in.
 type BundleFilter struct {
 	Page
@@ -37,10 +31,11 @@ type BundleFilter struct {
 	State     string // of [BundleStates]
 }
 
-// BundleStates are the states that a listed bundle may have: the first two of
-// those that go out, the others of those that come in.
+// BundleStates are the states that a listed bundle may have: the first three of
+// those that go out (the last of them means that the peer has applied it), the
+// others of those that come in.
 func BundleStates() []string {
-	return []string{"planned", "exported", "verified", "held", "applied", "archived"}
+	return []string{"planned", "exported", "acknowledged", "verified", "held", "applied", "archived"}
 }
 
 // bundleKey is a bundle's place in the list. It never changes, so that a page
@@ -61,10 +56,11 @@ type listedRow struct {
 
 const selectBundles = `
 	SELECT direction, peer, epoch, seq, id, file, state, reason, since, begun FROM (
-		SELECT 'out' AS direction, peer, epoch, seq, coalesce(id, '') AS id, coalesce(file, '') AS file,
-		       CASE WHEN published_at IS NULL THEN 'planned' ELSE 'exported' END AS state, '' AS reason,
-		       coalesce(published_at, planned_at) AS since, planned_at AS begun
-		FROM outbound_bundles
+		SELECT 'out' AS direction, o.peer, o.epoch, o.seq, coalesce(o.id, '') AS id, coalesce(o.file, '') AS file,
+		       CASE WHEN o.published_at IS NULL THEN 'planned'
+		            WHEN o.epoch = $11 AND o.seq <= l.acked_seq THEN 'acknowledged' ELSE 'exported' END AS state, '' AS reason,
+		       coalesce(o.published_at, o.planned_at) AS since, o.planned_at AS begun
+		FROM outbound_bundles o LEFT JOIN links l USING (peer)
 		UNION ALL
 		SELECT 'in', peer, epoch, seq, id, file, state, reason, coalesce(applied_at, received_at), received_at FROM inbound_bundles
 	) AS bundles
@@ -86,7 +82,7 @@ func (b *Bridge) BundlesPage(ctx context.Context, f BundleFilter) ([]Listed, str
 		key, begun = *from, &from.Begun
 	}
 	rows, err := b.Pool.Query(ctx, selectBundles, f.Direction, f.Peer, f.State,
-		begun, key.Direction, key.Peer, key.Epoch, key.Seq, key.ID, f.limit()+1)
+		begun, key.Direction, key.Peer, key.Epoch, key.Seq, key.ID, f.limit()+1, b.Log.Epoch())
 	if err != nil {
 		return nil, "", fmt.Errorf("list the bundles: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"sallyport/bridge/bundle"
 	"sallyport/bridge/media"
 	"sallyport/domain"
 )
@@ -59,7 +58,7 @@ func (b *Bridge) WriteMedium(ctx context.Context, w MediumWrite) (out MediumWrit
 		if err != nil {
 			return err
 		}
-		files, err := b.toCarry(links)
+		files, err := b.toCarry(ctx, links)
 		if err != nil {
 			return err
 		}
@@ -73,7 +72,7 @@ func (b *Bridge) WriteMedium(ctx context.Context, w MediumWrite) (out MediumWrit
 		// With nothing to carry the medium is only looked at.
 		look := w.DryRun || len(files[out.Peer]) == 0
 		out.Written, err = media.Write(ctx, media.WriteConfig{Outbox: b.Folders.abs(outboxDir), Dir: w.Dir,
-			Pool: media.Pool{From: b.Log.Site(), To: out.Peer}, Files: files[out.Peer], Operator: w.Operator, Trust: trust,
+			Pool: media.Pool{From: b.Log.Site(), To: out.Peer}, Files: namesOf(files[out.Peer]), Operator: w.Operator, Trust: trust,
 			Limits: b.Limits, Serial: w.Serial, AnyPool: w.AnyPool, DryRun: look, Meter: w.Meter})
 		if err != nil {
 			return err
@@ -90,48 +89,8 @@ func (b *Bridge) WriteMedium(ctx context.Context, w MediumWrite) (out MediumWrit
 	return out, err
 }
 
-// toCarry lists the bundles in the outbox that their peer does not have, by
-// peer. Of beacons it is the newest alone: it says all that older ones say.
-func (b *Bridge) toCarry(links []Link) (map[string][]string, error) {
-	names, err := b.Folders.list(outboxDir)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]string{}
-	for _, l := range links {
-		peer, newest := l.Card.Name, bundle.Name{}
-		for _, n := range names {
-			name, err := bundle.ParseName(n)
-			switch {
-			case err != nil, !name.Between(b.Log.Site(), peer), hasArrived(name, l):
-			case name.Beacon == 0:
-				files[peer] = append(files[peer], n)
-			case name.Beacon > newest.Beacon:
-				newest = name
-			}
-		}
-		if newest.Beacon > 0 {
-			files[peer] = append(files[peer], newest.String())
-		}
-	}
-	return files, nil
-}
-
-// hasArrived reports whether a bundle need not be carried any more: its peer
-// has acknowledged it, or for a beacon, which nobody acknowledges, what was
-// made after it.
-func hasArrived(n bundle.Name, l Link) bool {
-	if n.Epoch8 != l.Out.Epoch[:8] {
-		return false
-	}
-	if n.Beacon > 0 {
-		return n.Seq < l.Out.AckedSeq
-	}
-	return n.Seq <= l.Out.AckedSeq
-}
-
 // choosePeer returns the peer that a medium goes to; empty if nothing waits.
-func choosePeer(named string, links []Link, files map[string][]string) (string, error) {
+func choosePeer(named string, links []Link, files map[string][]Outgoing) (string, error) {
 	var waiting []string
 	for _, l := range links {
 		if l.Card.Name == named {

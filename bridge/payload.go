@@ -72,6 +72,7 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 			err = errPlainSecret
 		default:
 			err = w.Line(line.Bytes)
+			b.Progress.add(len(line.Bytes) + 1)
 		}
 		if err != nil {
 			return err

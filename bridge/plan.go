@@ -83,7 +83,16 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 	if p != nil || err != nil {
 		return p, err
 	}
-	p = &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch(), Seq: l.Out.Seq + 1, After: l.Out.Through, Through: l.Out.Through,
+	if p, err = b.newPlan(ctx, l, operator); p == nil || err != nil {
+		return nil, err
+	}
+	return p, b.commitPlan(ctx, p)
+}
+
+// newPlan plans what comes after the last bundle; nil if no event in it crosses
+// to the peer.
+func (b *Bridge) newPlan(ctx context.Context, l Link, operator string) (*plan, error) {
+	p := &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch(), Seq: l.Out.Seq + 1, After: l.Out.Through, Through: l.Out.Through,
 		ChainAfter: l.Out.Chain, ChainThrough: l.Out.Chain, Operator: operator, Runs: []run{}}
 	b.idle.resume(p)
 	if err := b.measure(ctx, p, l); err != nil {
@@ -96,7 +105,7 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 	var salt [16]byte
 	rand.Read(salt[:]) //nolint:errcheck // documented never to fail
 	p.Salt = hex.EncodeToString(salt[:])
-	return p, b.commitPlan(ctx, p)
+	return p, nil
 }
 
 // measure walks the log to its head or until the bundle is full, and decides

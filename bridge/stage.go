@@ -72,18 +72,24 @@ func (b *Bridge) stageFromInbox(ctx context.Context, name string) (Outcome, erro
 	return Outcome{}, nil
 }
 
+const whyIgnored = "its name is not the name of a bundle; it was not read and stays in the inbox"
+
+// quiet reports whether a file that is no bundle is not worth a word.
+func quiet(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, labelSuffix)
+}
+
 // ignore reports a file that is no bundle by its name, in the log only once.
 // Labels and hidden files belong there and are not worth a word.
 func (b *Bridge) ignore(ctx context.Context, name string) Outcome {
-	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, labelSuffix) {
+	if quiet(name) {
 		return Outcome{}
 	}
-	const why = "its name is not the name of a bundle; it was not read and stays in the inbox"
 	if !b.told.knows(name, mark{}) {
 		b.told.add(name, mark{})
-		b.Logger.InfoContext(ctx, "file ignored", "file", name, "reason", why)
+		b.Logger.InfoContext(ctx, "file ignored", "file", name, "reason", whyIgnored)
 	}
-	return Outcome{File: name, State: Ignored, Reason: why}
+	return Outcome{File: name, State: Ignored, Reason: whyIgnored}
 }
 
 // stageFiles copies single files that stay where they are. Each was named by
@@ -122,7 +128,7 @@ func (b *Bridge) stage(ctx context.Context, root *os.Root, path, name string) er
 	staged := id.String() + "_" + filepath.Base(name)
 	limit := b.FileLimit()
 	return b.Folders.create(stagingDir+"/"+staged, stagingDir+"/."+staged, func(dst *os.File) error {
-		n, err := io.Copy(dst, io.LimitReader(src, limit+1))
+		n, err := io.Copy(dst, io.LimitReader(metered{src, b.Progress}, limit+1))
 		if err == nil && n > limit {
 			err = errTooLarge
 		}

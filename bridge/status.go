@@ -2,9 +2,8 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +36,18 @@ type Status struct {
 	// about; QuarantinedInAll those of all links and of no known sender.
 	Quarantined      int `json:"quarantined"`
 	QuarantinedInAll int `json:"quarantined_in_all"`
-	// Carry names the files in the outbox for the peer, the oldest first, and
-	// CarrySince tells since when that one lies there.
-	Carry       []string `json:"carry"`
-	CarrySince  *string  `json:"carry_since"`
-	LastWritten *string  `json:"last_written"`
-	LastContact *string  `json:"last_contact"`
-	Stopped     *string  `json:"stopped"`
-	NextAction  string   `json:"next_action"`
+	// Carry are the files in the outbox that must be carried to the peer, in the
+	// order of their numbers, and CarrySince tells since when the first lies there.
+	Carry      []Outgoing `json:"carry"`
+	CarrySince *string    `json:"carry_since"`
+	// Prunable counts the other files for the peer in the outbox: it has them, or
+	// something newer has overtaken them.
+	Prunable int `json:"prunable"`
+	// When something was last written for the peer, and when it was last heard.
+	LastWritten *string `json:"last_written"`
+	LastContact *string `json:"last_contact"`
+	Stopped     *string `json:"stopped"`
+	NextAction  string  `json:"next_action"`
 }
 
 // Status returns all links at a glance, by name.
@@ -53,7 +56,7 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	outbox, err := b.outbox()
+	outbox, err := b.outbox(ctx, links)
 	if err != nil {
 		return nil, err
 	}
@@ -68,16 +71,17 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 	return all, nil
 }
 
-func (b *Bridge) status(ctx context.Context, l Link, waiting []waitingFile) (Status, error) {
+func (b *Bridge) status(ctx context.Context, l Link, outbox []Outgoing) (Status, error) {
 	t, err := b.telling(ctx, l)
 	if err != nil {
 		return Status{}, err
 	}
+	carry := mustGo(outbox)
 	s := Status{Peer: l.Card.Name, Role: l.Card.Role,
 		ExportedThrough: l.Out.Through, ExportedSeq: l.Out.Seq, AckedThrough: l.Out.AckedThrough, AckedSeq: l.Out.AckedSeq,
 		PeerMissing: orEmpty(l.Out.Missing), PeerRejected: orEmpty(l.Out.Rejected),
 		AppliedThrough: l.In.Through, AppliedSeq: l.In.Seq, Missing: t.Missing, Rejected: t.Rejected,
-		Carry: []string{}, LastContact: display(l.LastContact), LastWritten: display(l.LastWritten)}
+		Carry: orEmpty(carry), Prunable: len(outbox) - len(carry), LastContact: display(l.LastContact), LastWritten: display(l.LastWritten)}
 	if s.Held, err = b.heldNumbers(ctx, l); err != nil {
 		return Status{}, err
 	}
@@ -86,11 +90,8 @@ func (b *Bridge) status(ctx context.Context, l Link, waiting []waitingFile) (Sta
 	if err != nil {
 		return Status{}, fmt.Errorf("count the refused files of %s: %w", l.Card.Name, err)
 	}
-	for _, w := range waiting {
-		s.Carry = append(s.Carry, w.name)
-	}
-	if len(waiting) > 0 {
-		s.CarrySince = display(&waiting[0].since)
+	if len(carry) > 0 {
+		s.CarrySince = &carry[0].Since
 	}
 	if l.Stopped != "" {
 		s.Stopped = &l.Stopped
@@ -114,48 +115,19 @@ func display(t *time.Time) *string {
 	return &s
 }
 
-// waitingFile is a bundle or beacon in the outbox. Its time is for people.
-type waitingFile struct {
-	name  string
-	since time.Time
-}
-
-// outbox returns the files there by peer, in the order of their numbers.
-func (b *Bridge) outbox() (map[string][]waitingFile, error) {
-	names, err := b.Folders.list(outboxDir)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]waitingFile{}
-	for _, n := range names {
-		name, err := bundle.ParseName(n)
-		if err != nil {
-			continue
-		}
-		peer, ours := strings.CutPrefix(name.Link, b.Log.Site()+"-")
-		info, err := b.Folders.root.Lstat(outboxDir + "/" + n)
-		if !ours || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", n, err)
-		}
-		files[peer] = append(files[peer], waitingFile{n, info.ModTime()})
-	}
-	return files, nil
-}
-
 // next says in one sentence what to do, the most urgent first.
 func (s Status) next(l Link) string {
 	switch {
+	case s.Stopped != nil && slices.ContainsFunc(s.PeerRejected, forGood):
+		return fmt.Sprintf("ask %s what it refused, then let two people decide: `sallyport link withhold %s POSITION`; or, if it was settled there: `sallyport link resume %s`", s.Peer, s.Peer, s.Peer)
 	case s.Stopped != nil:
-		return fmt.Sprintf("the link is stopped: %s; when it is settled: `sallyport link resume %s`", *s.Stopped, s.Peer)
+		return fmt.Sprintf("talk to the people of %s; when it is settled: `sallyport link resume %s`", s.Peer, s.Peer)
+	case s.needsUpgrade():
+		return fmt.Sprintf("upgrade sallyport here: %s sends what this one cannot read yet; it is kept and applied afterwards", s.Peer)
 	case len(s.Carry) > 0:
-		return fmt.Sprintf("carry %s from outbox/ to %s", count(len(s.Carry), "file"), s.Peer)
-	case len(s.Missing) > 0:
-		return fmt.Sprintf("bring bundle %s of %s: %s asked for it, it will be made again there", list(s.Missing), s.Peer, "this site")
-	case len(s.Rejected) > 0:
-		return fmt.Sprintf("bundle %d of %s was refused (%s): see `sallyport quarantine list`", s.Rejected[0].Seq, s.Peer, s.Rejected[0].Code)
+		return fmt.Sprintf("carry %s to %s: copy from outbox/ here into inbox/ there", count(len(s.Carry), "file"), s.Peer)
+	case len(s.Missing) > 0 || len(s.Rejected) > 0:
+		return fmt.Sprintf("bring what lies in the outbox of %s: bundle %s was asked for and is made again there", s.Peer, Runs(s.wanted()))
 	case l.Unacknowledged():
 		return fmt.Sprintf("bring what lies in the outbox of %s: it has not acknowledged %s yet", s.Peer, count(int(l.Out.Seq-l.Out.AckedSeq), "bundle"))
 	case s.Quarantined > 0:
@@ -165,6 +137,25 @@ func (s Status) next(l Link) string {
 	}
 }
 
+func (s Status) needsUpgrade() bool {
+	return slices.ContainsFunc(s.Rejected, func(r bundle.Rejection) bool { return r.Code == bundle.Upgrade })
+}
+
+// forGood reports whether making the bundle again does not help.
+func forGood(r bundle.Rejection) bool {
+	return r.Code != bundle.Damaged && r.Code != bundle.Incomplete && r.Code != bundle.Upgrade
+}
+
+// wanted are the numbers of the peer that this site waits for.
+func (s Status) wanted() []int64 {
+	wanted := slices.Clone(s.Missing)
+	for _, r := range s.Rejected {
+		wanted = append(wanted, r.Seq)
+	}
+	slices.Sort(wanted)
+	return wanted
+}
+
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -172,8 +163,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// list writes numbers for people, runs as first-last, the first few of them.
-func list(numbers []int64) string {
+// Runs writes ascending numbers for people, runs as first-last, the first few of them.
+func Runs(numbers []int64) string {
 	const most = 5
 	var parts []string
 	for i := 0; i < len(numbers); {

@@ -41,6 +41,7 @@ type VerifyConfig struct {
 	Identities []age.Identity // none: an encrypted payload is not opened
 	Schemas    *schema.Events
 	Limits     bundle.Limits
+	Progress   Progress
 }
 
 // Verify reads every byte of a bundle and holds it against the sender's card:
@@ -57,7 +58,7 @@ func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("open the bundle: %w", err)
 	}
-	b, err := bundle.Open(f, info.Size(), c.Limits)
+	b, err := bundle.Open(meteredAt{f, c.Progress}, info.Size(), c.Limits)
 	if err != nil {
 		return Report{}, err
 	}

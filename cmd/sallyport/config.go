@@ -24,7 +24,7 @@ var settings = []string{
 	"site", "role", "data", "listen",
 	"database.url", "database.url_file", "database.migrate_url", "database.migrate_url_file", "database.max_conns",
 	"redis.url", "redis.url_file",
-	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every",
+	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every", "bridge.resend_after", "bridge.keep",
 	"responders.workers", "log.level", "log.format",
 }
 

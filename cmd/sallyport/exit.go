@@ -54,7 +54,7 @@ var exits = []struct {
 		return code(bundle.Untrusted)(err) || is[*untrustedCard](err)
 	}},
 	{16, "refused by policy", func(err error) bool {
-		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) ||
+		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) || errors.Is(err, bridge.ErrWithhold) || is[*policyError](err) ||
 			errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
 	}},
 	{17, "this program must be upgraded first", func(err error) bool {

@@ -170,8 +170,9 @@ type bad struct {
 func (p *program) verify(ctx context.Context, believe believing, files []string) error {
 	var said []any
 	var faults faultyFiles
+	shown := p.late("verifying", readByVerify*sizeOf(files...))
 	for _, file := range files {
-		report, err := verifyOne(ctx, believe, file)
+		report, err := verifyOne(ctx, believe, file, shown.add)
 		if err != nil {
 			faults = append(faults, err)
 			said = append(said, bad{file, string(bundle.CodeOf(err)), err.Error()})
@@ -179,6 +180,7 @@ func (p *program) verify(ctx context.Context, believe believing, files []string)
 		}
 		said = append(said, judged(report))
 	}
+	shown.finish()
 	if len(files) == 1 && p.output != "table" {
 		return errors.Join(p.print(said[0], nil), faults.err())
 	}
@@ -199,11 +201,12 @@ func (e faultyFiles) err() error {
 	return e
 }
 
-func verifyOne(ctx context.Context, believe believing, file string) (bridge.Report, error) {
+func verifyOne(ctx context.Context, believe believing, file string, read bridge.Progress) (bridge.Report, error) {
 	c, err := believe(file)
 	if err != nil {
 		return bridge.Report{}, advise(file, err)
 	}
+	c.Progress = read
 	report, err := bridge.Verify(ctx, file, c)
 	return report, advise(file, err)
 }

@@ -71,6 +71,11 @@ type Bridge struct {
 	ExportEvents int64 `koanf:"export_events" yaml:"export_events,omitempty"`
 	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
 	ScanEvery time.Duration `koanf:"scan_every" yaml:"scan_every,omitempty"`
+	// ResendAfter is how long what was sent may stay unacknowledged before a
+	// beacon reminds the peer; 0: 10 minutes.
+	ResendAfter time.Duration `koanf:"resend_after" yaml:"resend_after,omitempty"`
+	// Keep is how long applied bundles stay in the archive; 0: 7 days.
+	Keep time.Duration `koanf:"keep" yaml:"keep,omitempty"`
 }
 
 // Responders says how a response site answers.
@@ -109,7 +114,8 @@ func (c Config) Check() error {
 		rule(c.Database.MaxConns >= 0 && c.Database.MaxConns <= maxMaxConns, "database.max_conns: must be 0 to 1000"),
 		rule(parses(c.Database.URL) && parses(c.Database.MigrateURL), "database.url, database.migrate_url: one does not parse (it is not shown: it may hold a password)"),
 		rule(c.Bridge.Encrypt == "" || c.Bridge.Encrypt == "always" || c.Bridge.Encrypt == "when-needed", "bridge.encrypt: must be always or when-needed"),
-		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0, "bridge: times and counts must not be negative"),
+		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0 && c.Bridge.ResendAfter >= 0, "bridge: times and counts must not be negative"),
+		rule(c.Bridge.Keep == 0 || c.Bridge.Keep >= time.Hour, "bridge.keep: must be at least 1h, or 0 for 7 days (168h); to keep all, give a long time such as 1000000h"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
 		c.Responders.checkSources(),
 		c.Log.check(),

@@ -155,7 +155,8 @@ func (s *Site) openBridge(ctx context.Context) error {
 	}
 	s.Bridge, err = bridge.New(bridge.Config{Log: s.Log, Pool: s.Pool, Folders: folders, Keys: keys, Schemas: s.Schemas, Logger: s.Logger,
 		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue,
-		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery})
+		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery,
+		ResendAfter: s.Config.Bridge.ResendAfter, Keep: s.Config.Bridge.Keep})
 	return err
 }
 
