@@ -108,8 +108,10 @@ func settingsFit(t *testing.T, keys []string) {
 			value = "debug"
 		case key == "log.format":
 			value = "text"
-		case strings.HasSuffix(key, "_every"):
+		case strings.HasSuffix(key, "_every"), key == "bridge.resend_after":
 			value = "1m"
+		case key == "bridge.keep":
+			value = "1h"
 		case strings.HasSuffix(key, "url"):
 			value = "postgres://localhost/x"
 		case key == "role":

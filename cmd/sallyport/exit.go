@@ -47,13 +47,13 @@ var exits = []struct {
 	}},
 	{10, "damaged", func(err error) bool { return is[*foundDamage](err) || code(bundle.Damaged)(err) }},
 	{11, "incomplete: the file ends early", code(bundle.Incomplete)},
-	{12, "gap: an earlier bundle is missing", code(bundle.Gap)},
+	{12, "gap: a bundle is missing", code(bundle.Gap)},
 	{13, "duplicate", code(bundle.Duplicate)},
 	{14, "fork: two histories contradict each other", code(bundle.Fork)},
 	{15, "untrusted: the signature or the sender is not known here", func(err error) bool {
 		return code(bundle.Untrusted)(err) || is[*untrustedCard](err)
 	}},
-	{16, "refused by policy", func(err error) bool {
+	{16, "refused by policy, or the link is stopped", func(err error) bool {
 		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) || errors.Is(err, bridge.ErrWithhold) || is[*policyError](err) ||
 			errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
 	}},
