@@ -88,6 +88,9 @@ func TestMediaCarryAndAreRecorded(t *testing.T) {
 		got.Serial != w.Serial.Text || got.SerialFrom != w.Serial.From || !slices.Equal(got.Bundles, []domain.CarriedBundle{want}) {
 		t.Errorf("%+v in %s by %s", got, stream, actor)
 	}
+	if st := field.status(t); st.Carry[0].Medium != w.Serial.Text || !strings.Contains(st.NextAction, "bring medium") {
+		t.Errorf("on a medium, and the status says %q of %+v", st.NextAction, st.Carry)
+	}
 	carried, err := field.Carried(t.Context())
 	if c := carried[first.File]; err != nil || len(carried) != 1 || c.Medium != w.Medium || c.SHA256 != want.SHA256 || c.At.IsZero() {
 		t.Errorf("%+v, %v", carried, err)

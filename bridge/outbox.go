@@ -21,6 +21,9 @@ type Outgoing struct {
 	Beacon bool   `json:"beacon"`
 	Bytes  int64  `json:"bytes"`
 	Since  string `json:"since"` // since when it lies there, for people
+	// Medium is the serial of the medium that this making was last put on; empty:
+	// none. Whether the medium has arrived is not known.
+	Medium string `json:"medium,omitempty"`
 	// arrived is why it need not be carried any more; empty: it must be.
 	arrived string
 }
@@ -28,6 +31,10 @@ type Outgoing struct {
 // outbox returns what lies there for each peer, in the order of the numbers.
 func (b *Bridge) outbox(ctx context.Context, links []Link) (map[string][]Outgoing, error) {
 	names, err := b.Folders.list(outboxDir)
+	if err != nil {
+		return nil, err
+	}
+	carried, err := b.Carried(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +57,12 @@ func (b *Bridge) outbox(ctx context.Context, links []Link) (map[string][]Outgoin
 			if err != nil {
 				return nil, fmt.Errorf("look at %s: %w", b.Folders.abs(outboxDir+"/"+n), err)
 			}
-			files[peer] = append(files[peer], Outgoing{File: n, Seq: name.Seq, Beacon: name.Beacon > 0, Bytes: info.Size(),
-				Since: bundle.FormatTime(info.ModTime()), arrived: l.arrived(name, made[name.Seq])})
+			out := Outgoing{File: n, Seq: name.Seq, Beacon: name.Beacon > 0, Bytes: info.Size(),
+				Since: bundle.FormatTime(info.ModTime()), arrived: l.arrived(name, made[name.Seq])}
+			if c, put := carried[n]; put && c.At.After(info.ModTime()) {
+				out.Medium = c.Serial
+			}
+			files[peer] = append(files[peer], out)
 		}
 		slices.SortStableFunc(files[peer], func(x, y Outgoing) int {
 			if x.Seq != y.Seq || x.Beacon == y.Beacon {

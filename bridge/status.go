@@ -124,6 +124,8 @@ func (s Status) next(l Link) string {
 		return fmt.Sprintf("talk to the people of %s; when it is settled: `sallyport link resume %s`", s.Peer, s.Peer)
 	case s.needsUpgrade():
 		return fmt.Sprintf("upgrade sallyport here: %s sends what this one cannot read yet; it is kept and applied afterwards", s.Peer)
+	case len(s.Carry) > 0 && s.media() != "":
+		return fmt.Sprintf("bring %s to %s: what must be carried is on it", s.media(), s.Peer)
 	case len(s.Carry) > 0:
 		return fmt.Sprintf("carry %s to %s: copy from outbox/ here into inbox/ there", count(len(s.Carry), "file"), s.Peer)
 	case len(s.Missing) > 0 || len(s.Rejected) > 0:
@@ -135,6 +137,20 @@ func (s Status) next(l Link) string {
 	default:
 		return "nothing to carry"
 	}
+}
+
+// media names the media that hold all that must be carried; empty if something
+// is on none.
+func (s Status) media() string {
+	var serials []string
+	for _, f := range s.Carry {
+		if f.Medium == "" {
+			return ""
+		}
+		serials = append(serials, fmt.Sprintf("medium %q", f.Medium))
+	}
+	slices.Sort(serials)
+	return strings.Join(slices.Compact(serials), " and ")
 }
 
 func (s Status) needsUpgrade() bool {

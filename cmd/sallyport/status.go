@@ -144,6 +144,9 @@ func (s screen) carry(now time.Time, l bridge.Status) {
 			kind = "a beacon"
 		}
 		s.row("", fmt.Sprintf("  %s, %s, since %s", kind, size(f.Bytes), ago(now, &f.Since, "")))
+		if f.Medium != "" {
+			s.row("", fmt.Sprintf("  on medium %q", f.Medium))
+		}
 	}
 	if l.Prunable > 0 {
 		s.row("not to carry", files(l.Prunable)+" in outbox/: `sallyport bundle prune` removes them")
