@@ -71,6 +71,7 @@ func (b *Bridge) ImportFiles(ctx context.Context, dir string, names []string) ([
 func (b *Bridge) importing(ctx context.Context, stage func(context.Context) ([]Outcome, error)) ([]Outcome, error) {
 	var outcomes []Outcome
 	err := b.locked(ctx, "import", func(ctx context.Context) error {
+		defer thrift()()
 		if err := b.Folders.removeUnfinished(stagingDir); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 
 // readingRoom is what reading a bundle gets along with, on top of what the
 // program uses: the largest line there is and all that is made of it.
-const readingRoom = 48 << 20
+const readingRoom = 36 << 20
 
 // thrift bounds the garbage of reading what somebody may have made to fill
 // memory: until undo, the heap is collected before it grows to more than

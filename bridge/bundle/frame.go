@@ -32,6 +32,9 @@ type frameReader struct {
 	raw     []byte // the frame read last, reused
 }
 
+// keptRaw is the most memory for a frame that is kept for the next one.
+const keptRaw = 4 << 20
+
 func newFrameReader(in io.Reader, limits Limits) (*frameReader, error) {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
 		zstd.WithDecoderMaxWindow(uint64(max(limits.Window, limits.biggestFrame()))),
@@ -104,7 +107,9 @@ func (r *frameReader) header(budget int64) (size int, checksum bool, err error) 
 	case h.FrameContentSize > uint64(max(budget, 0)):
 		return 0, false, errPlainMore
 	}
-	r.raw = r.raw[:0]
+	if r.raw = r.raw[:0]; cap(r.raw) > keptRaw {
+		r.raw = nil
+	}
 	return int(h.FrameContentSize), h.HasCheckSum, r.copy(h.HeaderSize)
 }
 

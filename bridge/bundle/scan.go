@@ -2,11 +2,9 @@ package bundle
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/bits"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -23,9 +21,8 @@ type scanner struct {
 	i int
 }
 
-// piece is a name of an object: b[from:to] of the scanner, or, if from is
-// negative, unescaped[^from:to]. It takes eight bytes, because a long line can
-// hold millions.
+// piece is a name of an object as it stands in the line: b[from:to], its quotation
+// marks left out.
 type piece struct{ from, to int32 }
 
 const (
@@ -101,30 +98,37 @@ func (s *scanner) object(left int) error {
 		return nil
 	}
 	var room [12]piece // on the stack: most objects have no more names
-	names, unescaped := room[:0], []byte(nil)
+	names, many, escapes := room[:0], (*nameSet)(nil), false
 	for {
 		from := s.i + 1
 		escaped, err := s.name()
 		if err != nil {
 			return err
 		}
+		escapes = escapes || escaped
 		name := piece{int32(from), int32(s.i - 2)}
-		if escaped {
-			name.from = ^int32(len(unescaped))
-			unescaped = appendUnescaped(unescaped, s.b[from:s.i-2])
-			name.to = int32(len(unescaped))
+		if len(names) < len(room) {
+			names = append(names, name)
+		} else {
+			if many == nil {
+				many = newNameSet(s.b, names)
+			}
+			many.add(name)
 		}
-		names = append(names, name)
 		if err := s.value(left - 1); err != nil {
 			return err
 		}
 		if s.take('}') {
-			return unique(s.b, unescaped, names)
+			break
 		}
 		if !s.take(',') {
 			return errSyntax
 		}
 	}
+	if many != nil && many.twice || many == nil && !distinct(s.b, names, escapes) {
+		return errDuplicate
+	}
+	return nil
 }
 
 // name scans a member's name with its colon.
@@ -136,44 +140,6 @@ func (s *scanner) name() (escaped bool, err error) {
 		err = errSyntax
 	}
 	return escaped, err
-}
-
-// unique refuses equal names: by pairs for the few that most objects have, by
-// sorting for more, so that an object of a million names costs no more than its share.
-func unique(b, unescaped []byte, names []piece) error {
-	if len(names) > 12 {
-		compare := func(x, y piece) int { return compareNames(x.text(b, unescaped), y.text(b, unescaped)) }
-		slices.SortFunc(names, compare)
-		for i := 1; i < len(names); i++ {
-			if compare(names[i-1], names[i]) == 0 {
-				return errDuplicate
-			}
-		}
-		return nil
-	}
-	for i := 1; i < len(names); i++ {
-		for j := range i {
-			if bytes.Equal(names[i].text(b, unescaped), names[j].text(b, unescaped)) {
-				return errDuplicate
-			}
-		}
-	}
-	return nil
-}
-
-// compareNames orders by length first: any order will do, and that one is cheap.
-func compareNames(x, y []byte) int {
-	if c := cmp.Compare(len(x), len(y)); c != 0 {
-		return c
-	}
-	return bytes.Compare(x, y)
-}
-
-func (p piece) text(b, unescaped []byte) []byte {
-	if p.from < 0 {
-		return unescaped[^p.from:p.to]
-	}
-	return b[p.from:p.to]
 }
 
 // str scans a string and reports whether it holds escapes.
