@@ -42,6 +42,8 @@ type Head struct {
 	Seq   int64  // events stored here, own and mirrored
 	Pos   int64  // events written here
 	Chain Hash   // the chain's value at Pos
+	// ReadOnly is why nothing is appended, see [ReadOnlyError]; empty: it may be.
+	ReadOnly string
 }
 
 // Store is a site's log. It is safe for concurrent use.
@@ -99,7 +101,7 @@ func (s *Store) Role() domain.Role { return s.site.Role }
 // Epoch returns the log's epoch.
 func (s *Store) Epoch() string { return s.site.Epoch }
 
-const selectHead = `SELECT site, role, epoch, seq, pos, chain, min_writer FROM log_head`
+const selectHead = `SELECT site, role, epoch, seq, pos, chain, coalesce(read_only, ''), min_writer FROM log_head`
 
 // Head returns the log's end as committed now.
 func (s *Store) Head(ctx context.Context) (Head, error) {
@@ -114,7 +116,7 @@ func scanHead(row pgx.Row) (Head, error) {
 	var h Head
 	var chain []byte
 	var minWriter int
-	if err := row.Scan(&h.Site, &h.Role, &h.Epoch, &h.Seq, &h.Pos, &chain, &minWriter); err != nil {
+	if err := row.Scan(&h.Site, &h.Role, &h.Epoch, &h.Seq, &h.Pos, &chain, &h.ReadOnly, &minWriter); err != nil {
 		return Head{}, fmt.Errorf("read the log's head: %w", err)
 	}
 	if minWriter > writerVersion {
