@@ -60,6 +60,7 @@ type Bridge struct {
 	idle    idle
 	held    held
 	told    told
+	intact  intact
 }
 
 // New returns a bridge. It starts nothing; [Bridge.Run] does.
@@ -123,6 +124,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 // exportTurn writes a bundle for every link whose time has come or whose
 // events have piled up.
 func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]time.Time) {
+	if err := b.CheckRestored(ctx); err != nil {
+		b.complain(ctx, "it is not known whether this site was restored", err)
+		return
+	}
 	links, err := b.Links(ctx)
 	if err != nil {
 		b.complain(ctx, "the links could not be read", err)
@@ -146,6 +151,10 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 }
 
 func (b *Bridge) importTurn(ctx context.Context, seen growing) growing {
+	if err := b.CheckRestored(ctx); err != nil {
+		b.complain(ctx, "it is not known whether this site was restored", err)
+		return seen
+	}
 	still, err := b.scan(ctx, seen)
 	if err != nil {
 		b.complain(ctx, "the import failed and will be tried again", err)

@@ -179,10 +179,16 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 	}
 	defer f.Close()
 	a := &arrival{bridge: b, staged: staged, name: originalName(staged), file: f}
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	a.readOnly = head.ReadOnly
 	err = a.take(ctx)
 	var bad *bundle.Error
 	if errors.As(err, &bad) {
-		if bad.Code == bundle.Upgrade {
+		// Where nothing may be noted, nothing is put away either.
+		if bad.Code == bundle.Upgrade || a.readOnly != "" {
 			return Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id(), State: Held, Err: bad, Reason: bad.Error()}, nil
 		}
 		return b.quarantine(ctx, a, bad)
@@ -192,15 +198,17 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 
 // arrival is one staged file on its way through the state machine.
 type arrival struct {
-	bridge  *Bridge
-	staged  string // its name in staging/
-	name    string // the name it came with
-	file    *os.File
-	bundle  *bundle.File
-	core    bundle.Core
-	signed  bool // a trusted peer's signature was found good, and all that it signed counts
-	link    Link
-	outcome Outcome
+	bridge *Bridge
+	staged string // its name in staging/
+	name   string // the name it came with
+	file   *os.File
+	bundle *bundle.File
+	core   bundle.Core
+	signed bool // a trusted peer's signature was found good, and all that it signed counts
+	// readOnly is why this site applies nothing; empty: it does.
+	readOnly string
+	link     Link
+	outcome  Outcome
 }
 
 // id is the bundle's own; empty while its manifest was not read.
@@ -223,6 +231,9 @@ func (a *arrival) take(ctx context.Context) error {
 	if a.core.Kind == bundle.Beacon {
 		a.outcome.State = Applied
 		return a.archive()
+	}
+	if a.readOnly != "" {
+		return a.hold(ctx, "", "this site is read-only: "+a.readOnly)
 	}
 	known, err := a.state(ctx)
 	if err != nil {

@@ -13,7 +13,7 @@ type ReadOnlyError struct {
 }
 
 func (e *ReadOnlyError) Error() string {
-	return fmt.Sprintf("this site is read-only: %s; nothing was stored: `sallyport doctor` says what to do", e.Reason)
+	return fmt.Sprintf("this site is read-only: %s; nothing was stored: `sallyport link status` says what to do", e.Reason)
 }
 
 // MakeReadOnly refuses every append from now on, in all programs on this
@@ -25,6 +25,16 @@ func (s *Store) MakeReadOnly(ctx context.Context, reason string) (bool, error) {
 		return false, fmt.Errorf("make the log read-only: %w", err)
 	}
 	return tag.RowsAffected() > 0, nil
+}
+
+// Writable returns a [*ReadOnlyError] if appends are refused now. It is for
+// those who would do more than append, and want to know before they begin.
+func (s *Store) Writable(ctx context.Context) error {
+	h, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return s.mayAppend(h)
 }
 
 // mayAppend is asked under the head's lock. A head behind what this program

@@ -70,7 +70,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
 	}
 	if parts.Workers {
-		group.Go(func() error { return s.work(ctx) })
+		group.Go(func() error { return s.whileWritable(ctx, s.work) })
 	}
 	return group.Wait()
 }

@@ -157,7 +157,10 @@ func (s *Site) openBridge(ctx context.Context) error {
 		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue,
 		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery,
 		ResendAfter: s.Config.Bridge.ResendAfter, Keep: s.Config.Bridge.Keep})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.Bridge.CheckRestored(ctx)
 }
 
 // CacheReady says whether the cache can be asked; one in the process always can.
