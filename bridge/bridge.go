@@ -33,6 +33,9 @@ type Config struct {
 	// Enqueue stores the work that arriving events lead to, in the transaction
 	// that stores the events. nil: there is none.
 	Enqueue func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
+	// Void ends what a restored site must not know any more, its sessions, in the
+	// transaction that founds its log anew. nil: there is nothing.
+	Void func(ctx context.Context, tx pgx.Tx) error
 	// ExportEvery is the longest time that something due waits; 0: 2 minutes.
 	ExportEvery time.Duration
 	// ExportEvents is how many new positions make an export start at once; 0: 500.

@@ -68,7 +68,8 @@ func (b *Bridge) Resend(ctx context.Context, peer, operator string, numbers []in
 }
 
 func (b *Bridge) export(ctx context.Context, peer, operator string, p link.Pressure) ([]Exported, error) {
-	if err := b.advanceRotation(ctx); err != nil {
+	var readOnly *eventstore.ReadOnlyError // then a rotation goes on later
+	if err := b.advanceRotation(ctx); err != nil && !errors.As(err, &readOnly) {
 		return nil, err
 	}
 	var out []Exported

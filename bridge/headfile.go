@@ -84,6 +84,11 @@ func (f *Folders) leaving(ctx context.Context, head eventstore.Head, peer string
 	})
 }
 
+// foundAnew notes that the log has another epoch now.
+func (f *Folders) foundAnew(ctx context.Context, head eventstore.Head) error {
+	return f.changeHead(ctx, func(h *headFile) { h.Epoch, h.Position, h.Chain = head.Epoch, head.Pos, bundle.Hash(head.Chain) })
+}
+
 // changeHead lets one program at a time change the head file.
 func (f *Folders) changeHead(ctx context.Context, change func(*headFile)) error {
 	lock, err := f.lockHead(ctx)

@@ -44,6 +44,10 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 			if alarm != nil && b.halt(l, alarm.Error()) {
 				notes = append(notes, domain.LinkStopped{Peer: peer, Reason: alarm.Error()})
 			}
+			if m.Ack != nil && l.Heard.No == m.Ack.No && m.Head.Position < l.In.Through {
+				b.Logger.WarnContext(ctx, "the peer's log is shorter than what this site holds of it: it was restored; `sallyport link return` gives it back what it lost",
+					"peer", peer, "ends_at", m.Head.Position, "held_through", l.In.Through)
+			}
 			if l.Self.Incarnation != restored {
 				b.Logger.WarnContext(ctx, "the peer has seen later words of this site than it remembers: it was restored, and asks again for what it lost", "peer", peer)
 			}
@@ -109,12 +113,16 @@ func (b *Bridge) ours(ctx context.Context, tx pgx.Tx, l *Link, a *bundle.Ack) (l
 }
 
 // chainAt returns our own chain at a position. Acks mostly stand at a bundle's
-// end, where it is known; from the nearest one on it is computed.
+// end, where it is known, as it is after a run that was lost; from the nearest one
+// on it is computed.
 func (b *Bridge) chainAt(ctx context.Context, q querier, pos int64) (bundle.Hash, error) {
-	at, chain := int64(0), bundle.Start(b.Log.Epoch(), b.Log.Site())
+	at, chain := b.Log.Start(), bundle.Start(b.Log.Epoch(), b.Log.Site())
 	var known []byte
-	err := q.QueryRow(ctx, `SELECT through, chain_through FROM outbound_bundles
-		WHERE epoch = $1 AND through <= $2 ORDER BY through DESC LIMIT 1`, b.Log.Epoch(), pos).Scan(&at, &known)
+	err := q.QueryRow(ctx, `
+		(SELECT through, chain_through FROM outbound_bundles WHERE epoch = $1 AND through <= $2 ORDER BY through DESC LIMIT 1)
+		UNION ALL
+		(SELECT through, chain FROM withheld WHERE origin = $3 AND through <= $2 AND "after" >= $4 ORDER BY "after" DESC LIMIT 1)
+		ORDER BY through DESC LIMIT 1`, b.Log.Epoch(), pos, b.Log.Site(), at).Scan(&at, &known)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return chain, fmt.Errorf("look up the chain at position %d: %w", pos, err)
 	}

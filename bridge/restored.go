@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +56,13 @@ func (b *Bridge) lost(ctx context.Context, kept *headFile, head eventstore.Head)
 	case b.intact.covers(kept, head):
 		return "", nil
 	case kept.Epoch != head.Epoch:
+		ended, err := b.Log.Ended(ctx, head.Site)
+		if err != nil {
+			return "", err
+		}
+		if slices.ContainsFunc(ended, func(e eventstore.Epoch) bool { return e.Epoch == kept.Epoch }) {
+			return "", b.Folders.foundAnew(ctx, head) // the program died before it could
+		}
 		return fmt.Sprintf("head.json is of another log (epoch %s) than the database (epoch %s): the database was restored from a backup of before the log was founded anew, or the data folder is another site's",
 			kept.Epoch, head.Epoch), nil
 	case kept.Position > head.Pos:

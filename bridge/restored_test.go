@@ -269,3 +269,43 @@ func TestAHeadFileOfAnotherLog(t *testing.T) {
 		}
 	}
 }
+
+// What is known already stays known while the site is read-only, and a link that
+// the backup did not have is added, because its peer must give something back.
+func TestAReadOnlySiteForgetsNothing(t *testing.T) {
+	t.Parallel()
+	core := newEnd(t, "core", domain.ResponseSite)
+	one, two := newEnd(t, "one", domain.RequestSite), newEnd(t, "two", domain.RequestSite)
+	core.addLink(t, one.Card())
+	one.addLink(t, core.Card())
+	two.addLink(t, core.Card())
+	converse(t, one, core)
+	known := one.names(t, "outbox")
+	known = slices.DeleteFunc(known, func(name string) bool { return !strings.HasSuffix(name, ".zst") })
+	backup := core.site.Backup(t)
+	core.addLink(t, two.Card())
+	converse(t, two, core)
+
+	old := core.restore(t, backup)
+	if old.checkRestored(t) == "" {
+		t.Fatal("it is not read-only")
+	}
+	carry(t, one, old, known[0])
+	old.expect(t, bridge.Duplicate)
+	carry(t, one, old, known[0])
+	old.expect(t, bridge.Duplicate)
+	giveBack(t, two, old, 0)
+	if out := old.receive(t); bundle.CodeOf(out[0].Err) != bundle.Untrusted {
+		t.Errorf("from a site without a link: %+v", out)
+	}
+	old.addLink(t, two.Card())
+	r := old.recover(t, "one")
+	if r.Events == 0 || len(r.Refused) != 0 {
+		t.Errorf("recovered %+v", r)
+	}
+	again := old.reopen(t)
+	if err := two.Refounded(t.Context(), again.Card(), "cli:bob"); err != nil {
+		t.Fatal(err)
+	}
+	comeToRest(t, two, again)
+}

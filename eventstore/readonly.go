@@ -46,6 +46,9 @@ func (s *Store) mayAppend(h Head) error {
 	if s.feed == nil {
 		return nil // the log is just being founded
 	}
+	if h.Epoch != s.site.Epoch {
+		return ErrRefounded
+	}
 	if seen, _ := s.feed.now(); h.Seq < seen {
 		return &ReadOnlyError{Reason: fmt.Sprintf("its database was replaced by an older one while the program ran: the log ends at seq %d and ended at %d before", h.Seq, seen)}
 	}

@@ -53,3 +53,20 @@ func (s *Site) await(ctx context.Context, writable bool) bool {
 	}
 	return false
 }
+
+// untilFoundedAnew ends a site whose log was founded anew by another program:
+// all that this one knows of it is the old epoch. Started again, it goes on.
+func (s *Site) untilFoundedAnew(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Log.Writable(ctx); errors.Is(err, eventstore.ErrRefounded) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
