@@ -34,7 +34,7 @@ func (s *server) ready(ctx context.Context, _ *call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	out := answer{}
-	shape := readyShape{Status: "ready", Checks: map[string]string{"postgresql": "ok", "migrations": "ok", "cache": "ok"}}
+	shape := readyShape{Status: "ready", Checks: map[string]string{"postgresql": "ok", "migrations": "ok", "log": "ok", "cache": "ok"}}
 	if s.CacheReady != nil && s.CacheReady(ctx) != nil {
 		shape.Status, shape.Checks["cache"] = "degraded", "does not answer"
 	}
@@ -47,6 +47,9 @@ func (s *server) ready(ctx context.Context, _ *call) (answer, error) {
 	case pending > 0:
 		shape.Checks["migrations"] = "pending: run `sallyport migrate up`"
 	default:
+		if err := s.Log.Writable(ctx); err != nil {
+			shape.Status, shape.Checks["log"] = "degraded", err.Error()
+		}
 		out.value = shape
 		return out, nil
 	}

@@ -106,6 +106,7 @@ var kindStatus = map[domain.ErrorKind]int{
 func classify(err error) (problem, bool) {
 	var own *problem
 	var refused *domain.Error
+	var readOnly *eventstore.ReadOnlyError
 	switch {
 	case errors.As(err, &own):
 		return *own, true
@@ -127,6 +128,8 @@ func classify(err error) (problem, bool) {
 		return *busy("overloaded", "too many logins are waiting; try again in a moment", time.Second), true
 	case errors.Is(err, eventstore.ErrClosed):
 		return *busy("stopping", "this site is stopping; nothing was stored, try again in a moment", 5*time.Second), true
+	case errors.As(err, &readOnly):
+		return *busy("read-only-site", readOnly.Error(), time.Minute), true
 	case errors.Is(err, eventstore.ErrUnknown):
 		return *busy("outcome-unknown", "the database went away during the write: look whether it was stored before you try again", 5*time.Second), true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

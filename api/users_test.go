@@ -153,3 +153,22 @@ func TestCallIDs(t *testing.T) {
 		}
 	}
 }
+
+// A site that lost events still shows what it holds, and takes nothing more.
+func TestAReadOnlySite(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	token := core.token("root")
+	if made, err := core.store.MakeReadOnly(t.Context(), "it was restored from an old backup"); err != nil || !made {
+		t.Fatal(made, err)
+	}
+	got := core.call("POST", "/users", token, `{"username":"late","email":"late@example.org","profile":"wide","password":"a long password"}`)
+	if got.want(t, 503, "read-only-site"); !strings.Contains(got.text, "restored from an old backup") || !strings.Contains(got.text, "nothing was stored") {
+		t.Errorf("refused with %s", got.text)
+	}
+	core.call("GET", "/users", token, "").want(t, 200, "")
+	ready := core.call("GET", "/health/ready", "", "")
+	if ready.StatusCode != 200 || ready.body["status"] != "degraded" || !strings.Contains(ready.text, "restored from an old backup") {
+		t.Errorf("ready: %d %s", ready.StatusCode, ready.text)
+	}
+}

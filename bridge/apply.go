@@ -31,6 +31,7 @@ type chunk struct {
 	before  bundle.Hash // the chain there
 	through int64
 	chain   bundle.Hash
+	start   int64 // where a log that was founded anew begins; 0: not in this chunk
 	bytes   int
 	m       eventstore.Mirrored
 }
@@ -55,6 +56,9 @@ func (a *arrival) apply(ctx context.Context) error {
 	})
 	if err != nil {
 		return a.heldForUpgrade(ctx, err)
+	}
+	if err := a.readFirst(ctx); err != nil {
+		return err
 	}
 	if size > keepBytes {
 		err = a.chunks(ctx, func(c *chunk) error { return a.store(ctx, c) })
@@ -83,14 +87,28 @@ func (a *arrival) heldForUpgrade(ctx context.Context, err error) error {
 // chunks reads all lines after the cursor, checks each, and hands them on in
 // the portions of one transaction.
 func (a *arrival) chunks(ctx context.Context, handle func(*chunk) error) error {
+	if err := a.findEarlier(ctx); err != nil {
+		return err
+	}
 	check := Checker{From: a.core.From, Role: a.link.Card.Role, Schemas: a.bridge.Schemas}
 	c := a.chunkFrom(a.link.In.Through, a.link.In.Chain)
 	for line, err := range check.all(a.news(ctx)) {
 		if err != nil {
 			return err
 		}
+		if line.Number == 2 && a.earlier != nil {
+			if err := a.beginsAnew(c, line.Line); err != nil {
+				return atLine(err, line.Number)
+			}
+			continue
+		}
 		if err := c.add(line); err != nil {
 			return err
+		}
+		if line.Number == 3 && a.earlier != nil {
+			if err := a.refounds(c.m.Facts); err != nil {
+				return atLine(err, line.Number)
+			}
 		}
 		if c.full() {
 			if err := handle(c); err != nil {
@@ -164,10 +182,11 @@ func (a *arrival) store(ctx context.Context, c *chunk) error {
 				return fmt.Errorf("the cursor of %s is at %d, expected %d: another program imports", a.core.From, l.In.Through, c.after)
 			}
 			l.In.Applied(a.core, c.through, c.chain, last)
+			l.Start = max(l.Start, c.start)
 			return nil
 		})
 		if err == nil && last {
-			err = a.set(ctx, tx, "applied", "", "")
+			err = errors.Join(a.set(ctx, tx, "applied", "", ""), a.keepFirst(ctx, tx))
 		}
 		if err != nil || a.bridge.Enqueue == nil {
 			return err

@@ -33,6 +33,9 @@ type Config struct {
 	// Enqueue stores the work that arriving events lead to, in the transaction
 	// that stores the events. nil: there is none.
 	Enqueue func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
+	// Void ends what a restored site must not know any more, its sessions, in the
+	// transaction that founds its log anew. nil: there is nothing.
+	Void func(ctx context.Context, tx pgx.Tx) error
 	// ExportEvery is the longest time that something due waits; 0: 2 minutes.
 	ExportEvery time.Duration
 	// ExportEvents is how many new positions make an export start at once; 0: 500.
@@ -60,6 +63,7 @@ type Bridge struct {
 	idle    idle
 	held    held
 	told    told
+	intact  intact
 }
 
 // New returns a bridge. It starts nothing; [Bridge.Run] does.
@@ -123,6 +127,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 // exportTurn writes a bundle for every link whose time has come or whose
 // events have piled up.
 func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]time.Time) {
+	if err := b.CheckRestored(ctx); err != nil {
+		b.complain(ctx, "it is not known whether this site was restored", err)
+		return
+	}
 	links, err := b.Links(ctx)
 	if err != nil {
 		b.complain(ctx, "the links could not be read", err)
@@ -146,6 +154,10 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 }
 
 func (b *Bridge) importTurn(ctx context.Context, seen growing) growing {
+	if err := b.CheckRestored(ctx); err != nil {
+		b.complain(ctx, "it is not known whether this site was restored", err)
+		return seen
+	}
 	still, err := b.scan(ctx, seen)
 	if err != nil {
 		b.complain(ctx, "the import failed and will be tried again", err)

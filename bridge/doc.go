@@ -23,6 +23,10 @@
 //     its place records nothing when it wakes up.
 //   - Nothing is signed with a key that a peer has not shown to know, unless a
 //     person said so, and nothing is believed by a key that was given up.
+//   - A site whose database comes from an old backup finds out by itself, by the
+//     head file that is synced before anything leaves, and is read-only as a whole
+//     until its lost events are home. Of what peers give back, only what this
+//     site's own signature proves is taken.
 //
 // # When something fails
 //

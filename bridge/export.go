@@ -68,7 +68,8 @@ func (b *Bridge) Resend(ctx context.Context, peer, operator string, numbers []in
 }
 
 func (b *Bridge) export(ctx context.Context, peer, operator string, p link.Pressure) ([]Exported, error) {
-	if err := b.advanceRotation(ctx); err != nil {
+	var readOnly *eventstore.ReadOnlyError // then a rotation goes on later
+	if err := b.advanceRotation(ctx); err != nil && !errors.As(err, &readOnly) {
 		return nil, err
 	}
 	var out []Exported
@@ -105,6 +106,13 @@ func (b *Bridge) exporting(ctx context.Context, peer, operator string, fn func(c
 // turn writes what is due: what the peer wants again, then what is new, and a
 // beacon if there was neither and something must be said.
 func (x *exporter) turn(ctx context.Context, p link.Pressure) error {
+	head, err := x.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head.ReadOnly != "" {
+		return x.beaconIfDue(ctx, p)
+	}
 	l, err := x.link(ctx, x.Pool, x.peer, false)
 	if err != nil {
 		return err
@@ -188,6 +196,9 @@ func (x *exporter) again(ctx context.Context, numbers []int64, why string) error
 
 // publish makes the plan's file, gives it its name and records it.
 func (x *exporter) publish(ctx context.Context, p *plan, again bool, why string) error {
+	if err := x.Log.Writable(ctx); err != nil {
+		return err
+	}
 	e, said, err := x.write(ctx, p)
 	if err == nil {
 		e.Again, e.Why = again, why
@@ -225,6 +236,10 @@ func (x *exporter) seal(ctx context.Context, m bundle.Manifest, last int64, said
 	m.Head, m.Ack, m.CreatedAt = bundle.Head{Position: head.Pos, Seq: last}, said.ack, bundle.FormatTime(time.Now())
 	e.ID = m.Core.ID()
 	e.File = bundle.NameFor(m.Core, beacon, m.Encryption != nil).String()
+	told := headLink{Incarnation: said.ack.Incarnation, No: said.ack.No, Applied: said.ack.Position}
+	if err := x.Folders.leaving(ctx, head, x.peer, told); err != nil {
+		return err
+	}
 	e.Bytes, err = x.writeFile(said.sign, m, payload, e.File)
 	return err
 }

@@ -16,8 +16,14 @@ import (
 
 // hear takes over what a verified manifest says of our log and of the peer's
 // own end and keys, and returns the link as it is then. A peer that proves that
-// our log lost events stops it. The manifest was verified under the given card.
+// our log lost events stops it. The manifest was verified under the given card. A
+// site that is read-only as a whole notes nothing in its log, and needs no such
+// proof any more.
 func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Link, err error) {
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return l, err
+	}
 	var alarm *link.Alarm
 	peer := under.Name
 	err = pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
@@ -32,8 +38,15 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 				return err
 			}
 			before, restored, heard := l.Out.AckedThrough, l.Self.Incarnation, l.Heard
-			if alarm = l.Hear(m, ours); alarm != nil && b.halt(l, alarm.Error()) {
+			if alarm = l.Hear(m, ours); head.ReadOnly != "" {
+				alarm = nil
+			}
+			if alarm != nil && b.halt(l, alarm.Error()) {
 				notes = append(notes, domain.LinkStopped{Peer: peer, Reason: alarm.Error()})
+			}
+			if m.Ack != nil && l.Heard.No == m.Ack.No && m.Head.Position < l.In.Through {
+				b.Logger.WarnContext(ctx, "the peer's log is shorter than what this site holds of it: it was restored; `sallyport link return` gives it back what it lost",
+					"peer", peer, "ends_at", m.Head.Position, "held_through", l.In.Through)
 			}
 			if l.Self.Incarnation != restored {
 				b.Logger.WarnContext(ctx, "the peer has seen later words of this site than it remembers: it was restored, and asks again for what it lost", "peer", peer)
@@ -46,9 +59,12 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 			}
 			now := time.Now()
 			l.LastContact = &now
+			if head.ReadOnly != "" {
+				return nil // a change of keys is noted in the log: it is said again
+			}
 			return b.learn(ctx, tx, l, m, l.Heard != heard)
 		})
-		if err != nil {
+		if err != nil || head.ReadOnly != "" {
 			return err
 		}
 		for _, n := range notes {
@@ -91,18 +107,22 @@ func (b *Bridge) ours(ctx context.Context, tx pgx.Tx, l *Link, a *bundle.Ack) (l
 	}
 	ours.Seq = max(ours.Seq, l.Out.Seq)
 	if a != nil && a.Epoch == l.Out.Epoch && a.Position <= head.Pos {
-		ours.Chain, err = b.chainAt(ctx, tx, l.Card.Name, a.Position)
+		ours.Chain, err = b.chainAt(ctx, tx, a.Position)
 	}
 	return ours, err
 }
 
 // chainAt returns our own chain at a position. Acks mostly stand at a bundle's
-// end, where it is known; from the nearest one on it is computed.
-func (b *Bridge) chainAt(ctx context.Context, tx pgx.Tx, peer string, pos int64) (bundle.Hash, error) {
-	at, chain := int64(0), bundle.Start(b.Log.Epoch(), b.Log.Site())
+// end, where it is known, as it is after a run that was lost; from the nearest one
+// on it is computed.
+func (b *Bridge) chainAt(ctx context.Context, q querier, pos int64) (bundle.Hash, error) {
+	at, chain := b.Log.Start(), bundle.Start(b.Log.Epoch(), b.Log.Site())
 	var known []byte
-	err := tx.QueryRow(ctx, `SELECT through, chain_through FROM outbound_bundles
-		WHERE peer = $1 AND epoch = $2 AND through <= $3 ORDER BY through DESC LIMIT 1`, peer, b.Log.Epoch(), pos).Scan(&at, &known)
+	err := q.QueryRow(ctx, `
+		(SELECT through, chain_through FROM outbound_bundles WHERE epoch = $1 AND through <= $2 ORDER BY through DESC LIMIT 1)
+		UNION ALL
+		(SELECT through, chain FROM withheld WHERE origin = $3 AND through <= $2 AND "after" >= $4 ORDER BY "after" DESC LIMIT 1)
+		ORDER BY through DESC LIMIT 1`, b.Log.Epoch(), pos, b.Log.Site(), at).Scan(&at, &known)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return chain, fmt.Errorf("look up the chain at position %d: %w", pos, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/link"
+	"sallyport/eventstore"
 )
 
 // Outcome says what became of one file.
@@ -180,10 +181,16 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 	}
 	defer f.Close()
 	a := &arrival{bridge: b, staged: staged, name: originalName(staged), file: f}
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	a.readOnly = head.ReadOnly
 	err = a.take(ctx)
 	var bad *bundle.Error
 	if errors.As(err, &bad) {
-		if bad.Code == bundle.Upgrade {
+		// Where nothing may be noted, nothing is put away either.
+		if bad.Code == bundle.Upgrade || a.readOnly != "" {
 			return Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id(), State: Held, Err: bad, Reason: bad.Error()}, nil
 		}
 		return b.quarantine(ctx, a, bad)
@@ -193,15 +200,22 @@ func (b *Bridge) take(ctx context.Context, staged string) (Outcome, error) {
 
 // arrival is one staged file on its way through the state machine.
 type arrival struct {
-	bridge  *Bridge
-	staged  string // its name in staging/
-	name    string // the name it came with
-	file    *os.File
-	bundle  *bundle.File
-	core    bundle.Core
-	signed  bool // a trusted peer's signature was found good, and all that it signed counts
-	link    Link
-	outcome Outcome
+	bridge *Bridge
+	staged string // its name in staging/
+	name   string // the name it came with
+	file   *os.File
+	bundle *bundle.File
+	core   bundle.Core
+	signed bool // a trusted peer's signature was found good, and all that it signed counts
+	// readOnly is why this site applies nothing; empty: it does.
+	readOnly string
+	link     Link
+	outcome  Outcome
+	// first is the payload's own line, once all of the bundle was found good.
+	first []byte
+	// earlier is the last epoch of the sender's log before the present one, while
+	// nothing of the present one is applied; nil: there is none.
+	earlier *eventstore.Epoch
 }
 
 // id is the bundle's own; empty while its manifest was not read.
@@ -217,6 +231,9 @@ func (a *arrival) take(ctx context.Context) error {
 		return err
 	}
 	a.outcome = Outcome{File: a.name, Peer: a.core.From, Seq: a.core.Seq, ID: a.id()}
+	if a.core.Kind == bundle.Return {
+		return a.takeReturn(ctx)
+	}
 	var err error
 	if a.link, err = a.bridge.hear(ctx, a.link.Card, a.said()); err != nil {
 		return err
@@ -230,10 +247,15 @@ func (a *arrival) take(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case known == "applied" && a.readOnly != "":
+		a.outcome.State, a.outcome.Reason = Held, "it is applied; this site is read-only, and notes that later"
+		return nil
 	case known == "applied":
 		return a.finish(ctx) // an earlier run ended before it was archived
 	case known == "archived":
 		return a.duplicate(ctx)
+	case a.readOnly != "":
+		return a.hold(ctx, "", "this site is read-only: "+a.readOnly)
 	case a.link.Stopped != "":
 		return a.hold(ctx, "", "the link is stopped: "+a.link.Stopped)
 	}
@@ -290,7 +312,7 @@ func (a *arrival) verify(ctx context.Context) error {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it is addressed to %s, this is %s: carry it there", a.core.To, a.bridge.Log.Site())}
 	}
 	if a.core.Kind == bundle.Return {
-		return &bundle.Error{Code: bundle.Refused, Msg: "it gives this site its own log back, for a recovery, which this version cannot do: keep the file"}
+		return a.verifyReturn(ctx)
 	}
 	if a.core.Epoch != a.link.Card.Epoch {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: "its epoch is not the one of the sender's card: the sender founded its log anew and must send a new card"}

@@ -19,6 +19,8 @@ import (
 type Link struct {
 	Card Card
 	link.End
+	// Start is the last position that belongs to earlier epochs of the peer's log.
+	Start int64
 	// PeerUnderstands lists the event versions that the peer reads, as it last said.
 	PeerUnderstands []string
 	LastContact     *time.Time // when a manifest of the peer was last taken in
@@ -33,7 +35,7 @@ var ErrNoLink = errors.New("there is no link to that site: add its card first")
 // linkColumns are read by scanLink and written by saveLink in this order.
 const linkColumns = `coalesce(stopped, ''), exported_seq, exported_through, exported_chain, acked_seq, acked_through,
 	peer_missing, peer_rejected, rewind_seq, rewind_no, applied_seq, applied_through, applied_chain, peer_head_seq, peer_head,
-	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands`
+	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands, applied_start`
 
 const selectLinks = `SELECT card, last_contact, last_written, last_file, added_at, ` + linkColumns + ` FROM links WHERE removed_at IS NULL `
 
@@ -70,7 +72,7 @@ func (b *Bridge) scanLink(row pgx.Row) (Link, error) {
 		&l.Stopped, &l.Out.Seq, &l.Out.Through, &outChain, &l.Out.AckedSeq, &l.Out.AckedThrough,
 		&missing, &rejected, &l.Out.RewindSeq, &l.Out.RewindNo, &l.In.Seq, &l.In.Through, &inChain, &l.In.PeerSeq, &l.In.PeerHead,
 		&l.Self.Incarnation, &l.Self.No, &told, &l.Owes, &l.Heard.Incarnation, &l.Heard.No, &l.Seen.Incarnation, &l.Seen.No,
-		&l.Unconfirmed, &l.Resends, &understands)
+		&l.Unconfirmed, &l.Resends, &understands, &l.Start)
 	if err != nil {
 		return Link{}, fmt.Errorf("read a link: %w", err)
 	}
@@ -89,9 +91,9 @@ func (b *Bridge) scanLink(row pgx.Row) (Link, error) {
 
 const saveLink = `UPDATE links SET (last_contact, last_written, stopped, exported_seq, exported_through, exported_chain, acked_seq, acked_through,
 	peer_missing, peer_rejected, rewind_seq, rewind_no, applied_seq, applied_through, applied_chain, peer_head_seq, peer_head,
-	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands)
+	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands, applied_start)
 	= ($2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10::json, $11::json, $12, $13, $14, $15, $16, $17, $18,
-	$19, $20, $21::json, $22, $23, $24, $25, $26, $27, $28, $29::json) WHERE peer = $1`
+	$19, $20, $21::json, $22, $23, $24, $25, $26, $27, $28, $29::json, $30) WHERE peer = $1`
 
 func (l Link) save(ctx context.Context, tx pgx.Tx) error {
 	text := func(v any) string {
@@ -104,7 +106,7 @@ func (l Link) save(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, saveLink, l.Card.Name, l.LastContact, l.LastWritten, l.Stopped, l.Out.Seq, l.Out.Through, l.Out.Chain[:], l.Out.AckedSeq, l.Out.AckedThrough,
 		text(l.Out.Missing), text(l.Out.Rejected), l.Out.RewindSeq, l.Out.RewindNo, l.In.Seq, l.In.Through, l.In.Chain[:], l.In.PeerSeq, l.In.PeerHead,
 		l.Self.Incarnation, l.Self.No, text(l.Told), l.Owes, l.Heard.Incarnation, l.Heard.No, l.Seen.Incarnation, l.Seen.No,
-		l.Unconfirmed, l.Resends, text(l.PeerUnderstands))
+		l.Unconfirmed, l.Resends, text(l.PeerUnderstands), l.Start)
 	if err != nil {
 		return fmt.Errorf("store the state of the link to %s: %w", l.Card.Name, err)
 	}
@@ -125,7 +127,13 @@ func (b *Bridge) changeLink(ctx context.Context, tx pgx.Tx, peer string, fn func
 }
 
 // newIncarnation marks this life of the link's receiving end.
-func newIncarnation() string {
+func newIncarnation() string { return random128() }
+
+// newEpoch marks a log that is founded anew.
+func newEpoch() string { return random128() }
+
+// random128 returns 32 hex digits.
+func random128() string {
 	var b [16]byte
 	rand.Read(b[:]) //nolint:errcheck // documented never to fail
 	return hex.EncodeToString(b[:])

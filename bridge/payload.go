@@ -50,9 +50,17 @@ func secret(eventType string) bool {
 // finds the next lines while these are checked, and an encoder of the writer's
 // own compresses the ones before.
 func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
-	runs := p.Runs
-	var chain bundle.Hash // in a withheld run
-	for line, err := range b.Log.Lines(ctx, p.After, p.Through) {
+	runs, after := p.Runs, p.After
+	var chain bundle.Hash                        // in a withheld run
+	if start := b.Log.Start(); p.After < start { // what belongs to earlier epochs is one run
+		if after, chain = start, p.ChainAfter; len(runs) > 0 && runs[0].Through == start {
+			if err := w.Withheld(bundle.Withheld{After: p.After, Through: start, Chain: chain}); err != nil {
+				return err
+			}
+			runs = runs[1:]
+		}
+	}
+	for line, err := range b.Log.Lines(ctx, after, p.Through) {
 		if err != nil {
 			return err
 		}
@@ -162,5 +170,5 @@ made       %s
 
 handed over by  ____________________   on  ____________________
 received by     ____________________   on  ____________________
-`, c.Seq, c.From, c.To, name, c.Range.After+1, c.Range.Through, c.From, size, sum, m.CreatedAt)
+`, c.Seq, c.From, c.To, name, c.Range.After+1, c.Range.Through, c.Origin(), size, sum, m.CreatedAt)
 }

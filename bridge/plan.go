@@ -94,6 +94,9 @@ func (b *Bridge) nextPlan(ctx context.Context, l Link, operator string) (*plan, 
 func (b *Bridge) newPlan(ctx context.Context, l Link, operator string) (*plan, error) {
 	p := &plan{Peer: l.Card.Name, Epoch: b.Log.Epoch(), Seq: l.Out.Seq + 1, After: l.Out.Through, Through: l.Out.Through,
 		ChainAfter: l.Out.Chain, ChainThrough: l.Out.Chain, Operator: operator, Runs: []run{}}
+	if start := b.Log.Start(); p.After < start { // a log that was founded anew goes on above its earlier epochs
+		p.Runs, p.Through, p.Withheld = []run{{After: p.After, Through: start}}, start, start-p.After
+	}
 	b.idle.resume(p)
 	if err := b.measure(ctx, p, l); err != nil {
 		return nil, err

@@ -105,13 +105,13 @@ func TestABeaconUnderAFalseName(t *testing.T) {
 	}
 }
 
-// A bundle for a recovery is refused in words and is no offence.
+// A bundle for a recovery is refused where nothing was lost, and is no offence.
 func TestAReturnIsRefusedAndStopsNothing(t *testing.T) {
 	t.Parallel()
 	core, field := coreAnd(t)
 	data := forgery{from: field, kind: bundle.Return, epoch: epochOf("core"), events: []bundle.Event{ask()}}.deliver(t, core)
 	r := refused(t, core, "field", data, bundle.Refused, false)
-	if !strings.Contains(r.Message, "recovery") || strings.Contains(r.NextStep, "stopped") {
+	if !strings.Contains(r.Message, "nothing was lost") || strings.Contains(r.NextStep, "stopped") {
 		t.Errorf("%q, %q", r.Message, r.NextStep)
 	}
 }

@@ -47,7 +47,9 @@ type Status struct {
 	LastWritten *string `json:"last_written"`
 	LastContact *string `json:"last_contact"`
 	Stopped     *string `json:"stopped"`
-	NextAction  string  `json:"next_action"`
+	// ReadOnly is why this site as a whole writes nothing.
+	ReadOnly   *string `json:"read_only"`
+	NextAction string  `json:"next_action"`
 }
 
 // Status returns all links at a glance, by name.
@@ -60,11 +62,18 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Status, 0, len(links))
 	for _, l := range links {
 		s, err := b.status(ctx, l, outbox[l.Card.Name])
 		if err != nil {
 			return nil, err
+		}
+		if head.ReadOnly != "" {
+			s.ReadOnly, s.NextAction = &head.ReadOnly, nextReadOnly(head, l.Card.Name, len(s.Carry))
 		}
 		all = append(all, s)
 	}

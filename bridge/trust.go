@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,12 @@ func (b *Bridge) AddLink(ctx context.Context, card Card, actor string) error {
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		return b.note(ctx, tx, actor, domain.PeerAdded{Peer: card.Name, Role: card.Role, Epoch: card.Epoch, Fingerprint: card.Fingerprint()})
+		err = b.note(ctx, tx, actor, domain.PeerAdded{Peer: card.Name, Role: card.Role, Epoch: card.Epoch, Fingerprint: card.Fingerprint()})
+		var readOnly *eventstore.ReadOnlyError
+		if errors.As(err, &readOnly) {
+			return nil // a restored site forgot the link, and needs it to get its log back, which says so
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("add the link to %s: %w", card.Name, err)

@@ -63,6 +63,7 @@ var catalogue = []Kind{
 	{"response.recorded", "response", 1, ToAsker, false, decodeRecorded},
 	{"response.failed", "response", 1, ToAsker, false, decode[ResponseFailed]},
 	{"site.founded", "site", 1, ToEveryPeer, false, decode[SiteFounded]},
+	{"site.refounded", "site", 1, ToEveryPeer, false, decode[SiteRefounded]},
 	{"site.peer_added", "site", 1, ToEveryPeer, false, decode[PeerAdded]},
 	{"site.peer_removed", "site", 1, ToEveryPeer, false, decode[PeerRemoved]},
 	{"site.link_stopped", "site", 1, ToEveryPeer, false, decode[LinkStopped]},

@@ -88,6 +88,8 @@ func requestFacts() []pair {
 func siteFacts() []pair {
 	return []pair{
 		{domain.SiteFounded{Site: "field-1", Role: domain.RequestSite, Epoch: epoch}, domain.SiteFounded{Site: "a", Role: domain.ResponseSite, Epoch: epoch}},
+		{domain.SiteRefounded{Epoch: epoch, OldEpoch: "fedcba9876543210fedcba9876543210", Position: 57, Chain: digest, Reason: "it was restored from an old backup: its log ends at position 41"},
+			domain.SiteRefounded{Epoch: epoch, OldEpoch: "fedcba9876543210fedcba9876543210", Position: 1, Chain: digest, Reason: "x"}},
 		{domain.PeerAdded{Peer: "hq", Role: domain.ResponseSite, Epoch: epoch, Fingerprint: "9f86-d081-884c-7d65"}, domain.PeerAdded{Peer: "a", Role: domain.RequestSite, Epoch: epoch, Fingerprint: "1"}},
 		{domain.PeerRemoved{Peer: "hq", Reason: "the site was closed"}, domain.PeerRemoved{Peer: "a", Reason: "x"}},
 		{domain.LinkStopped{Peer: "hq", Reason: "bundle 7 was refused"}, domain.LinkStopped{Peer: "a", Reason: "x"}},

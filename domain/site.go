@@ -7,6 +7,16 @@ type SiteFounded struct {
 	Epoch string `json:"epoch"`
 }
 
+// SiteRefounded is the first event of a log that was founded anew, because a
+// restored site had lost events that others have seen.
+type SiteRefounded struct {
+	Epoch    string `json:"epoch"`     // of the log that begins here
+	OldEpoch string `json:"old_epoch"` // of the log that ended
+	Position int64  `json:"position"`  // its last position that is known
+	Chain    string `json:"chain"`     // its chain there
+	Reason   string `json:"reason"`
+}
+
 // PeerAdded says that two people have exchanged cards with a peer and
 // compared its fingerprint.
 type PeerAdded struct {
@@ -69,6 +79,9 @@ type PeerKeyRevoked struct {
 
 // EventType implements [Fact].
 func (SiteFounded) EventType() string { return "site.founded" }
+
+// EventType implements [Fact].
+func (SiteRefounded) EventType() string { return "site.refounded" }
 
 // EventType implements [Fact].
 func (PeerAdded) EventType() string { return "site.peer_added" }

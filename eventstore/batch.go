@@ -49,6 +49,9 @@ func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, stream
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
+	if err == nil {
+		err = s.mayAppend(head)
+	}
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("append: lock the log: %w; nothing was stored", err)
 	}

@@ -11,11 +11,13 @@
 //
 //   - An append that returned without error is durable, once.
 //   - seq (this site's order of storing) and pos (the origin's own order) run
-//     from 1 without a hole, and their order is the order of the commits: who
+//     from 1 without a hole (pos but for the step to a new [Epoch]), and their order is the order of the commits: who
 //     has read up to n and reads `seq > n` misses nothing.
 //   - Several streams in one append are written together or not at all, each
 //     only if it is at its expected version.
 //   - The chain value at pos n depends on every byte of the lines 1 to n.
+//   - A log that lost events refuses every append ([ReadOnlyError]) until it got
+//     back what others hold of it and was founded anew: see [Epoch].
 //   - Inline projections commit with their events: a client reads its own write.
 //
 // # When something fails

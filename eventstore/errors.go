@@ -17,6 +17,9 @@ var (
 	// ErrNested is returned by Append inside an AppendTx: it would wait for
 	// the head that its own caller holds, unseen by the database.
 	ErrNested = errors.New("append inside a transaction that holds the log's head; use AppendTx")
+	// ErrRefounded is returned by a program that opened the log before it was
+	// founded anew. Nothing was stored; start the program again.
+	ErrRefounded = errors.New("the log was founded anew since this program opened it; nothing was stored: start it again")
 	// ErrNotFounded is returned for a database that holds no log yet.
 	ErrNotFounded = errors.New("this database holds no log yet: run `sallyport init`")
 )

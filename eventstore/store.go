@@ -39,9 +39,13 @@ type Head struct {
 	Site  string
 	Role  domain.Role
 	Epoch string // 32 hex digits, made when the log was founded
-	Seq   int64  // events stored here, own and mirrored
-	Pos   int64  // events written here
-	Chain Hash   // the chain's value at Pos
+	// Start is the last position that belongs to earlier epochs; 0: there was none.
+	Start int64
+	Seq   int64 // events stored here, own and mirrored
+	Pos   int64 // events written here
+	Chain Hash  // the chain's value at Pos
+	// ReadOnly is why nothing is appended, see [ReadOnlyError]; empty: it may be.
+	ReadOnly string
 }
 
 // Store is a site's log. It is safe for concurrent use.
@@ -50,7 +54,7 @@ type Store struct {
 	check  func([]byte) error
 	inline []Projection
 	now    func() time.Time
-	site   Head // as it was when opened; site, role and epoch never change
+	site   Head // as it was when opened; site, role, epoch and start do not change while it is open
 	writer *writer
 	feed   *feed
 	cancel context.CancelFunc
@@ -99,7 +103,10 @@ func (s *Store) Role() domain.Role { return s.site.Role }
 // Epoch returns the log's epoch.
 func (s *Store) Epoch() string { return s.site.Epoch }
 
-const selectHead = `SELECT site, role, epoch, seq, pos, chain, min_writer FROM log_head`
+// Start returns the last position that belongs to the log's earlier epochs.
+func (s *Store) Start() int64 { return s.site.Start }
+
+const selectHead = `SELECT site, role, epoch, start, seq, pos, chain, coalesce(read_only, ''), min_writer FROM log_head`
 
 // Head returns the log's end as committed now.
 func (s *Store) Head(ctx context.Context) (Head, error) {
@@ -114,7 +121,7 @@ func scanHead(row pgx.Row) (Head, error) {
 	var h Head
 	var chain []byte
 	var minWriter int
-	if err := row.Scan(&h.Site, &h.Role, &h.Epoch, &h.Seq, &h.Pos, &chain, &minWriter); err != nil {
+	if err := row.Scan(&h.Site, &h.Role, &h.Epoch, &h.Start, &h.Seq, &h.Pos, &chain, &h.ReadOnly, &minWriter); err != nil {
 		return Head{}, fmt.Errorf("read the log's head: %w", err)
 	}
 	if minWriter > writerVersion {

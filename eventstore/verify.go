@@ -9,31 +9,33 @@ import (
 
 // Verified is what a verification of one origin's log found.
 type Verified struct {
-	Origin   string `json:"origin"`
-	Through  int64  `json:"through"` // the last position that was held against the chain
-	Events   int64  `json:"events"`
-	Withheld int64  `json:"withheld"`
-	OK       bool   `json:"ok"`
+	Origin  string `json:"origin"`
+	Epoch   string `json:"epoch"`
+	Through int64  `json:"through"` // the last position that was held against the chain
+	Events  int64  `json:"events"`
+	// Withheld counts the positions that are not here; of the own log they are lost.
+	Withheld int64 `json:"withheld"`
+	OK       bool  `json:"ok"`
 	// BadPosition and Problem name the first thing that is wrong.
 	BadPosition int64  `json:"bad_position,omitempty"`
 	Problem     string `json:"problem,omitempty"`
 }
 
-// Verify reads the log of one origin as this site holds it, from its first
-// position through the given one, and recomputes its chain: every byte of
+// Verify reads one epoch of the log of one origin as this site holds it, from
+// its first position through its last, and recomputes its chain: every byte of
 // every line, contiguity, the columns taken from the lines, and the chain at
 // the end against what the head or the link's cursor says. What is wrong with
 // the log is in the result; the error is about reading it.
-func (s *Store) Verify(ctx context.Context, origin, epoch string, through int64, chain Hash) (Verified, error) {
-	v := &verification{result: Verified{Origin: origin}, chain: Genesis(epoch, origin)}
-	runs := &withheldRuns{store: s, origin: origin}
-	for v.result.Through < through && v.result.Problem == "" {
-		if err := v.page(ctx, s, runs, through); err != nil {
+func (s *Store) Verify(ctx context.Context, e Epoch) (Verified, error) {
+	v := &verification{result: Verified{Origin: e.Origin, Epoch: e.Epoch, Through: e.After}, chain: Genesis(e.Epoch, e.Origin)}
+	runs := &withheldRuns{store: s, origin: e.Origin, after: e.After}
+	for v.result.Through < e.Through && v.result.Problem == "" {
+		if err := v.page(ctx, s, runs, e.Through); err != nil {
 			return Verified{}, err
 		}
 	}
-	if v.result.Problem == "" && v.chain != chain {
-		v.bad(through, "the chain ends in another value than the head: a line before it was altered")
+	if v.result.Problem == "" && v.chain != e.Chain {
+		v.bad(e.Through, "the chain ends in another value than the head: a line before it was altered")
 	}
 	v.result.OK = v.result.Problem == ""
 	return v.result, nil

@@ -14,8 +14,8 @@ func TestVerifyASoundLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := site.Store.Verify(t.Context(), "field", eventstoretest.Epoch, head.Pos, head.Chain)
-	if want := (eventstore.Verified{Origin: "field", Through: 13, Events: 13, OK: true}); err != nil || v != want {
+	v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain})
+	if want := (eventstore.Verified{Origin: "field", Epoch: eventstoretest.Epoch, Through: 13, Events: 13, OK: true}); err != nil || v != want {
 		t.Errorf("got %+v, %v", v, err)
 	}
 }
@@ -36,11 +36,11 @@ func TestVerifyAMirror(t *testing.T) {
 		chain eventstore.Hash
 		want  eventstore.Verified
 	}{
-		6:  {over.Next(last.Lines[0]), eventstore.Verified{Origin: "hq", Through: 6, Events: 3, Withheld: 3, OK: true}},
-		9:  {over, eventstore.Verified{Origin: "hq", Through: 9, Events: 3, Withheld: 6, OK: true}},
-		10: {over, eventstore.Verified{Origin: "hq", Through: 9, Events: 3, Withheld: 6, BadPosition: 10, Problem: "the position is missing"}},
+		6:  {over.Next(last.Lines[0]), eventstore.Verified{Origin: "hq", Epoch: "e", Through: 6, Events: 3, Withheld: 3, OK: true}},
+		9:  {over, eventstore.Verified{Origin: "hq", Epoch: "e", Through: 9, Events: 3, Withheld: 6, OK: true}},
+		10: {over, eventstore.Verified{Origin: "hq", Epoch: "e", Through: 9, Events: 3, Withheld: 6, BadPosition: 10, Problem: "the position is missing"}},
 	} {
-		v, err := site.Store.Verify(t.Context(), "hq", "e", through, c.chain)
+		v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "hq", Epoch: "e", Through: through, Chain: c.chain})
 		if err != nil || v != c.want {
 			t.Errorf("through %d: got %+v, %v, want %+v", through, v, err, c.want)
 		}
@@ -74,7 +74,7 @@ func TestVerifyFindsWhatASuperuserDid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := site.Store.Verify(t.Context(), "field", eventstoretest.Epoch, head.Pos, head.Chain)
+			v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain})
 			if err != nil || v.OK || v.BadPosition != c.position || v.Problem == "" {
 				t.Errorf("got %+v, %v, want it at %d", v, err, c.position)
 			}

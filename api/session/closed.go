@@ -130,3 +130,12 @@ func (w *Watch) look(ctx context.Context, began time.Time, last time.Duration) {
 	close(w.done)
 	w.done = nil
 }
+
+// CloseAll ends every session in the caller's transaction: of a site that was
+// restored nobody knows which of them were closed since.
+func CloseAll(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `UPDATE sessions SET closed_at = clock_timestamp() WHERE closed_at IS NULL`); err != nil {
+		return fmt.Errorf("close all sessions: %w", err)
+	}
+	return nil
+}

@@ -57,10 +57,22 @@ func Open(r io.ReaderAt, size int64, limits Limits) (*File, error) {
 	if size > f.limits.File {
 		return nil, fail(Refused, "file is over the size limit")
 	}
-	var err error
-	if f.signed, err = f.readManifest(); err != nil {
+	signed, err := f.readManifest()
+	if err != nil {
 		return nil, err
 	}
+	m, err := openManifest(signed)
+	if err != nil {
+		return nil, err
+	}
+	m.r, m.size, m.limits = f.r, f.size, f.limits
+	return m, nil
+}
+
+// openManifest parses a signed manifest, strictly.
+func openManifest(signed []byte) (*File, error) {
+	f := &File{signed: signed}
+	var err error
 	if f.text, f.sigs, err = parseNote(f.signed); err != nil {
 		return nil, failWith(Damaged, "manifest cannot be read", err)
 	}

@@ -17,16 +17,26 @@ type First struct {
 	Events   int    `json:"events"`   // event lines that follow, withheld runs not counted
 	Operator string `json:"operator"` // who made it, at most 256 bytes
 	Note     string `json:"note"`     // for the receiver's people, at most 4096 bytes
+	// Proof shows that the lines of a [Return] are what their origin once sent, see
+	// [MakeProof]; empty in all else.
+	Proof string `json:"proof,omitzero"`
 }
 
 const (
 	maxOperator = 256
 	maxNote     = 4096
-	maxFirst    = 32 << 10 // the longest first line there can be, escapes included
+	maxProof    = 512 << 10
+	maxFirst    = 1 << 20 // the longest first line there can be, escapes included
 )
 
-// line is the first line without its LF.
-func (f First) line() ([]byte, error) { return json.Marshal(f) }
+// Line is the first line as it stands in the payload, without its LF.
+func (f First) Line() ([]byte, error) {
+	line, err := json.Marshal(f)
+	if err == nil && len(line) > maxFirst {
+		err = errLineLong
+	}
+	return line, err
+}
 
 func (f First) check() error {
 	return errors.Join(
@@ -35,6 +45,7 @@ func (f First) check() error {
 		rule(f.Events >= 0 && f.Events <= math.MaxInt32, "events is out of range"),
 		rule(isProse(f.Operator, maxOperator), "operator is too long, not UTF-8 or holds U+0000"),
 		rule(isProse(f.Note, maxNote), "note is too long, not UTF-8 or holds U+0000"),
+		rule(f.Proof == "" || f.Span.Kind == Return && isProse(f.Proof, maxProof), "proof is too long, not UTF-8, holds U+0000 or proves no return"),
 	)
 }
 
@@ -46,7 +57,7 @@ func parseFirst(line []byte) (f First, err error) {
 	if err = json.Unmarshal(line, &f, json.RejectUnknownMembers(true)); err != nil {
 		return f, err
 	}
-	again, err := f.line()
+	again, err := f.Line()
 	if err != nil || string(again) != string(line) {
 		return f, errors.New("the first line is not in its one encoding")
 	}

@@ -95,6 +95,7 @@ type recipe struct {
 	recipients []string
 	limits     bundle.Limits
 	note       string
+	proof      string
 	change     func(*bundle.Manifest) // before signing
 	signers    []string
 	also       []*bundle.Signer
@@ -132,7 +133,7 @@ func (r recipe) plan() (bundle.Plan, []bundle.Withheld) {
 		run.Through, run.Chain = span.Range.Through, span.Chain.Through
 		runs = append(runs, run)
 	}
-	return bundle.Plan{First: bundle.First{Span: span, Salt: salt, Events: n, Operator: "cli:ann", Note: r.note},
+	return bundle.Plan{First: bundle.First{Span: span, Salt: salt, Events: n, Operator: "cli:ann", Note: r.note, Proof: r.proof},
 		Recipients: r.recipients, Limits: r.limits}, runs
 }
 

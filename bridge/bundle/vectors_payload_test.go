@@ -46,6 +46,7 @@ func badFirstLines(t *testing.T) []vector {
 		{"note-with-nul", `"note":"`, `"note":"\u0000`},
 		{"note-missing", `,"note":""`, ``},
 		{"unknown-key", `,"note":""`, `,"note":"","x":1`},
+		{"proof-of-what-is-no-return", `,"note":""`, `,"note":"","proof":"x"`},
 		{"with-plain-bytes", `},"salt"`, `,"plain_bytes":1},"salt"`},
 		{"key-order", `"events":1,"operator":""`, `"operator":"","events":1`},
 		{"white-space", `{"bundle":{`, `{"bundle": {`},

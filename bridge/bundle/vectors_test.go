@@ -68,6 +68,7 @@ func goodVectors(t *testing.T) []vector {
 		{File: "ok-all-withheld", Lines: 1, raw: recipe{items: []item{{run: events(0, 2)}}}.file(t)},
 		{File: "ok-beacon", raw: recipe{kind: bundle.Beacon}.file(t)},
 		{File: "ok-return", Lines: 3, raw: recipe{kind: bundle.Return, from: "core", to: "field", items: plainItems(events(0, 3))}.file(t)},
+		{File: "ok-return-proved", Lines: 3, raw: returned(t, events(0, 3)).file(t)},
 		{File: "ok-frames", Lines: 9, raw: recipe{items: plainItems(events(0, 9)), limits: bundle.Limits{Frame: 900}}.file(t)},
 		{File: "ok-every-value", Lines: 2, raw: every.file(t)},
 		{File: "ok-middle-with-ack", Lines: 7, raw: middle(t).file(t)},

@@ -81,7 +81,7 @@ func NewWriter(ctx context.Context, w io.Writer, plan Plan) (*Writer, error) {
 	if err := plan.First.check(); err != nil {
 		return nil, failWith(Refused, "plan breaks a rule of the format, nothing was written", err)
 	}
-	first, err := plan.First.line()
+	first, err := plan.First.Line()
 	if err != nil {
 		return nil, failWith(Refused, "plan cannot be encoded, nothing was written", err)
 	}

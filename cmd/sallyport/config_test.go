@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sallyport/domain"
+	"sallyport/eventstore"
 	"sallyport/internal/boot"
 )
 
@@ -236,6 +238,9 @@ func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	if got := exitCode(errors.New("something")); got != 1 {
 		t.Errorf("anything else exits %d", got)
+	}
+	if got := exitCode(fmt.Errorf("append: %w", &eventstore.ReadOnlyError{Reason: "it lost events"})); got != 16 {
+		t.Errorf("a read-only site exits %d", got)
 	}
 	want := map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true, 10: true, 11: true, 12: true, 13: true, 14: true, 15: true, 16: true, 17: true}
 	for _, e := range exits {

@@ -136,6 +136,7 @@ func examineSite(ctx context.Context, e *examination, s *boot.Site) {
 	head, err := s.Log.Head(ctx)
 	if !e.fault("database", err) {
 		e.note("database", fmt.Sprintf("log of %s at seq %d, position %d", head.Site, head.Seq, head.Pos))
+		e.fault("log", s.Log.Writable(ctx))
 	}
 	if s.Config.Redis != (boot.Redis{}) {
 		examineRedis(ctx, e, s)

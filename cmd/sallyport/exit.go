@@ -55,7 +55,7 @@ var exits = []struct {
 	}},
 	{16, "refused by policy, or the link is stopped", func(err error) bool {
 		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || errors.Is(err, bridge.ErrStopped) || errors.Is(err, bridge.ErrWithhold) || is[*policyError](err) ||
-			errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
+			is[*eventstore.ReadOnlyError](err) || errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
 	}},
 	{17, "this program must be upgraded first", func(err error) bool {
 		return code(bundle.Upgrade)(err) || is[*domain.UnknownEventError](err)

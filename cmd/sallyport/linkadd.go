@@ -74,6 +74,7 @@ func rotationWords(k bridge.PeerKeys) string {
 type adding struct {
 	fingerprint string
 	replace     bool
+	refounded   bool
 	lastValid   int64
 }
 
@@ -87,10 +88,16 @@ whether you did; --fingerprint compares what you were told, in either form.
 
 --replace puts a new card of a linked site in the place of its old one: its key was
 stolen or lost. The old key is then believed only in bundles up to --last-valid, and
-not at all without it.`,
+not at all without it.
+
+--refounded goes on with a linked site that was restored and has founded its log anew:
+its new card differs in the epoch alone.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("last-valid") && !a.replace {
 				return &usageError{errors.New("--last-valid is about the key that --replace gives up; nothing was changed")}
+			}
+			if a.refounded && a.replace {
+				return &usageError{errors.New("--refounded and --replace are two steps: a new epoch first, a new key then; nothing was changed")}
 			}
 			card, err := readCard(args[0])
 			if err != nil {
@@ -100,9 +107,12 @@ not at all without it.`,
 				return err
 			}
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				if a.replace {
+				switch {
+				case a.replace:
 					err = s.Bridge.ReplaceCard(cmd.Context(), card, a.lastValid, actor())
-				} else {
+				case a.refounded:
+					err = s.Bridge.Refounded(cmd.Context(), card, actor())
+				default:
 					err = s.Bridge.AddLink(cmd.Context(), card, actor())
 				}
 				if err == nil {
@@ -115,6 +125,7 @@ not at all without it.`,
 	f := cmd.Flags()
 	f.StringVar(&a.fingerprint, "fingerprint", "", "the fingerprint that the people there read to you, digits or words: the card is refused if it has another")
 	f.BoolVar(&a.replace, "replace", false, "the card takes the place of the one that the site is linked with")
+	f.BoolVar(&a.refounded, "refounded", false, "the linked site was restored and has founded its log anew")
 	f.Int64Var(&a.lastValid, "last-valid", 0, "the last bundle's number that the replaced key is believed for; 0: none")
 	return cmd
 }

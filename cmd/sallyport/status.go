@@ -12,6 +12,7 @@ import (
 
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
+	"sallyport/eventstore"
 	"sallyport/internal/boot"
 )
 
@@ -22,7 +23,7 @@ func (p *program) linkStatus() *cobra.Command {
 		Long: `Say for each link what to do next, what to carry, how far each side has got, what is
 missing, held or refused and what becomes of it by itself.
 
-With --check, for scripts: exit code 16 if a link is stopped, else 12 if a bundle is
+With --check, for scripts: exit code 16 if the site is read-only or a link stopped, else 12 if a bundle is
 missing on either side, else 0. Bundles that are merely on their way are not missing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
@@ -48,6 +49,8 @@ func checkLinks(links []bridge.Status) error {
 	var gap error
 	for _, l := range links {
 		switch {
+		case l.ReadOnly != nil:
+			return &eventstore.ReadOnlyError{Reason: *l.ReadOnly}
 		case l.Stopped != nil:
 			return fmt.Errorf("%w (%s): %s; next: %s", bridge.ErrStopped, l.Peer, *l.Stopped, l.NextAction)
 		case gap == nil && len(l.Missing)+len(l.Rejected)+len(l.PeerMissing)+len(l.PeerRejected) > 0:
@@ -90,6 +93,9 @@ func printStatus(w io.Writer, site string, now time.Time, links []bridge.Status)
 		return
 	}
 	fmt.Fprintf(s, "%s at %s\n", site, utc(now))
+	if why := links[0].ReadOnly; why != nil {
+		s.row("READ-ONLY", *why)
+	}
 	for _, l := range links {
 		s.link(now, l)
 	}

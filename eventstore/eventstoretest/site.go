@@ -44,6 +44,7 @@ type Site struct {
 	// AppURL and OwnerURL are their connection strings.
 	AppURL, OwnerURL string
 	Config           eventstore.Config
+	setup            Setup
 }
 
 const appLogin = "sallyport_test"
@@ -63,8 +64,13 @@ func New(t testing.TB, s Setup) *Site {
 	if s.MaxConns == 0 {
 		s.MaxConns = 16
 	}
-	owner := pgtest.Database(t, pgtest.Template(t, templateKey(t), migrate))
-	site := &Site{OwnerURL: owner, AppURL: asApp(t, owner),
+	return open(t, s, pgtest.Database(t, pgtest.Template(t, templateKey(t), migrate)))
+}
+
+// open founds a log in a migrated database that has none, and opens it.
+func open(t testing.TB, s Setup, owner string) *Site {
+	t.Helper()
+	site := &Site{OwnerURL: owner, AppURL: asApp(t, owner), setup: s,
 		Config: eventstore.Config{CheckLine: s.CheckLine, Inline: s.Inline}}
 	site.Owner, site.Pool = pool(t, site.OwnerURL, 4), pool(t, site.AppURL, s.MaxConns)
 	ctx := t.Context()

@@ -2,6 +2,7 @@ package boot_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"sallyport/bridge"
 	"sallyport/domain"
+	"sallyport/eventstore"
 	"sallyport/internal/boot"
 	"sallyport/internal/commands"
 	"sallyport/internal/pgdev/pgtest"
@@ -210,5 +212,21 @@ func TestLogger(t *testing.T) {
 		if _, err := wrong.Logger(&bytes.Buffer{}); err == nil {
 			t.Errorf("%+v was taken", wrong)
 		}
+	}
+}
+
+// A database that was exchanged for an older one is noticed when the site opens.
+func TestOpenNoticesARestoredDatabase(t *testing.T) {
+	t.Parallel()
+	c := config(t, "core", domain.ResponseSite)
+	mustInit(t, c)
+	head := `{"format":"sallyport-head/1","epoch":"` + mustOpen(t, c).Log.Epoch() + `","position":99,"chain":"` + strings.Repeat("0", 64) + `","links":{}}`
+	if err := os.WriteFile(filepath.Join(c.Data, "head.json"), []byte(head), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, c)
+	var readOnly *eventstore.ReadOnlyError
+	if _, err := s.FirstAdmin(t.Context(), "chief", "chief@core.invalid", commands.By{Actor: "cli:test"}); !errors.As(err, &readOnly) {
+		t.Errorf("it writes: %v", err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -50,10 +49,7 @@ func Init(ctx context.Context, c Config, actor string) (bridge.Card, error) {
 	if err != nil {
 		return bridge.Card{}, err
 	}
-	if err := os.WriteFile(c.CardPath(), card.Encode(), 0o644); err != nil { //nolint:gosec // a card is public
-		return bridge.Card{}, fmt.Errorf("write the site card: %w", err)
-	}
-	return card, nil
+	return card, c.writeCard(card)
 }
 
 // Migrate brings the site's database up to this program and gives the

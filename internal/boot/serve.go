@@ -55,6 +55,7 @@ const drain = 20 * time.Second
 func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Directory.Run(ctx) })
+	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {
 		crossing := &crossings{site: s}
 		handler, err := s.handler(crossing)
@@ -70,7 +71,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
 	}
 	if parts.Workers {
-		group.Go(func() error { return s.work(ctx) })
+		group.Go(func() error { return s.whileWritable(ctx, s.work) })
 	}
 	return group.Wait()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"sallyport/api/session"
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
@@ -154,10 +155,13 @@ func (s *Site) openBridge(ctx context.Context) error {
 		return err
 	}
 	s.Bridge, err = bridge.New(bridge.Config{Log: s.Log, Pool: s.Pool, Folders: folders, Keys: keys, Schemas: s.Schemas, Logger: s.Logger,
-		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue,
+		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue, Void: session.CloseAll,
 		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery,
 		ResendAfter: s.Config.Bridge.ResendAfter, Keep: s.Config.Bridge.Keep})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.Bridge.CheckRestored(ctx)
 }
 
 // CacheReady says whether the cache can be asked; one in the process always can.

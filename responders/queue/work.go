@@ -156,8 +156,9 @@ func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
 // busy tells the log's trouble from the request's own.
 func busy(err error) bool {
 	var connect *pgconn.ConnectError
+	var readOnly *eventstore.ReadOnlyError
 	return errors.Is(err, eventstore.ErrOverloaded) || errors.Is(err, eventstore.ErrClosed) ||
-		errors.Is(err, eventstore.ErrUnknown) || errors.As(err, &connect)
+		errors.Is(err, eventstore.ErrUnknown) || errors.As(err, &connect) || errors.As(err, &readOnly)
 }
 
 // cause is what only this site may know of an error.

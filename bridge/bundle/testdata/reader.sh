@@ -177,11 +177,12 @@ while read -r offset bytes plain first inside hash; do
 	exec 3<"$tmp/plain"
 	if ((no++ == 0)); then
 		IFS= read -r line <&3
-		[[ $line == "$want"* && ${line#"$want"} =~ ^\"[0-9a-f]{32}\",\"events\":(0|[1-9][0-9]*),\"operator\":(\"([^\"\\]|\\.)*\"),\"note\":(\"([^\"\\]|\\.)*\")}$ ]] ||
+		[[ $line == "$want"* && ${line#"$want"} =~ ^\"[0-9a-f]{32}\",\"events\":(0|[1-9][0-9]*),\"operator\":(\"([^\"\\]|\\.)*\"),\"note\":(\"([^\"\\]|\\.)*\")(,\"proof\":\"([^\"\\]|\\.)+\")?}$ &&
+			( -z ${BASH_REMATCH[6]} || $want == *',"kind":"return",'* ) ]] ||
 			die "first line is not this manifest's"
 		announced=${BASH_REMATCH[1]}
 		line=${line#"$want"}
-		[[ ${#line} -lt 200 && $line != *\\* ]] || jq -e '(.operator | utf8bytelength <= 256) and (.note | utf8bytelength <= 4096) and (.operator + .note | explode | all(. != 0))' <<<"{\"salt\":$line" >/dev/null || die "first line: operator or note"
+		[[ ${#line} -lt 200 && $line != *\\* ]] || jq -e '(.operator | utf8bytelength <= 256) and (.note | utf8bytelength <= 4096) and (.proof // "" | utf8bytelength <= 524288) and (.operator + .note + (.proof // "") | explode | all(. != 0))' <<<"{\"salt\":$line" >/dev/null || die "first line: operator, note or proof"
 	fi
 	((first == pos + 1)) && before=$events || die "frame begins at another position"
 	: >"$tmp/events"
