@@ -299,3 +299,21 @@ func TestUploadsLeftBehind(t *testing.T) {
 		t.Errorf("in the inbox: %q", names)
 	}
 }
+
+// A file that is called as its own reason would be takes nobody's place.
+func TestAFileCalledReasonIsKeptBesideItsReason(t *testing.T) {
+	t.Parallel()
+	core := newEnd(t, "core", domain.ResponseSite)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "reason.json"), []byte("no bundle"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := core.ImportFiles(t.Context(), dir, []string{"reason.json"})
+	if err != nil || len(out) != 1 || out[0].State != bridge.Quarantined {
+		t.Fatal(out, err)
+	}
+	r := core.reasons(t)[0]
+	if got := read(t, core, "quarantine/"+r.ID+"/"+r.File); string(got) != "no bundle" {
+		t.Errorf("kept as %s: %q", r.File, got)
+	}
+}

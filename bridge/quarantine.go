@@ -123,6 +123,9 @@ func (b *Bridge) reason(a *arrival, bad *bundle.Error) (Reason, error) {
 	return r, nil
 }
 
+// reasonName is what tells of a refused file beside it.
+const reasonName = "reason.json"
+
 func (b *Bridge) writeReason(dir string, r Reason) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -131,7 +134,7 @@ func (b *Bridge) writeReason(dir string, r Reason) error {
 	if err := b.Folders.root.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("make %s: %w", b.Folders.abs(dir), err)
 	}
-	return b.Folders.create(dir+"/reason.json", dir+"/.reason.json", func(f *os.File) error {
+	return b.Folders.create(dir+"/"+reasonName, dir+"/."+reasonName, func(f *os.File) error {
 		_, err := f.Write(append(text, '\n'))
 		return err
 	})

@@ -97,7 +97,7 @@ func (b *Bridge) QuarantinedFile(ctx context.Context, id string) (QuarantinedFil
 	if err != nil {
 		return q, err
 	}
-	data, err := b.Folders.root.ReadFile(quarantineDir + "/" + q.ID + "/reason.json")
+	data, err := b.Folders.root.ReadFile(quarantineDir + "/" + q.ID + "/" + reasonName)
 	if err != nil {
 		return q, fmt.Errorf("read why %s was refused: %w", q.ID, err)
 	}

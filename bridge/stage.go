@@ -125,7 +125,11 @@ func (b *Bridge) stage(ctx context.Context, root *os.Root, path, name string) er
 	if err != nil {
 		return err
 	}
-	staged := id.String() + "_" + filepath.Base(name)
+	base := filepath.Base(name)
+	if base == reasonName {
+		base = "_" + base // else it would take its own reason's place in quarantine
+	}
+	staged := id.String() + "_" + base
 	limit := b.FileLimit()
 	return b.Folders.create(stagingDir+"/"+staged, stagingDir+"/."+staged, func(dst *os.File) error {
 		n, err := io.Copy(dst, io.LimitReader(metered{src, b.Progress}, limit+1))
