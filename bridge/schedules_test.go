@@ -24,7 +24,7 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "the first seed of the schedules on PostgreSQL")
-	schedules = flag.Int("schedules", 520, "how many schedules on PostgreSQL")
+	schedules = flag.Int("schedules", 500, "how many schedules on PostgreSQL")
 )
 
 // The simulator's schedules on the whole bridge: PostgreSQL, files, signatures,
@@ -36,7 +36,7 @@ func TestSchedulesOnPostgreSQL(t *testing.T) {
 		t.Run(fmt.Sprintf("pair %d", i+1), func(t *testing.T) {
 			t.Parallel()
 			w := newReal(t)
-			p := simulate.Plan{Center: "core", Others: []string{"field"}, Actions: 16}
+			p := simulate.Plan{Center: "core", Others: []string{"field"}, Actions: 12}
 			for seed := *firstSeed + uint64(i); seed < *firstSeed+uint64(*schedules); seed += pairs {
 				actions := p.Generate(seed)
 				if err := simulate.Run(p, w, actions); err != nil {

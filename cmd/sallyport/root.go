@@ -20,7 +20,7 @@ type program struct {
 // Several goroutines write to stderr, each a whole line at once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p := &program{stdout: stdout, stderr: stderr}
-	root := p.root()
+	root := p.root() //nolint:contextcheck // each command gets its own from cobra
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
