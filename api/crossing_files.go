@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 
 	"github.com/gorilla/mux"
@@ -26,7 +27,7 @@ func (s *server) download(ctx context.Context, c *call) (answer, error) {
 func (s *server) send(ctx context.Context, w http.ResponseWriter, c *call, f *bridge.Fetched) {
 	h := w.Header()
 	h["Content-Type"] = []string{"application/octet-stream"}
-	h["Content-Disposition"] = []string{`attachment; filename="` + f.Name + `"`} // as Fetch gives it, it needs no escape
+	h["Content-Disposition"] = []string{mime.FormatMediaType("attachment", map[string]string{"filename": f.Name})}
 	h["Etag"] = []string{`"` + f.Making + `"`}
 	checked := &refusing{ResponseWriter: w, refuse: func(p *problem) { s.write(ctx, w, c, s.problem(ctx, w, c, p)) }}
 	http.ServeContent(checked, c.Request, "", f.Modified, f)

@@ -157,10 +157,8 @@ func (a *arrival) chunkFrom(after int64, chain bundle.Hash) *chunk {
 func (c *chunk) add(line checked) error {
 	c.bytes += len(line.Raw)
 	if w := line.Withheld; w != nil {
-		if w.After < c.through {
-			return &bundle.Error{Code: bundle.Refused, Line: line.Number, Position: w.After, Msg: "a withheld run begins in what is already known"}
-		}
-		c.m.Withheld = append(c.m.Withheld, eventstore.Withheld{After: w.After, Through: w.Through, Chain: eventstore.Hash(w.Chain)})
+		// Of a run that begins in what is known, the rest is news: its end is signed.
+		c.m.Withheld = append(c.m.Withheld, eventstore.Withheld{After: max(w.After, c.through), Through: w.Through, Chain: eventstore.Hash(w.Chain)})
 	} else {
 		c.m.Events = append(c.m.Events, line.event)
 		c.m.Facts = append(c.m.Facts, line.fact)

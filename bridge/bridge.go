@@ -64,6 +64,7 @@ type Bridge struct {
 	held    held
 	told    told
 	intact  intact
+	turns   turns
 }
 
 // New returns a bridge. It starts nothing; [Bridge.Run] does.

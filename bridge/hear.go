@@ -59,9 +59,6 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 			}
 			now := time.Now()
 			l.LastContact = &now
-			if head.ReadOnly != "" {
-				return nil // a change of keys is noted in the log: it is said again
-			}
 			return b.learn(ctx, tx, l, m, l.Heard != heard)
 		})
 		if err != nil || head.ReadOnly != "" {

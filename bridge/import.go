@@ -259,7 +259,12 @@ func (a *arrival) take(ctx context.Context) error {
 	case a.link.Stopped != "":
 		return a.hold(ctx, "", "the link is stopped: "+a.link.Stopped)
 	}
-	switch a.link.In.Judge(a.core) {
+	verdict := a.link.In.Judge(a.core)
+	if verdict == link.Apply && !a.signed && a.core.Seq <= a.link.In.Seq {
+		return &bundle.Error{Code: bundle.Untrusted, Position: a.core.Range.After + 1,
+			Msg: fmt.Sprintf("signed by a key that was revoked, under number %d, which was used before, with other content", a.core.Seq)}
+	}
+	switch verdict {
 	case link.Duplicate:
 		return a.duplicate(ctx)
 	case link.Hold:

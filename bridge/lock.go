@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,15 @@ const (
 // The lock ends with its connection, however the program ends; the context
 // that fn gets ends with the lock.
 func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Context) error) error {
+	// Within this program one waits without a connection: waiters that hold one
+	// each would leave none to the holder.
+	turn := b.turns.of(name)
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another %s of this program: %w", name, ctx.Err())
+	}
 	conn, err := b.Pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("reach the database: %w", err)
@@ -50,6 +60,24 @@ func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Contex
 		}
 	}()
 	return fn(held)
+}
+
+// turns let one goroutine of this program at a time go for a lock.
+type turns struct {
+	mu    sync.Mutex
+	names map[string]chan struct{}
+}
+
+func (t *turns) of(name string) chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.names == nil {
+		t.names = map[string]chan struct{}{}
+	}
+	if t.names[name] == nil {
+		t.names[name] = make(chan struct{}, 1)
+	}
+	return t.names[name]
 }
 
 // beat shows that the holder lives, until ctx ends; a connection that is gone

@@ -215,3 +215,29 @@ func TestAWrongClockChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A withheld run that begins in what is known is taken from there on.
+func TestARunAcrossTheCursor(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	field.submitMany(t, 1, true)
+	first := field.exportOne(t, "core")
+	carry(t, field, core, first.File)
+	core.expect(t, bridge.Applied)
+	// The peer forgot the plan and plans anew, over a tail that has grown.
+	sql := `DELETE FROM outbound_bundles; UPDATE links SET exported_seq = 0, exported_through = 0, exported_chain = $1`
+	start := bundle.Start(epochOf("field"), "field")
+	for _, s := range strings.Split(strings.ReplaceAll(sql, "$1", "'\\x"+start.String()+"'"), ";") {
+		if _, err := field.site.Owner.Exec(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	field.submit(t)
+	second := field.exportOne(t, "core")
+	if second.After != 0 || second.Through <= first.Through {
+		t.Fatalf("planned %+v after %+v", second, first)
+	}
+	carry(t, field, core, second.File)
+	core.expect(t, bridge.Applied)
+	sameChain(t, field, core)
+}

@@ -15,14 +15,17 @@ import (
 
 // Recovered is what a recovery brought home.
 type Recovered struct {
-	From    int64     `json:"from"`    // the old epoch's last position when the recovery began
-	Through int64     `json:"through"` // its last position now
-	Events  int64     `json:"events"`  // brought home between them
-	Lost    int64     `json:"lost"`    // positions between them whose events nobody holds
-	Epoch   string    `json:"epoch"`   // of the log that was founded anew
-	Start   int64     `json:"start"`   // its positions are above this one
-	Refused []Outcome `json:"refused"` // files that prove nothing, which were left where they are
-	Card    Card      `json:"card"`    // this site's new card, for its peers
+	From    int64  `json:"from"`    // the old epoch's last position when the recovery began
+	Through int64  `json:"through"` // its last position now
+	Events  int64  `json:"events"`  // brought home between them
+	Lost    int64  `json:"lost"`    // positions between them whose events nobody holds
+	Epoch   string `json:"epoch"`   // of the log that was founded anew
+	Start   int64  `json:"start"`   // its positions are above this one
+	// Undelivered lists what this log still holds and no new one will bring to a
+	// peer, at most 1,000 events of each.
+	Undelivered []Undelivered `json:"undelivered"`
+	Refused     []Outcome     `json:"refused"` // files that prove nothing, which were left where they are
+	Card        Card          `json:"card"`    // this site's new card, for its peers
 }
 
 // Recover ends the read-only state of a restored site: it takes from the files
@@ -51,6 +54,9 @@ func (b *Bridge) Recover(ctx context.Context, without []string, actor string) (R
 		if err := b.complete(ctx, head, sources, without); err != nil {
 			return err
 		}
+		if r.Undelivered, err = b.undelivered(ctx, head, sources); err != nil {
+			return err
+		}
 		r.From = head.Pos
 		if err := b.bringHome(ctx, head, sources, &r); err != nil {
 			return err
@@ -74,6 +80,7 @@ type returned struct {
 	staged string
 	core   bundle.Core
 	head   int64 // the last position of the log that this site told with it
+	held   int64 // the last position that the peer holds, as it says with it
 }
 
 // sources proves the files in staging that give back this site's log. Those
@@ -131,7 +138,11 @@ func (a *arrival) prove(ctx context.Context) (returned, error) {
 		return returned{}, err
 	}
 	m, err := a.bundle.Proved(ctx, trust, a.bridge.Keys.Identity)
-	return returned{staged: a.staged, core: a.core, head: m.Head.Position}, err
+	r := returned{staged: a.staged, core: a.core, head: m.Head.Position}
+	if ack := a.bundle.Manifest().Ack; ack != nil && ack.Epoch == a.bridge.Log.Epoch() {
+		r.held = ack.Position
+	}
+	return r, err
 }
 
 // everTrusted knows the key that signs here and all that signed before it.

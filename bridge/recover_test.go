@@ -424,3 +424,22 @@ func TestASiteIsRestoredTwice(t *testing.T) {
 		t.Errorf("read-only: %q", why)
 	}
 }
+
+// What the log still holds and a peer never got is named: no new log brings it.
+func TestWhatNeverReachedAPeerIsNamed(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	converse(t, field, core)
+	left := field.submit(t)
+	backup := field.site.Backup(t)
+	field.submit(t)
+	field.exportOne(t, "core") // and nobody carries it
+	old := field.restore(t, backup)
+	if why := old.checkRestored(t); why == "" {
+		t.Fatal("it is not read-only")
+	}
+	r := old.recover(t, "core")
+	if len(r.Undelivered) != 1 || r.Undelivered[0].Stream != domain.RequestStream(left) || r.Undelivered[0].Peer != "core" {
+		t.Errorf("named: %+v, want request %s", r.Undelivered, left)
+	}
+}

@@ -173,9 +173,10 @@ func TestARevokedKeyIsBelievedInNothingElse(t *testing.T) {
 	before := core.link(t, "field")
 	ack := &bundle.Ack{Epoch: core.Card().Epoch, Incarnation: strings.Repeat("a", 32), No: 1 << 40, Position: 1 << 20, Seq: 7, Chain: bundle.Hash{1}}
 	for name, f := range map[string]forgery{
-		"a beacon":           {from: field, kind: bundle.Beacon, seq: 2, ack: ack, before: fs[1].before},
-		"a number too large": {from: field, seq: 6, before: fs[1].before, events: []bundle.Event{ask()}},
-		"another epoch":      {from: field, seq: 2, epoch: epochOf("thief"), events: []bundle.Event{ask()}},
+		"a beacon":             {from: field, kind: bundle.Beacon, seq: 2, ack: ack, before: fs[1].before},
+		"a number too large":   {from: field, seq: 6, before: fs[1].before, events: []bundle.Event{ask()}},
+		"a number used before": {from: field, seq: 1, before: fs[1].before, events: []bundle.Event{ask()}},
+		"another epoch":        {from: field, seq: 2, epoch: epochOf("thief"), events: []bundle.Event{ask()}},
 	} {
 		f.deliver(t, core)
 		if out := core.expect(t, bridge.Quarantined); bundle.CodeOf(out[0].Err) != bundle.Untrusted {

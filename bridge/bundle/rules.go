@@ -124,7 +124,7 @@ func (m Manifest) checkAck() error {
 	bySeq := func(x, y Rejection) int { return int(min(max(x.Seq-y.Seq, -1), 1)) }
 	return errors.Join(
 		rule(isHex(a.Epoch, 32) && isHex(a.Incarnation, 32), "ack.epoch or ack.incarnation is not 32 hex digits"),
-		rule(isCount(a.No) && a.No >= 1 && isCount(a.Seq) && isCount(a.Position), "a number in ack is out of range"),
+		rule(isCount(a.No) && a.No >= 1 && isCount(a.Seq) && a.Seq <= maxSeq && isCount(a.Position), "a number in ack is out of range"),
 		rule(ascending(a.Missing, func(x, y int64) int { return int(min(max(x-y, -1), 1)) }), "ack.missing is not ascending"),
 		rule(ascending(a.Rejected, bySeq), "ack.rejected is not ascending"),
 		rule(ascending(a.Understands, strings.Compare), "ack.understands is not sorted"),

@@ -75,7 +75,7 @@ func (e *End) adopt(a *bundle.Ack) {
 // was once signed and applied must still be here.
 func (o Ours) contradicted(a *bundle.Ack) *Alarm {
 	switch {
-	case a.Position > o.Head:
+	case a.Position > o.Head || a.Seq > o.Seq+1: // of a log that is whole, one plan at most can be forgotten
 		return &Alarm{Position: a.Position, Seq: a.Seq}
 	case a.Position > 0 && a.Chain != o.Chain:
 		return &Alarm{Position: a.Position, Seq: a.Seq, Replaced: true}

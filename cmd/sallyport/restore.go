@@ -100,6 +100,9 @@ func printRecovered(w io.Writer, r boot.Recovered, card string) {
 	for _, o := range r.Refused {
 		fmt.Fprintf(w, "not taken\t%s: %s\n", o.File, o.Reason)
 	}
+	for _, u := range r.Undelivered {
+		fmt.Fprintf(w, "never reached %s\t%s of %s (position %d): it will not cross any more; do it again\n", u.Peer, u.Type, u.Stream, u.Position)
+	}
 	for _, name := range r.Unconfigured {
 		fmt.Fprintf(w, "no responder\t%s: sallyport requesttype responder %s FILE\n", name, name)
 	}
