@@ -80,7 +80,6 @@ type returned struct {
 	staged string
 	core   bundle.Core
 	head   int64 // the last position of the log that this site told with it
-	held   int64 // the last position that the peer holds, as it says with it
 }
 
 // sources proves the files in staging that give back this site's log. Those
@@ -138,11 +137,7 @@ func (a *arrival) prove(ctx context.Context) (returned, error) {
 		return returned{}, err
 	}
 	m, err := a.bundle.Proved(ctx, trust, a.bridge.Keys.Identity)
-	r := returned{staged: a.staged, core: a.core, head: m.Head.Position}
-	if ack := a.bundle.Manifest().Ack; ack != nil && ack.Epoch == a.bridge.Log.Epoch() {
-		r.held = ack.Position
-	}
-	return r, err
+	return returned{staged: a.staged, core: a.core, head: m.Head.Position}, err
 }
 
 // everTrusted knows the key that signs here and all that signed before it.
@@ -177,10 +172,13 @@ func (b *Bridge) complete(ctx context.Context, head eventstore.Head, sources map
 	}
 	for _, l := range links {
 		s, peer := sources[l.Card.Name], l.Card.Name
+		if s == nil && !slices.Contains(without, peer) {
+			return fmt.Errorf("%s has given nothing back: run `sallyport link return %s --after %d` there and bring here what it writes, or name it with --without if it holds nothing later; nothing was changed", peer, head.Site, head.Pos)
+		}
+		if err := b.nothingOnItsWay(peer, max(head.Pos, l.holds(s))); err != nil {
+			return err
+		}
 		if s == nil {
-			if !slices.Contains(without, peer) {
-				return fmt.Errorf("%s has given nothing back: run `sallyport link return %s --after %d` there and bring here what it writes, or name it with --without if it holds nothing later; nothing was changed", peer, head.Site, head.Pos)
-			}
 			continue
 		}
 		at := head.Pos

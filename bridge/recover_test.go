@@ -368,6 +368,8 @@ func TestWhatMayBeFoundedAnew(t *testing.T) {
 		t.Error("a card of another key is taken")
 	}
 	// A site that recovers without what this one holds is refused here.
+	lose(t, old, nameOf("field", 2))
+	lose(t, old, nameOf("field", 3))
 	r := old.recover(t, "core")
 	again := old.reopen(t)
 	if err := core.Refounded(t.Context(), r.Card, "cli:bob"); err != nil {
@@ -433,11 +435,15 @@ func TestWhatNeverReachedAPeerIsNamed(t *testing.T) {
 	left := field.submit(t)
 	backup := field.site.Backup(t)
 	field.submit(t)
-	field.exportOne(t, "core") // and nobody carries it
+	out := field.exportOne(t, "core") // and nobody carries it
 	old := field.restore(t, backup)
 	if why := old.checkRestored(t); why == "" {
 		t.Fatal("it is not read-only")
 	}
+	if _, err := old.Recover(t.Context(), []string{"core"}, "cli:ann"); err == nil || !strings.Contains(err.Error(), out.File) {
+		t.Errorf("with a bundle of the old log that may still be carried: %v", err)
+	}
+	lose(t, field, out.File)
 	r := old.recover(t, "core")
 	if len(r.Undelivered) != 1 || r.Undelivered[0].Stream != domain.RequestStream(left) || r.Undelivered[0].Peer != "core" {
 		t.Errorf("named: %+v, want request %s", r.Undelivered, left)
