@@ -182,7 +182,7 @@ func TestCarriedOverHTTP(t *testing.T) {
 		t.Fatalf("downloaded %d bytes (%d), by name %d, on disk %d", len(byID.text), byID.StatusCode, len(byName.text), len(disk))
 	}
 	for name, want := range map[string]string{"Content-Type": "application/octet-stream", "Cache-Control": "no-store", "Accept-Ranges": "bytes",
-		"Content-Disposition": `attachment; filename="` + written[0].File + `"`} {
+		"Content-Disposition": "attachment; filename=" + written[0].File} {
 		if got := byID.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
