@@ -31,7 +31,7 @@ test: ## run every check and test; installs or downloads what is missing, and sa
 	if ! command -v "$$(go env CC)" >/dev/null; then \
 		race=; CGO_ENABLED=0; echo "no C compiler found: the tests run without the race detector"; \
 	fi; \
-	if ! go test $$race -timeout 9m ./...; then echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; fi; \
+	if ! go test $$race -timeout 15m ./...; then echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; fi; \
 	echo "make test: all passed in $$((SECONDS - begun)) s$${race:+, with the race detector}"
 
 lint: ## run the pinned linters and the vulnerability check (the first run builds them)
