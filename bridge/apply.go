@@ -191,7 +191,11 @@ func (a *arrival) store(ctx context.Context, c *chunk) error {
 		}
 		return a.bridge.Enqueue(ctx, tx, c.m.Events, c.m.Facts)
 	}
-	return doubled(a.bridge.Log.Mirror(ctx, c.m))
+	if err := doubled(a.bridge.Log.Mirror(ctx, c.m)); err != nil {
+		return err
+	}
+	a.stored = c.through
+	return nil
 }
 
 // doubled tells a peer that used an event's id or a stream's version twice from

@@ -216,6 +216,7 @@ type arrival struct {
 	// earlier is the last epoch of the sender's log before the present one, while
 	// nothing of the present one is applied; nil: there is none.
 	earlier *eventstore.Epoch
+	stored  int64 // the last position that this run stored; 0: none
 }
 
 // id is the bundle's own; empty while its manifest was not read.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,10 +45,14 @@ var nextSteps = map[bundle.Code]string{
 const unsignedStep = "Keep the file and ask the people whom it names as sender what it is. The link goes on. Nothing was applied."
 
 func (a *arrival) nextStep(bad *bundle.Error) string {
+	step := nextSteps[bad.Code]
 	if bad.Code == bundle.Refused && !a.signed {
-		return unsignedStep
+		step = unsignedStep
 	}
-	return nextSteps[bad.Code]
+	if a.stored > 0 { // only the database could see it, after earlier transactions
+		step = strings.Replace(step, "Nothing was applied.", fmt.Sprintf("What comes before the fault was applied, through position %d.", a.stored), 1)
+	}
+	return step
 }
 
 // quarantine puts a staged file away with the reason. A bundle that a trusted

@@ -325,3 +325,23 @@ func TestWhatIsTooNewIsHeld(t *testing.T) {
 		})
 	}
 }
+
+// What was stored before the fault could be seen is said to be applied.
+func TestAFaultAfterTheFirstTransactionSaysWhatWasApplied(t *testing.T) {
+	t.Parallel()
+	core, field := coreAnd(t)
+	var events []bundle.Event
+	for range 1001 {
+		events = append(events, ask())
+	}
+	events[1000].ID = events[0].ID
+	forgery{from: field, events: events}.deliver(t, core)
+	core.expect(t, bridge.Quarantined)
+	r := core.reasons(t)[0]
+	if !strings.Contains(r.NextStep, "applied, through position 1000") || strings.Contains(r.NextStep, "Nothing was applied") {
+		t.Errorf("next: %s", r.NextStep)
+	}
+	if got := len(core.mirrored(t, "field")); got != 1000 {
+		t.Errorf("%d events are stored", got)
+	}
+}
