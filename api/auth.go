@@ -85,17 +85,20 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 	}
 	pair, source := throttleKeys(*in.Username, c.RemoteAddr)
 	if wait := max(s.pairs.Blocked(pair, s.Now()), s.sources.Blocked(source, s.Now())); wait > 0 {
+		s.loginRefused(ctx, c, *in.Username, domain.RefusedThrottled)
 		return answer{}, throttled(wait)
 	}
-	user, ok, err := s.checkPassword(ctx, *in.Username, *in.Password)
+	user, wrong, err := s.checkPassword(ctx, *in.Username, *in.Password)
 	if err != nil {
 		return answer{}, err
 	}
 	now := s.Now()
-	if wait := max(s.pairs.Outcome(pair, !ok, now), s.sources.Outcome(source, !ok, now)); wait > 0 {
+	if wait := max(s.pairs.Outcome(pair, wrong != "", now), s.sources.Outcome(source, wrong != "", now)); wait > 0 {
+		s.loginRefused(ctx, c, *in.Username, domain.RefusedThrottled)
 		return answer{}, throttled(wait)
 	}
-	if !ok {
+	if wrong != "" {
+		s.loginRefused(ctx, c, *in.Username, wrong)
 		return answer{}, errLogin
 	}
 	opened, err := s.sessions.Open(ctx, user.ID)
@@ -106,17 +109,33 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 }
 
 // checkPassword hashes exactly once, whether or not the user exists. Someone
-// who is not active is told no more than someone unknown.
-func (s *server) checkPassword(ctx context.Context, username, password string) (projections.User, bool, error) {
-	user, err := s.Reader.UserByName(ctx, username)
+// who is not active is told no more than someone unknown; wrong, for the audit
+// trail, tells it.
+func (s *server) checkPassword(ctx context.Context, username, password string) (user projections.User, wrong string, err error) {
+	user, err = s.Reader.UserByName(ctx, username)
 	if errors.Is(err, projections.ErrNotFound) {
-		return user, false, s.Passwords.Nobody(ctx, password)
+		return user, domain.RefusedUnknownUser, s.Passwords.Nobody(ctx, password)
 	}
 	if err != nil {
-		return user, false, err
+		return user, "", err
 	}
 	ok, err := s.Passwords.Verify(ctx, user.Credential, password)
-	return user, ok && user.Active, err
+	switch {
+	case err != nil:
+		return user, "", err
+	case !ok:
+		wrong = domain.RefusedWrongPassword
+	case !user.Active:
+		wrong = domain.RefusedInactiveUser
+	}
+	return user, wrong, nil
+}
+
+// loginRefused leaves a record of a refusal. What goes wrong with it does not
+// concern the one who is refused.
+func (s *server) loginRefused(ctx context.Context, c *call, username, reason string) {
+	from := c.client()
+	s.Refusals.Refused(ctx, domain.RefuseLogin(username, from.IP, reason, from.Agent, 1))
 }
 
 // someUser refuses logins while a request site has no user yet: they come by

@@ -144,11 +144,13 @@ func (s *server) importInbox(ctx context.Context, c *call) (answer, error) {
 	if err := noQuery(c); err != nil {
 		return answer{}, err
 	}
+	if err := s.acted(ctx, c, "bundles.import", ""); err != nil {
+		return answer{}, err
+	}
 	outcomes, err := s.Bridge.Import(ctx)
 	if err != nil {
 		return answer{}, unlessLate(ctx, err)
 	}
-	s.Logger.InfoContext(ctx, "inbox imported by hand", "trace_id", c.id, "actor", c.by().Actor, "files", len(outcomes))
 	return s.wrote(ctx, importShape{Items: append([]bridge.Outcome{}, outcomes...)})
 }
 

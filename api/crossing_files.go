@@ -19,7 +19,15 @@ func (s *server) download(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	f, err := s.Bridge.Fetch(ctx, mux.Vars(c.Request)["id"])
-	return answer{file: f}, err
+	if err != nil {
+		return answer{}, err
+	}
+	if c.Method == get {
+		if err := s.acted(ctx, c, "bundle.download", f.Name); err != nil {
+			return answer{}, errors.Join(err, f.Close())
+		}
+	}
+	return answer{file: f}, nil
 }
 
 // send streams a file. The tag names these bytes: a bundle that was made again
@@ -34,7 +42,6 @@ func (s *server) send(ctx context.Context, w http.ResponseWriter, c *call, f *br
 	if err := f.Close(); err != nil {
 		s.Logger.WarnContext(ctx, "a file that was sent did not close", "trace_id", c.id, "file", f.Name, "error", err)
 	}
-	s.Logger.InfoContext(ctx, "bundle downloaded", "trace_id", c.id, "actor", c.by().Actor, "file", f.Name)
 }
 
 // refusing makes problem documents of what [http.ServeContent] refuses.
@@ -44,7 +51,7 @@ type refusing struct {
 	refused bool
 }
 
-var refusals = map[int]*problem{
+var fileRefusals = map[int]*problem{
 	http.StatusRequestedRangeNotSatisfiable: {Status: http.StatusRequestedRangeNotSatisfiable, code: "range-not-in-file",
 		Detail: "the file has no such range: see Content-Range for its size"},
 	http.StatusPreconditionFailed: {Status: http.StatusPreconditionFailed, code: "precondition-failed",
@@ -53,7 +60,7 @@ var refusals = map[int]*problem{
 
 // WriteHeader implements [http.ResponseWriter].
 func (r *refusing) WriteHeader(status int) {
-	p := refusals[status]
+	p := fileRefusals[status]
 	if p == nil {
 		r.ResponseWriter.WriteHeader(status)
 		return
@@ -96,7 +103,10 @@ func (s *server) upload(ctx context.Context, c *call) (answer, error) {
 	case err != nil:
 		return answer{}, err
 	}
-	s.Logger.InfoContext(ctx, "bundle uploaded", "trace_id", c.id, "actor", c.by().Actor, "file", received.File)
+	// The file was taken in only now: until then nobody could know what it is.
+	if err := s.acted(ctx, c, "inbox.upload", received.File); err != nil {
+		return answer{}, err
+	}
 	status := http.StatusCreated
 	if received.Already {
 		status = http.StatusOK

@@ -79,8 +79,8 @@ func (s *server) routes() []endpoint {
 		on("/health/ready", get, onBoth, anyone, s.ready),
 		// what administrators do
 		on("/users", post, onResponse, admins, taking(s.registerUser)),
-		on("/users", get, onResponse, admins, s.listUsers),
-		on("/users/{id}", get, onResponse, admins, s.user),
+		on("/users", get, onResponse, admins, s.viewed(s.listUsers)),
+		on("/users/{id}", get, onResponse, admins, s.viewed(s.user)),
 		on("/profiles", post, onResponse, admins, taking(s.defineProfile)),
 		on("/profiles", get, onResponse, admins, s.listProfiles),
 		on("/profiles/{name}", get, onResponse, admins, s.profile),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sallyport/api/refusals"
 	"sallyport/api/session"
 	"sallyport/api/throttle"
 	"sallyport/api/token"
@@ -33,6 +34,7 @@ type Config struct {
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge // what operators see of the crossing and do with it
 	Passwords *password.Hasher
+	Refusals  *refusals.Recorder // of logins; somebody else runs it
 	Cache     Cache
 	// CacheReady tells whether the cache's server answers; nil: it has none.
 	CacheReady func(context.Context) error
@@ -84,7 +86,7 @@ var (
 // New returns the handler of a site's whole API.
 func New(c Config) (http.Handler, error) {
 	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||
-		c.Passwords == nil || c.Cache == nil || c.Logger == nil {
+		c.Passwords == nil || c.Refusals == nil || c.Cache == nil || c.Logger == nil {
 		return nil, errors.New("the API lacks a part of its configuration")
 	}
 	if c.Now == nil {

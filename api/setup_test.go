@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sallyport/api"
+	"sallyport/api/refusals"
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
@@ -76,10 +77,12 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	if err != nil {
 		t.Fatal(err)
 	}
+	refused := refusals.New(refusals.Config{Record: s.commands.LoginsRefused, Logger: quiet, Now: s.now})
+	background(t, refused.Run)
 	s.dir = t.TempDir()
 	s.bridge = newBridge(t, store, db.Pool, s.dir, bundle.Limits{})
 	c := api.Config{Log: store, Pool: db.Pool, Bridge: s.bridge, Reader: projections.NewReader(db.Pool), Directory: directory,
-		Commands: s.commands, Passwords: s.passwords, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
+		Commands: s.commands, Passwords: s.passwords, Refusals: refused, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
 		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
 	for _, f := range change {

@@ -79,6 +79,14 @@ var catalogue = []Kind{
 	{"bundle.rejected", "bundle-in", 1, Stays, false, decode[BundleRejected]},
 	{"media.written", "custody", 1, Stays, false, decode[MediaWritten]},
 	{"media.read", "custody", 1, Stays, false, decode[MediaRead]},
+	{"audit.viewed", "audit", 1, Stays, false, decode[AuditViewed]},
+	{"login.refused", "audit", 1, Stays, false, decode[LoginRefused]},
+	{"admin.acted", "audit", 1, Stays, false, decode[AdminActed]},
+	{"session.opened", "session", 1, Stays, false, decode[SessionOpened]},
+	{"session.reuse_detected", "session", 1, Stays, false, decode[SessionReuseDetected]},
+	{"session.closed", "session", 1, Stays, false, decode[SessionClosed]},
+	{"apikey.issued", "apikey", 1, Stays, true, decode[APIKeyIssued]},
+	{"apikey.revoked", "apikey", 1, Stays, false, decode[APIKeyRevoked]},
 }
 
 var kinds = func() map[string]Kind {

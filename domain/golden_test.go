@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"sallyport/domain"
 	"sallyport/schema/schematest"
@@ -36,7 +37,7 @@ var (
 
 func goldenFacts() []pair {
 	return slicesOf(
-		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts())
+		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts(), auditFacts())
 }
 
 func slicesOf(parts ...[]pair) (all []pair) {
@@ -113,6 +114,22 @@ func custodyFacts() []pair {
 			domain.MediaWritten{Operator: "x", Medium: requestID, SerialFrom: "medium", Bundles: []domain.CarriedBundle{{ID: digest, SHA256: digest}}}},
 		{domain.MediaRead{Operator: "cli:bob", Medium: requestID, Serial: "blue 7", SerialFrom: "operator", Bundles: carried},
 			domain.MediaRead{Operator: "x", Bundles: []domain.CarriedBundle{{SHA256: digest}}}},
+	}
+}
+
+func auditFacts() []pair {
+	const agent = "curl/8.9.1"
+	expires := domain.Timestamp(time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC))
+	return []pair{
+		{domain.AuditViewed{What: "GET /users/" + aliceID}, domain.AuditViewed{What: "x"}},
+		{domain.LoginRefused{Username: "alice", IP: "2001:db8::7", Reason: domain.RefusedWrongPassword, Count: 12, UserAgent: agent}, domain.LoginRefused{Reason: "x", Count: 1}},
+		{domain.AdminActed{Action: "rate-limit.reset", Target: "user-" + aliceID, IP: "192.0.2.1", UserAgent: agent}, domain.AdminActed{Action: "x"}},
+		{domain.SessionOpened{User: aliceID, IP: "192.0.2.1", UserAgent: "Mozilla/5.0 (Größe)", Method: domain.ByPassword}, domain.SessionOpened{User: "1", Method: "x"}},
+		{domain.SessionReuseDetected{IP: "192.0.2.1", UserAgent: agent}, domain.SessionReuseDetected{}},
+		{domain.SessionClosed{Reason: domain.ClosedByLogout}, domain.SessionClosed{Reason: "x"}},
+		{domain.APIKeyIssued{User: aliceID, Name: "nightly job", Prefix: "spk_4aZ9", Hash: digest, Scopes: []domain.Scope{domain.ScopeRequestsRead, domain.ScopeRequestsWrite}, ExpiresAt: &expires},
+			domain.APIKeyIssued{User: "1", Name: "x", Prefix: "spk_", Hash: digest, Scopes: []domain.Scope{domain.ScopeAudit}}},
+		{domain.APIKeyRevoked{Reason: "it was in a public place"}, domain.APIKeyRevoked{Reason: "x"}},
 	}
 }
 

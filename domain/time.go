@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // TimeLayout is how times are written, in lines and in the API alike: UTC,
 // microseconds, always 27 characters, so that they sort as text.
@@ -12,4 +15,14 @@ type Timestamp time.Time
 // MarshalText implements [encoding.TextMarshaler].
 func (t Timestamp) MarshalText() ([]byte, error) {
 	return time.Time(t).UTC().AppendFormat(nil, TimeLayout), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler]: any time of RFC 3339.
+func (t *Timestamp) UnmarshalText(b []byte) error {
+	at, err := time.Parse(time.RFC3339, string(b))
+	if err != nil {
+		return errors.New("must be a time such as 2026-01-31T12:00:00Z")
+	}
+	*t = Timestamp(at.UTC().Truncate(time.Microsecond))
+	return nil
 }

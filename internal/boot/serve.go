@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/api"
+	"sallyport/api/refusals"
 	"sallyport/bridge"
 	"sallyport/projections/reactor"
 )
@@ -58,13 +59,15 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {
 		crossing := &crossings{site: s}
-		handler, err := s.handler(crossing)
+		refused := refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger})
+		handler, err := s.handler(crossing, refused)
 		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
 		if !s.isResponse() {
 			group.Go(func() error { return crossing.run(ctx) })
 		}
+		group.Go(func() error { return refused.Run(ctx) })
 		group.Go(func() error { return serveHTTP(ctx, api.Server(handler, s.Logger), ln) })
 	}
 	if parts.Bridge {
@@ -99,13 +102,13 @@ func (s *Site) work(ctx context.Context) error {
 	return r.Run(ctx)
 }
 
-func (s *Site) handler(c *crossings) (http.Handler, error) {
+func (s *Site) handler(c *crossings, refused *refusals.Recorder) (http.Handler, error) {
 	key, err := bridge.EnsureSigningKey(s.tokenKeyPath())
 	if err != nil {
 		return nil, err
 	}
 	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
-		Passwords: s.Passwords, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
+		Passwords: s.Passwords, Refusals: refused, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
 	if s.redis != nil {
 		config.CacheReady = s.CacheReady
 	}
