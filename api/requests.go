@@ -46,7 +46,7 @@ type expectedCrossing struct {
 func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestShape {
 	shown := requestShape{ID: q.ID, Type: q.Type, TypeVersion: q.TypeVersion, Params: q.Params, Priority: q.Priority,
 		CreatedAt: domain.Timestamp(q.CreatedAt), Position: q.Seq,
-		Status: q.Status.CrossingStatus(q.Pos, link.ExportedThrough, link.AckedThrough)}
+		Status: q.Crossed(link.ExportedThrough, link.AckedThrough)}
 	if q.Name != "" {
 		shown.Name = &q.Name
 	}
@@ -81,7 +81,7 @@ func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, er
 	if stored.Replayed {
 		return s.replayed(ctx, stored.ID, link)
 	}
-	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Seq: stored.Seq, Pos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
+	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Seq: stored.Seq, AskedPos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
 		Params: fact.Params, Name: fact.Name, Priority: fact.Priority, CreatedAt: stored.At, Status: domain.StatusPending}, link)
 	return answer{status: http.StatusAccepted, location: "/requests/" + stored.ID, position: stored.Seq, value: shown}, nil
 }

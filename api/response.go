@@ -91,7 +91,7 @@ func (s *server) pending(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: http.StatusAccepted, retryAfter: lookAgain(link.ExportEvery),
-		value: pendingShape{RequestID: q.ID, Status: q.Status.CrossingStatus(q.Pos, link.ExportedThrough, link.AckedThrough)}}, nil
+		value: pendingShape{RequestID: q.ID, Status: q.Crossed(link.ExportedThrough, link.AckedThrough)}}, nil
 }
 
 // lookAgain follows the link's rhythm within reason.

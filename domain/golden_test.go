@@ -76,6 +76,8 @@ func requestFacts() []pair {
 	return []pair{
 		{domain.RequestSubmitted{Type: "airport", TypeVersion: 3, Params: []byte(`{"iata":"AMS","near":[52.3,4.76],"who":"Ünal"}`), Name: "für morgen", Priority: 7, User: aliceID, IdempotencyKey: "c0ffee-1"},
 			domain.RequestSubmitted{Type: "aa", TypeVersion: 1, Params: []byte(`{}`), Priority: 1, User: "1"}},
+		{domain.RequestCancelled{Reason: "für morgen <zu spät>"}, domain.RequestCancelled{}},
+		{domain.RequestRetried{Reason: "the source is back", Failure: 57}, domain.RequestRetried{Failure: 1}},
 		{domain.RequestNameClaimed{Request: requestID}, domain.RequestNameClaimed{Request: "1"}},
 		{domain.RequestKeyClaimed{Request: requestID, Body: digest}, domain.RequestKeyClaimed{Request: "1", Body: digest}},
 		{domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 2, Worker: "hq-7f9c"}, domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1}},
@@ -83,6 +85,8 @@ func requestFacts() []pair {
 			TookMS: 12, Truncated: true, Responder: domain.ResponderSQL, Cached: true, ContentType: "application/json"},
 			domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`null`), Responder: domain.ResponderSQL}},
 		{domain.ResponseFailed{Code: "timeout", Error: "the source did not answer within 10 s", Attempts: 3}, domain.ResponseFailed{Code: "x"}},
+		{domain.ResponseWithdrawn{Reason: "für morgen <zu spät>"}, domain.ResponseWithdrawn{}},
+		{domain.ResponseRetried{Reason: "the source is back"}, domain.ResponseRetried{}},
 	}
 }
 

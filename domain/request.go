@@ -29,6 +29,19 @@ type RequestKeyClaimed struct {
 	Body    string `json:"body"` // SHA-256 of what was submitted, in hex
 }
 
+// RequestCancelled ends a request that was not answered yet.
+type RequestCancelled struct {
+	Reason string `json:"reason"`
+}
+
+// RequestRetried asks again for what failed.
+type RequestRetried struct {
+	Reason string `json:"reason"`
+	// Failure is the position of the response.failed that is not accepted, in
+	// the log of the site that answered. A later failure is another one.
+	Failure int64 `json:"failure"`
+}
+
 // maxIdempotencyKey bounds an idempotency key, in bytes.
 const maxIdempotencyKey = 255
 
@@ -36,6 +49,12 @@ var idempotencyKey = regexp.MustCompile(`^[ -~]{1,255}$`)
 
 // EventType implements [Fact].
 func (RequestSubmitted) EventType() string { return "request.submitted" }
+
+// EventType implements [Fact].
+func (RequestCancelled) EventType() string { return "request.cancelled" }
+
+// EventType implements [Fact].
+func (RequestRetried) EventType() string { return "request.retried" }
 
 // EventType implements [Fact].
 func (RequestNameClaimed) EventType() string { return "requestname.claimed" }
@@ -89,34 +108,4 @@ func (Request) Decide(c SubmitRequest) ([]Fact, error) {
 	}
 	return []Fact{RequestSubmitted{Type: c.Type.Name, TypeVersion: c.Type.Version, Params: c.Params,
 		Name: c.Name, Priority: priority, User: c.User, IdempotencyKey: c.IdempotencyKey}}, nil
-}
-
-// Status is the state of a request as its submitter sees it.
-type Status string
-
-// The states of a request. Exported and delivered follow from the link's
-// cursors, the others from the set of the request's and response's events.
-const (
-	StatusPending    Status = "pending"
-	StatusExported   Status = "exported"
-	StatusDelivered  Status = "delivered"
-	StatusProcessing Status = "processing"
-	StatusAnswered   Status = "answered"
-	StatusFailed     Status = "failed"
-	StatusCancelled  Status = "cancelled"
-)
-
-// CrossingStatus refines pending by how far the request's position has got:
-// carried away by a bundle, or acknowledged by the other side.
-func (s Status) CrossingStatus(position, exportedThrough, ackedThrough int64) Status {
-	switch {
-	case s != StatusPending:
-		return s
-	case position <= ackedThrough:
-		return StatusDelivered
-	case position <= exportedThrough:
-		return StatusExported
-	default:
-		return StatusPending
-	}
 }

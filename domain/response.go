@@ -31,6 +31,24 @@ type ResponseFailed struct {
 	Attempts int    `json:"attempts"`
 }
 
+// ResponseWithdrawn says that there will be no answer because the request was
+// cancelled before there was one.
+type ResponseWithdrawn struct {
+	Reason string `json:"reason"` // why the request was cancelled
+}
+
+// ResponseRetried says that a failure is taken back and the request is to be
+// answered again.
+type ResponseRetried struct {
+	Reason string `json:"reason"`
+}
+
+// EventType implements [Fact].
+func (ResponseWithdrawn) EventType() string { return "response.withdrawn" }
+
+// EventType implements [Fact].
+func (ResponseRetried) EventType() string { return "response.retried" }
+
 // EventType implements [Fact].
 func (ResponseStarted) EventType() string { return "response.started" }
 
@@ -44,15 +62,28 @@ func (ResponseFailed) EventType() string { return "response.failed" }
 // an answer that nobody has begun.
 type Response struct {
 	finished bool
+	failed   bool // finished, but may be asked again
 	attempts int
 }
 
 // ErrAnswered is the refusal to answer a second time.
 var ErrAnswered = refuse(Conflict, "already-answered", "this request was answered already; the first answer stands")
 
+// ErrNotFailed is the refusal to answer again what has not failed.
+var ErrNotFailed = refuse(Conflict, "not-failed", "only a request that failed can be answered again; nothing was changed")
+
 // Decide returns the facts that a worker's outcome leads to. Exactly one
-// outcome stands: whatever comes after it is refused with [ErrAnswered].
+// outcome stands, an answer, a failure or a withdrawal: whatever comes after it
+// is refused with [ErrAnswered]. Only a failure can be taken back, by
+// [ResponseRetried], and then another outcome follows.
 func (r Response) Decide(outcome Fact) ([]Fact, error) {
+	if o, retry := outcome.(ResponseRetried); retry {
+		if !r.failed {
+			return nil, ErrNotFailed
+		}
+		o.Reason = shortText(o.Reason, maxRequestReason)
+		return []Fact{o}, nil
+	}
 	if r.finished {
 		return nil, ErrAnswered
 	}
@@ -64,6 +95,9 @@ func (r Response) Decide(outcome Fact) ([]Fact, error) {
 	case ResponseRecorded:
 		o.Status = StatusAnswered
 		o.ContentType = shortText(o.ContentType, maxContentType)
+		outcome = o
+	case ResponseWithdrawn:
+		o.Reason = shortText(o.Reason, maxRequestReason)
 		outcome = o
 	case ResponseFailed:
 		o.Error = shortText(o.Error, maxErrorText)
@@ -99,8 +133,12 @@ func (r Response) Apply(f Fact) Response {
 	switch f.(type) {
 	case ResponseStarted:
 		r.attempts++
-	case ResponseRecorded, ResponseFailed:
+	case ResponseRecorded, ResponseWithdrawn:
 		r.finished = true
+	case ResponseFailed:
+		r.finished, r.failed = true, true
+	case ResponseRetried:
+		r.finished, r.failed = false, false
 	}
 	return r
 }

@@ -26,7 +26,8 @@ var digests = []struct{ name, rows string }{
 	{"request_types", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.request_types
 		WHERE $1::text IS NOT NULL`},
 	{"requests", `SELECT id AS key, ROW(id, origin, pos, user_id, type, type_version, params, name, priority,
-		extract(epoch FROM created_at))::text AS content FROM readmodel.requests WHERE $1::text IN ('', origin)`},
+		extract(epoch FROM created_at), cancelled_pos, retried_pos, retried_failure)::text AS content
+		FROM readmodel.requests WHERE $1::text IN ('', origin)`},
 	{"responses", `SELECT s.request_id AS key, ROW(s.request_id, s.status, s.attempts, s.responder, s.result,
 		s.result_count, s.took_ms, s.truncated, s.cached, s.content_type, s.error_code, s.error_detail,
 		extract(epoch FROM s.recorded_at), s.pos)::text AS content

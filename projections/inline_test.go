@@ -69,19 +69,26 @@ func applied(t testing.TB, site *eventstoreSite, batches [][]eventstore.Record) 
 }
 
 // someHistory draws events of two origins: whatever both may write, often
-// several of one stream. Nothing follows the outcome of a response: the domain
-// lets no second one be written.
+// several of one stream. Nothing follows the outcome of a response but what
+// takes a failure back: the domain lets no second one be written.
 func someHistory(t testing.TB, r *rapid.T) *history {
 	h := newHistory(t)
 	few := rapid.IntRange(1, 4)
-	finished := map[int]bool{}
+	answers := map[int]domain.Response{}
 	for range rapid.IntRange(0, 12).Draw(r, "center") {
 		n := few.Draw(r, "key")
-		kind := rapid.IntRange(0, 6).Draw(r, "kind")
-		if kind >= 4 && finished[n] {
+		kind := rapid.IntRange(0, 8).Draw(r, "kind")
+		if kind >= 4 {
+			broken := failed(few.Draw(r, "attempts"))
+			broken.Error = rapid.String().Draw(r, "error")
+			f := []domain.Fact{started(few.Draw(r, "attempt")), recorded(`[ 1,	"é" ]`, few.Draw(r, "count")), broken,
+				domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[kind-4]
+			if _, err := answers[n].Decide(f); err == nil {
+				answers[n] = answers[n].Apply(f)
+				h.add("center", domain.ResponseStream(id(n)), f)
+			}
 			continue
 		}
-		finished[n] = finished[n] || kind > 4
 		switch kind {
 		case 0:
 			h.add("center", domain.UserStream(id(n)), user(rapid.SampledFrom([]string{"ada", "bob"}).Draw(r, "name")))
@@ -92,18 +99,14 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 		case 3:
 			h.add("center", domain.ResponderConfigStream("airport"), domain.ResponderConfigured{Kind: domain.ResponderSQL,
 				Source: "flights", Statement: "select 1", TimeoutMS: few.Draw(r, "timeout")})
-		case 4:
-			h.add("center", domain.ResponseStream(id(n)), started(few.Draw(r, "attempt")))
-		case 5:
-			h.add("center", domain.ResponseStream(id(n)), recorded(`[ 1,	"é" ]`, few.Draw(r, "count")))
-		case 6:
-			f := failed(few.Draw(r, "attempts"))
-			f.Error = rapid.String().Draw(r, "error")
-			h.add("center", domain.ResponseStream(id(n)), f)
 		}
 	}
 	for n := range rapid.IntRange(0, 5).Draw(r, "field") {
 		h.add("field", domain.RequestStream(id(n)), submitted(id(1), rapid.String().Draw(r, "name")))
+		for range rapid.IntRange(0, 2).Draw(r, "changes") {
+			h.add("field", domain.RequestStream(id(n)), rapid.SampledFrom([]domain.Fact{domain.RequestCancelled{},
+				domain.RequestRetried{Failure: 2}, domain.RequestRetried{Failure: 5}}).Draw(r, "change"))
+		}
 	}
 	return h
 }
@@ -171,6 +174,13 @@ func TestResponseFolds(t *testing.T) {
 		{"an answer outlives a failure", []domain.Fact{recorded(`[]`, 0), failed(1), started(9)},
 			projections.Response{Status: domain.StatusAnswered, Responder: "sql", Result: json.RawMessage(`[]`),
 				TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(1e9), Pos: 1}},
+		{"taken back", []domain.Fact{started(1), failed(3), domain.ResponseRetried{}},
+			projections.Response{Status: domain.StatusPending, Attempts: 3, Responder: "sql", Pos: 3}},
+		{"answered after a failure", []domain.Fact{failed(3), domain.ResponseRetried{}, started(4), recorded(`[]`, 0)},
+			projections.Response{Status: domain.StatusAnswered, Attempts: 4, Responder: "sql", Result: json.RawMessage(`[]`),
+				TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(4e9), Pos: 4}},
+		{"withdrawn", []domain.Fact{started(1), domain.ResponseWithdrawn{}},
+			projections.Response{Status: domain.StatusCancelled, Attempts: 1, Responder: "sql", Pos: 2}},
 		{"nothing found", []domain.Fact{recorded(`null`, 0)},
 			projections.Response{Status: domain.StatusAnswered, Responder: "sql", Result: json.RawMessage(`null`),
 				TookMS: 12, ContentType: "application/json", RecordedAt: dawn.Add(1e9), Pos: 1}},
@@ -199,6 +209,40 @@ func TestResponseFolds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestTheStatusIsTheDomains: whatever was recorded, by rule or not, the read
+// model's status is the one that the domain folds, in rows and in filters.
+func TestTheStatusIsTheDomains(t *testing.T) {
+	t.Parallel()
+	site := requestSite(t)
+	reader := projections.NewReader(site.Pool)
+	answers := []domain.Fact{started(1), recorded(`[]`, 0), failed(1), domain.ResponseRetried{}, domain.ResponseWithdrawn{}}
+	changes := []domain.Fact{domain.RequestCancelled{}, domain.RequestRetried{Failure: 1}, domain.RequestRetried{Failure: 3}}
+	n := 0
+	rapid.Check(t, func(r *rapid.T) {
+		n++
+		key := id(n)
+		h, want := newHistory(t), domain.Asked{}
+		h.add("field", domain.RequestStream(key), submitted(key, ""))
+		for _, f := range rapid.SliceOfN(rapid.SampledFrom(changes), 0, 2).Draw(r, "changes") {
+			h.add("field", domain.RequestStream(key), f)
+		}
+		for _, f := range rapid.SliceOfN(rapid.SampledFrom(answers), 0, 5).Draw(r, "answer") {
+			h.add("center", domain.ResponseStream(key), f)
+		}
+		for _, e := range slices.Concat(h.logs["field"], h.logs["center"]) {
+			want = want.Apply(e.Fact, e.Pos)
+		}
+		store(t, site, interleaved(t, r, h))
+		got, err := reader.Request(t.Context(), key)
+		if err != nil || got.Status != want.Status() {
+			r.Fatalf("%+v: the read model says %s (%v), the domain %s", h.logs, got.Status, err, want.Status())
+		}
+		if listed, _, err := reader.Requests(t.Context(), projections.RequestFilter{User: key, Status: want.Status()}); err != nil || len(listed) != 1 {
+			r.Fatalf("a filter by %s finds %v, %v", want.Status(), listed, err)
+		}
+	})
 }
 
 // store is applied, to stay.

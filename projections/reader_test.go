@@ -206,7 +206,7 @@ func TestRequest(t *testing.T) {
 	}
 	want := projections.Request{ID: id(1), Origin: "field", Pos: 2, User: "bob", Type: "airport", TypeVersion: 1,
 		Params: []byte(`{"iata":"<AMS>"}`), Name: "name1", Priority: 5, CreatedAt: dawn.Add(2 * time.Second),
-		Status: domain.StatusFailed, RecordedAt: dawn.Add(2 * time.Second)}
+		Status: domain.StatusFailed, RecordedAt: dawn.Add(2 * time.Second), AskedPos: 2}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

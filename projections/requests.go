@@ -18,7 +18,7 @@ import (
 type Request struct {
 	ID          string
 	Origin      string // the site where it was submitted
-	Pos         int64  // in that site's log; what the link's cursors are compared with
+	Pos         int64  // in that site's log
 	Seq         int64  // in the log of the site that is asked
 	User        string // the id of who asked
 	Type        string
@@ -27,11 +27,18 @@ type Request struct {
 	Name        string // empty: none
 	Priority    int
 	CreatedAt   time.Time // when it was submitted, by that site's clock
-	// Status is pending, processing, answered or failed; the link's cursors
-	// refine pending, see [domain.Status.CrossingStatus].
+	// Status is pending, processing, answered, failed or cancelled; the link's
+	// cursors refine pending, see [Request.Crossed].
 	Status domain.Status
 	// RecordedAt is when the answer or failure was recorded; zero before that.
 	RecordedAt time.Time
+	// AskedPos is where it was last asked for: Pos, or that of its newest retry.
+	AskedPos int64
+}
+
+// Crossed returns the status as the link's cursors refine it.
+func (q Request) Crossed(exportedThrough, ackedThrough int64) domain.Status {
+	return q.Status.CrossingStatus(q.AskedPos, exportedThrough, ackedThrough)
 }
 
 const upsertRequests = `
@@ -69,11 +76,57 @@ func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 	return nil
 }
 
-// The status is a function of the set of the request's and its answer's
-// events; a request without any of the latter is pending.
+// applyAsked marks what was cancelled or asked again. Its request's stream has
+// one origin, so that the row is there.
+func applyAsked(b *pgx.Batch, records []eventstore.Record) error {
+	var marks latest[mark]
+	for _, r := range records {
+		m := mark{}
+		switch f := r.Fact.(type) {
+		case domain.RequestCancelled:
+			m.cancelled = r.Pos
+		case domain.RequestRetried:
+			m.retried, m.failure = r.Pos, f.Failure
+		default:
+			continue
+		}
+		marks.fold(strings.TrimPrefix(r.Stream, domain.RequestStream("")), m, mark.and)
+	}
+	if len(marks.keys) == 0 {
+		return nil
+	}
+	var cancelled, retried, failure []int64
+	for _, id := range marks.keys {
+		m := marks.rows[id]
+		cancelled, retried, failure = append(cancelled, m.cancelled), append(retried, m.retried), append(failure, m.failure)
+	}
+	b.Queue(markRequests, marks.keys, cancelled, retried, failure)
+	return nil
+}
+
+// mark is what events after its submission add to a request's row.
+type mark struct{ cancelled, retried, failure int64 }
+
+func (m mark) and(n mark) mark {
+	return mark{max(m.cancelled, n.cancelled), max(m.retried, n.retried), max(m.failure, n.failure)}
+}
+
+const markRequests = `
+	UPDATE readmodel.requests AS q SET cancelled_pos = greatest(q.cancelled_pos, m.cancelled),
+		retried_pos = greatest(q.retried_pos, m.retried), retried_failure = greatest(q.retried_failure, m.failure)
+	FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS m(id, cancelled, retried, failure)
+	WHERE q.id = m.id`
+
+// status is [domain.Asked.Status] in SQL, of a request q and its answer s.
+const status = `CASE WHEN q.cancelled_pos > 0 OR s.status = 'withdrawn' THEN 'cancelled'
+	WHEN s.status = 'failed' AND q.retried_failure >= s.pos THEN 'pending' ELSE coalesce(s.status, 'pending') END`
+
+// askedPos is where a request q was last asked for.
+const askedPos = `greatest(q.pos, q.retried_pos)`
+
 const selectRequests = `
 	SELECT q.id, coalesce((SELECT seq FROM events AS e WHERE e.origin = q.origin AND e.pos = q.pos), 0), q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority, q.created_at,
-	       coalesce(s.status, 'pending'), s.recorded_at
+	       ` + status + `, s.recorded_at, ` + askedPos + `
 	FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id `
 
 func scanRequest(row pgx.CollectableRow) (Request, error) {
@@ -81,7 +134,7 @@ func scanRequest(row pgx.CollectableRow) (Request, error) {
 	var params []byte
 	var recorded *time.Time
 	err := row.Scan(&q.ID, &q.Seq, &q.Origin, &q.Pos, &q.User, &q.Type, &q.TypeVersion, &params, &q.Name, &q.Priority,
-		&q.CreatedAt, &q.Status, &recorded)
+		&q.CreatedAt, &q.Status, &recorded, &q.AskedPos)
 	q.Params, q.CreatedAt = params, q.CreatedAt.UTC()
 	if recorded != nil {
 		q.RecordedAt = recorded.UTC()
@@ -98,13 +151,14 @@ func (r *Reader) Request(ctx context.Context, id string) (Request, error) {
 // narrow it.
 type RequestFilter struct {
 	User   string        // the id of who asked
-	Status domain.Status // pending, processing, answered or failed
+	Status domain.Status // pending, processing, answered, failed or cancelled
 	Type   string
 	Name   string
 	From   time.Time // submitted at or after
 	To     time.Time // submitted before
-	// After and Through bound the position (exclusive, inclusive), so that the
-	// link's cursors can tell pending, exported and delivered apart.
+	// After and Through bound the position where it was last asked for
+	// (exclusive, inclusive), so that the link's cursors can tell pending,
+	// exported and delivered apart.
 	After, Through int64
 	Page
 }
@@ -129,13 +183,13 @@ func (f RequestFilter) where() (string, []any, error) {
 		return "", nil, err
 	}
 	add(f.User != "", "q.user_id = ?", text(f.User))
-	add(f.Status != "", "coalesce(s.status, 'pending') = ?", text(string(f.Status)))
+	add(f.Status != "", status+" = ?", text(string(f.Status)))
 	add(f.Type != "", "q.type = ?", text(f.Type))
 	add(f.Name != "", "q.name = ?", text(f.Name))
 	add(!f.From.IsZero(), "q.created_at >= ?", f.From)
 	add(!f.To.IsZero(), "q.created_at < ?", f.To)
-	add(f.After > 0, "q.pos > ?", f.After)
-	add(f.Through > 0, "q.pos <= ?", f.Through)
+	add(f.After > 0, askedPos+" > ?", f.After)
+	add(f.Through > 0, askedPos+" <= ?", f.Through)
 	add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(origin))
 	add(true, "true ORDER BY q.pos DESC, q.origin DESC LIMIT ?", f.limit()+1)
 	return "WHERE " + strings.Join(conditions, " AND "), args, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +18,8 @@ type Response struct {
 	RequestID string
 	Origin    string // the site that asked
 	Owner     string // the id of the user who asked
-	// Status is pending, processing, answered or failed.
+	// Status is that of the request: pending, processing, answered, failed or
+	// cancelled. What is below tells of the answer's newest event.
 	Status      domain.Status
 	Attempts    int // begun so far
 	Responder   domain.ResponderKind
@@ -35,19 +35,16 @@ type Response struct {
 	Pos         int64     // of the event that gave it this status; 0 while pending
 }
 
-// Final reports whether the response will not change any more.
+// Final reports whether there is an answer, or the reason why there is none.
+// An answer stays; a failure may be taken back.
 func (r Response) Final() bool {
 	return r.Status == domain.StatusAnswered || r.Status == domain.StatusFailed
 }
 
-// The order of precedence of a response's states. upsertResponses spells it
-// again, in SQL.
-var precedence = []domain.Status{domain.StatusProcessing, domain.StatusFailed, domain.StatusAnswered}
-
 // A response's events come from one origin, hence in order: attempts, then
-// the one outcome that the domain lets be written. What the outcome does not
-// say is kept from the attempts. Should a faulty peer send more, the first
-// answer stands against every failure and attempt.
+// the one outcome that the domain lets be written, and attempts again after a
+// failure that was taken back. What an outcome does not say is kept from the
+// attempts. The condition is [domain.Status.Supersedes] in SQL.
 const upsertResponses = `
 	INSERT INTO readmodel.responses AS r (request_id, status, attempts, responder, result, result_count, took_ms,
 		truncated, cached, content_type, error_code, error_detail, recorded_at, pos)
@@ -64,8 +61,8 @@ const upsertResponses = `
 		truncated = excluded.truncated, cached = excluded.cached, content_type = excluded.content_type,
 		error_code = excluded.error_code, error_detail = excluded.error_detail,
 		recorded_at = excluded.recorded_at, pos = excluded.pos
-	WHERE (array_position(ARRAY['processing', 'failed', 'answered'], excluded.status), excluded.pos)
-	    > (array_position(ARRAY['processing', 'failed', 'answered'], r.status), r.pos)`
+	WHERE (excluded.status = 'answered', excluded.status = 'withdrawn', excluded.pos)
+	    > (r.status = 'answered', r.status = 'withdrawn', r.pos)`
 
 func applyResponses(b *pgx.Batch, records []eventstore.Record) error {
 	var rows latest[Response]
@@ -85,6 +82,10 @@ func applyResponses(b *pgx.Batch, records []eventstore.Record) error {
 		case domain.ResponseFailed:
 			row.Status, row.Attempts, row.RecordedAt = domain.StatusFailed, f.Attempts, r.At
 			row.ErrorCode, row.ErrorDetail = f.Code, f.Error
+		case domain.ResponseRetried:
+			row.Status = domain.StatusPending
+		case domain.ResponseWithdrawn:
+			row.Status = domain.StatusWithdrawn
 		default:
 			continue
 		}
@@ -98,8 +99,7 @@ func applyResponses(b *pgx.Batch, records []eventstore.Record) error {
 
 // mergeResponses is the rule of upsertResponses, in memory.
 func mergeResponses(before, after Response) Response {
-	a, b := slices.Index(precedence, before.Status), slices.Index(precedence, after.Status)
-	if b < a || a == b && after.Pos <= before.Pos {
+	if !after.Status.Supersedes(after.Pos, before.Status, before.Pos) {
 		return before
 	}
 	after.Attempts = max(before.Attempts, after.Attempts)
@@ -147,7 +147,7 @@ func (c *responseColumns) add(r Response) {
 }
 
 const selectResponse = `
-	SELECT q.id, q.origin, q.user_id, coalesce(s.status, 'pending'), coalesce(s.attempts, 0), coalesce(s.responder, ''),
+	SELECT q.id, q.origin, q.user_id, ` + status + `, coalesce(s.attempts, 0), coalesce(s.responder, ''),
 	       s.result, coalesce(s.result_count, 0), coalesce(s.took_ms, 0), coalesce(s.truncated, false),
 	       coalesce(s.cached, false), coalesce(s.content_type, ''), coalesce(s.error_code, ''),
 	       coalesce(s.error_detail, ''), s.recorded_at, coalesce(s.pos, 0)

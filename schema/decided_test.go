@@ -38,7 +38,7 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 }
 
 func anyDecision(t *rapid.T) ([]domain.Fact, error) {
-	switch rapid.IntRange(0, 5).Draw(t, "command") {
+	switch rapid.IntRange(0, 6).Draw(t, "command") {
 	case 0:
 		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
 			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
@@ -56,11 +56,16 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			Profile: domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),
 			IdempotencyKey: rapid.StringMatching(`[ -~]{0,256}`).Draw(t, "key"),
 			Name:           near(t, 200), Params: json.RawMessage(`{"a":[1e999]}`)})
+	case 5:
+		failed := domain.Asked{}.Apply(domain.ResponseFailed{}, rapid.Int64Range(1, 1<<50).Draw(t, "failure"))
+		return failed.Decide(rapid.SampledFrom([]domain.Fact{domain.RequestCancelled{Reason: near(t, 500)},
+			domain.RequestRetried{Reason: near(t, 500)}}).Draw(t, "change"))
 	default:
-		return domain.Response{}.Decide(rapid.SampledFrom([]domain.Fact{
+		return rapid.SampledFrom([]domain.Response{{}, domain.Response{}.Apply(domain.ResponseFailed{})}).Draw(t, "before").Decide(rapid.SampledFrom([]domain.Fact{
 			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
 			domain.ResponseRecorded{Responder: "manual", Result: json.RawMessage(`"x"`), ContentType: near(t, 300)},
 			domain.ResponseFailed{Code: "user_inactive", Error: near(t, 5000)},
+			domain.ResponseWithdrawn{Reason: near(t, 600)}, domain.ResponseRetried{Reason: near(t, 600)},
 		}).Draw(t, "outcome"))
 	}
 }
