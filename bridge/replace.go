@@ -33,7 +33,10 @@ func (b *Bridge) ReplaceCard(ctx context.Context, card Card, lastValid int64, ac
 		if err := b.revoke(ctx, tx, old, card, lastValid, actor); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE links SET card = $2, removed_at = NULL WHERE peer = $1`, card.Name, string(card.Encode()))
+		// What the old key said of numbers that nobody has seen may be a thief's
+		// word: the next manifest says it anew.
+		_, err = tx.Exec(ctx, `UPDATE links SET card = $2, removed_at = NULL, peer_head_seq = applied_seq, peer_head = applied_through WHERE peer = $1`,
+			card.Name, string(card.Encode()))
 		if err != nil {
 			return err
 		}

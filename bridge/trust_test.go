@@ -217,6 +217,22 @@ func TestTheNextKeyOfARevokedOne(t *testing.T) {
 	}
 }
 
+// A thief may have said that there are numbers which nobody ever gave out: with
+// the key goes what it said of them.
+func TestNumbersThatOnlyARevokedKeySpokeOf(t *testing.T) {
+	t.Parallel()
+	core, field := coreAnd(t)
+	forgery{from: field, kind: bundle.Beacon, seq: 900}.deliver(t, core)
+	core.expect(t, bridge.Applied)
+	if missing := core.status(t).Missing; len(missing) == 0 {
+		t.Fatal("nothing is missing")
+	}
+	replace(t, core, field.rekeyed(t).card, 0)
+	if missing := core.status(t).Missing; len(missing) > 0 {
+		t.Errorf("%d numbers are missing", len(missing))
+	}
+}
+
 // Held bundles are looked at again when their key is revoked.
 func TestWhatIsHeldWhenItsKeyIsRevoked(t *testing.T) {
 	t.Parallel()
