@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,36 +131,12 @@ func (a *arrival) prove(ctx context.Context) (returned, error) {
 	if err := a.verify(ctx); err != nil || a.core.Kind != bundle.Return {
 		return returned{}, err
 	}
-	trust, err := a.bridge.everTrusted(ctx)
+	trust, err := a.bridge.ownTrust(ctx)
 	if err != nil {
 		return returned{}, err
 	}
 	m, err := a.bundle.Proved(ctx, trust, a.bridge.Keys.Identity)
 	return returned{staged: a.staged, core: a.core, head: m.Head.Position}, err
-}
-
-// everTrusted knows the key that signs here and all that signed before it.
-func (b *Bridge) everTrusted(ctx context.Context) (bundle.Trust, error) {
-	rows, err := b.Pool.Query(ctx, `SELECT old_key FROM key_rotations UNION SELECT new_key FROM key_rotations`)
-	if err != nil {
-		return nil, fmt.Errorf("look up this site's own keys: %w", err)
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look up this site's own keys: %w", err)
-	}
-	cards := []Card{b.Card()}
-	for _, key := range keys {
-		cards = append(cards, Card{Key: key})
-	}
-	return func(id string) (ed25519.PublicKey, bool) {
-		for _, c := range cards {
-			if key, ok := c.Trust()(id); ok {
-				return key, true
-			}
-		}
-		return nil, false
-	}, nil
 }
 
 // complete sees that nothing was forgotten that a peer may hold.

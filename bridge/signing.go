@@ -161,7 +161,7 @@ func (b *Bridge) announcing(ctx context.Context, peer string) (bool, error) {
 }
 
 // ownTrust knows every key that signs or ever signed for this site: what lies
-// in the outbox may be older than a rotation.
+// in the outbox, and what peers bring back, may be older than a rotation.
 func (b *Bridge) ownTrust(ctx context.Context) (bundle.Trust, error) {
 	rows, err := b.Pool.Query(ctx, `SELECT unnest(ARRAY[old_key, new_key]) FROM key_rotations`)
 	if err != nil {
