@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sync/errgroup"
+
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 )
@@ -79,7 +81,7 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 		case !encrypted && secret(line.Type):
 			err = errPlainSecret
 		default:
-			err = w.Line(line.Bytes)
+			err = w.Stored(line.Pos, line.Bytes)
 			b.Progress.add(len(line.Bytes) + 1)
 		}
 		if err != nil {
@@ -106,6 +108,7 @@ func (b *Bridge) writeFile(by signing, m bundle.Manifest, payload, name string) 
 		return 0, fmt.Errorf("open the payload: %w", err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	var sum string
 	err = b.Folders.create(outboxDir+"/"+name, tmpDir+"/"+name, func(f *os.File) error {
 		if size, err = bundle.WriteFile(f, signed, src); err != nil {
 			return err
@@ -113,12 +116,18 @@ func (b *Bridge) writeFile(by signing, m bundle.Manifest, payload, name string) 
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		return b.readBack(f, size, by)
+		var both errgroup.Group // each reads all of the file by itself
+		both.Go(func() error { return b.readBack(f, size, by) })
+		both.Go(func() (err error) {
+			sum, err = hashFile(io.NewSectionReader(f, 0, size))
+			return err
+		})
+		return both.Wait()
 	})
 	if err != nil {
 		return 0, err
 	}
-	return size, b.writeLabel(m, name, size)
+	return size, b.writeLabel(m, name, size, sum)
 }
 
 // readBack proves that what is on the disk is what was meant.
@@ -140,15 +149,7 @@ func (b *Bridge) readBack(f *os.File, size int64, by signing) error {
 const labelSuffix = ".label.txt"
 
 // writeLabel writes what a person needs who carries the file; no program reads it.
-func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64) error {
-	f, err := openRegular(b.Folders.root, outboxDir+"/"+name)
-	if err != nil {
-		return fmt.Errorf("read back %s: %w", name, err)
-	}
-	sum, err := hashFile(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("read back %s: %w", name, err)
-	}
+func (b *Bridge) writeLabel(m bundle.Manifest, name string, size int64, sum string) error {
 	label := name + labelSuffix
 	return b.Folders.create(outboxDir+"/"+label, tmpDir+"/"+label, func(f *os.File) error {
 		_, err := io.WriteString(f, labelText(m, name, size, sum))

@@ -1,21 +1,22 @@
 package eventstore
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // A range of positions, not a LIMIT, bounds the page: no plan that the
 // database may choose then touches more than the page's rows.
 const (
-	ownPage        = ` FROM events WHERE origin = $1 AND pos > $2 AND pos <= $3 ORDER BY pos`
-	selectOwnLines = `SELECT pos, type, line` + ownPage
-	selectEntries  = `SELECT pos, stream, type, octet_length(line)` + ownPage
+	selectEntries = `SELECT pos, stream, type, octet_length(line) FROM events WHERE origin = $1 AND pos > $2 AND pos <= $3 ORDER BY pos`
+	copyOwnLines  = `COPY (SELECT pos, type, line FROM events WHERE origin = '%s' AND pos > %d AND pos <= %d ORDER BY pos) TO STDOUT (FORMAT binary)`
 )
 
 // Entry is what there is to know of a line without reading it.
@@ -57,11 +58,11 @@ func (s *Store) Entries(ctx context.Context, after, through int64) ([]Entry, err
 // one at a time: the database works on the next while the caller is busy with
 // this one. A line's Bytes are good until the next is asked for, its Stream is
 // left empty. It fails with a [*GapError] where a position is missing; after an
-// error nothing follows.
+// error nothing follows. Who leaves the loop early costs the pool a connection.
 func (s *Store) Lines(ctx context.Context, after, through int64) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		for at := after; at < through; at += MaxPage {
-			err := s.ownLines(ctx, at, min(at+MaxPage, through), yield)
+		for at := after; at < through; at += longPage {
+			err := s.ownLines(ctx, at, min(at+longPage, through), yield)
 			if errors.Is(err, errEnough) {
 				return
 			}
@@ -73,41 +74,91 @@ func (s *Store) Lines(ctx context.Context, after, through int64) iter.Seq2[Line,
 	}
 }
 
+// longPage is how many lines are read in one statement where they are not
+// kept: between two of them the caller waits for the database.
+const longPage = MaxPage
+
 // errEnough says that the caller has left the loop.
 var errEnough = errors.New("enough")
 
+// ownLines reads by COPY, which costs half of what rows of a query do.
 func (s *Store) ownLines(ctx context.Context, after, through int64, yield func(Line, error) bool) error {
-	// Who leaves early must not have to take in the rest of the page first.
-	ctx, cancel := context.WithCancel(ctx)
-	rows, err := s.pool.Query(ctx, selectOwnLines, s.site.Site, after, through)
-	if err != nil {
-		cancel()
+	rows := copiedLines{at: after, yield: yield}
+	err := s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		site, err := c.Conn().PgConn().EscapeString(s.site.Site) // COPY takes no parameters
+		if err != nil {
+			return err
+		}
+		_, err = c.Conn().PgConn().CopyTo(ctx, &rows, fmt.Sprintf(copyOwnLines, site, after, through))
+		return err
+	})
+	var gap *GapError
+	switch {
+	case errors.Is(err, errEnough), errors.As(err, &gap):
+		return err
+	case err != nil:
 		return fmt.Errorf("read the log: %w", err)
-	}
-	defer rows.Close()
-	defer cancel() // before Close
-	at := after
-	var line Line
-	var typ pgtype.DriverBytes
-	for rows.Next() {
-		if err := rows.Scan(&line.Pos, &typ, (*pgtype.DriverBytes)(&line.Bytes)); err != nil {
-			return fmt.Errorf("read the log: %w", err)
-		}
-		if string(typ) != line.Type { // there are few, mostly in a row
-			line.Type = string(typ)
-		}
-		if at++; line.Pos != at {
-			return &GapError{Want: at, Got: line.Pos}
-		}
-		if !yield(line, nil) {
-			return errEnough
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the log: %w", err)
-	}
-	if at != through {
-		return &GapError{Want: at + 1, Got: through}
+	case rows.at != through:
+		return &GapError{Want: rows.at + 1, Got: through}
 	}
 	return nil
+}
+
+// copiedLines takes the rows of COPY in its binary format (PostgreSQL, COPY,
+// "Binary Format"), which the server sends one a message, and yields them.
+type copiedLines struct {
+	at    int64 // the last position that was yielded
+	line  Line
+	yield func(Line, error) bool
+}
+
+// Write takes one row. The first comes with the format's header before it, the
+// last is its end.
+func (c *copiedLines) Write(row []byte) (int, error) {
+	rest := bytes.TrimPrefix(row, copyHeader)
+	if len(rest) == 0 || bytes.Equal(rest, copyEnd) {
+		return len(row), nil
+	}
+	var fields [3][]byte
+	if !splitRow(rest, fields[:]) || len(fields[0]) != 8 {
+		return 0, errors.New("COPY gave a row of another format")
+	}
+	c.line.Pos = int64(binary.BigEndian.Uint64(fields[0])) //nolint:gosec // what PostgreSQL sends as bigint
+	if typ := fields[1]; string(typ) != c.line.Type {      // there are few, mostly in a row
+		c.line.Type = string(typ)
+	}
+	c.line.Bytes = fields[2]
+	if c.at++; c.line.Pos != c.at {
+		return 0, &GapError{Want: c.at, Got: c.line.Pos}
+	}
+	if !c.yield(c.line, nil) {
+		return 0, errEnough
+	}
+	return len(row), nil
+}
+
+var (
+	// Eleven bytes of signature, no flags, no extension.
+	copyHeader = []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	copyEnd    = []byte{0xff, 0xff}
+)
+
+// splitRow finds the fields of a row and reports whether there are as many as
+// asked for, none of them null, and nothing else.
+func splitRow(row []byte, fields [][]byte) bool {
+	if len(row) < 2 || int(binary.BigEndian.Uint16(row)) != len(fields) {
+		return false
+	}
+	row = row[2:]
+	for i := range fields {
+		if len(row) < 4 {
+			return false
+		}
+		n := binary.BigEndian.Uint32(row)
+		if row = row[4:]; uint64(n) > uint64(len(row)) {
+			return false
+		}
+		fields[i], row = row[:n:n], row[n:]
+	}
+	return len(row) == 0
 }

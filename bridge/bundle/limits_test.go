@@ -162,6 +162,37 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// A stored line is believed to be one, and still must stand in its place, be no
+// longer than a line may be, and lead to the plan's chain.
+func TestStoredLinesAreHeldByThePlan(t *testing.T) {
+	t.Parallel()
+	line := text(1, `{}`)
+	first := forge(line).first
+	for name, c := range map[string]struct {
+		pos    int64
+		line   string
+		ok     bool
+		limits bundle.Limits
+	}{
+		"as planned":      {1, line, true, bundle.Limits{}},
+		"another line":    {1, text(1, `{"x":1}`), false, bundle.Limits{}},
+		"another place":   {2, line, false, bundle.Limits{}},
+		"longer than may": {1, line, false, bundle.Limits{Line: 10, RecordedLine: 10}},
+	} {
+		w, err := bundle.NewWriter(t.Context(), io.Discard, bundle.Plan{First: first, Limits: c.limits})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = w.Stored(c.pos, []byte(c.line)); err == nil {
+			_, err = w.Finish()
+		}
+		w.Close()
+		if c.ok != (err == nil) || !c.ok && bundle.CodeOf(err) != bundle.Refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestWriterSurvivesAFullDisk(t *testing.T) {
 	t.Parallel()
 	r := recipe{items: plainItems(events(0, 300)), limits: bundle.Limits{Frame: 1000}}

@@ -144,6 +144,23 @@ func (b *Writer) Line(line []byte) error {
 	return b.put(line, 1, err)
 }
 
+// Stored adds an event whose form was checked by [CheckLine] when it entered the
+// log, and which the log holds at pos: only its place and its length are looked
+// at. That it is the same line still is what the chain proves, which must lead to
+// the one of the plan. Otherwise it is like Line.
+func (b *Writer) Stored(pos int64, line []byte) error {
+	if b.err != nil {
+		return b.err
+	}
+	var err error
+	if len(line) > b.plan.Limits.longestLine() {
+		err = errLineLong
+	} else {
+		err = b.check.event(pos, line)
+	}
+	return b.put(line, 1, err)
+}
+
 // Chain gives the log's chain after the last line that was added.
 func (b *Writer) Chain() Hash { return b.check.chain }
 
