@@ -230,6 +230,9 @@ func (s *server) logout(ctx context.Context, _ *call, in refreshRequest) (answer
 
 // me tells who asks.
 func (s *server) me(ctx context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
 	shown, err := s.userShape(ctx, c.user)
 	return answer{value: shown}, err
 }

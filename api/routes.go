@@ -77,6 +77,7 @@ func (s *server) routes() []endpoint {
 		on("/auth/logout", post, onBoth, anyone, taking(s.logout)),
 		on("/health", get, onBoth, anyone, s.health),
 		on("/health/ready", get, onBoth, anyone, s.ready),
+		on("/openapi.json", get, onBoth, anyone, s.openAPI),
 		// what administrators do
 		on("/users", post, onResponse, admins, taking(s.registerUser)),
 		on("/users", get, onResponse, admins, s.viewed(s.listUsers)),

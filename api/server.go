@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -67,14 +68,15 @@ type Crossing struct {
 // server is the API of one site.
 type server struct {
 	Config
-	role     domain.Role
-	tokens   *token.Authority
-	sessions *session.Store
-	closed   *session.Watch
-	pairs    *throttle.Throttle // failures of an account from an address
-	sources  *throttle.Throttle // failures from an address
-	anyUser  atomic.Bool        // a site that had a user once has users
-	cacheLog atomic.Int64       // when a failing cache was last logged, Unix seconds
+	role      domain.Role
+	tokens    *token.Authority
+	sessions  *session.Store
+	closed    *session.Watch
+	pairs     *throttle.Throttle // failures of an account from an address
+	sources   *throttle.Throttle // failures from an address
+	anyUser   atomic.Bool        // a site that had a user once has users
+	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
+	described document           // of the API, as JSON
 }
 
 // Failed logins that are free, and how soon one is forgiven.
@@ -99,10 +101,14 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	described, err := yamlToJSON(spec)
+	if err != nil {
+		return nil, fmt.Errorf("the description of the API: %w", err)
+	}
 	sessions := session.New(c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed: session.NewWatch(sessions, token.Lifetime, tokens.CloseSession),
-		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit)}
+		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described)}
 	return s.router(), nil
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"sallyport/api"
 	"sallyport/api/refusals"
+	"sallyport/api/spectest"
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
@@ -92,6 +93,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	s.handler, err = api.New(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, measured := t.(*testing.B); !measured {
+		s.handler = spectest.Checked(t, s.handler)
 	}
 	return s
 }

@@ -1,0 +1,84 @@
+package api_test
+
+import (
+	"cmp"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"sallyport/api"
+	"sallyport/api/spectest"
+	"sallyport/domain"
+)
+
+// described is a route as both the code and the description say it.
+type described struct {
+	call, site, roles string
+}
+
+// The routes and the description are equal: paths, methods, the parameters of
+// paths, the site and who may call.
+func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	var coded, written []described
+	for _, r := range api.Routes(core.config) {
+		d := described{call: r.Method + " " + r.Path, site: cmp.Or(string(r.Site), "both"), roles: "anyone"}
+		if !r.Open {
+			d.roles = joined(r.Roles == nil, r.Roles)
+		}
+		coded = append(coded, d)
+	}
+	for _, o := range spectest.Of(t, core.handler).Operations() {
+		slices.Sort(o.Roles)
+		written = append(written, described{call: o.String(), site: o.Site, roles: strings.Join(o.Roles, " ")})
+	}
+	for _, d := range coded {
+		if i := slices.IndexFunc(written, func(w described) bool { return w.call == d.call }); i < 0 {
+			t.Errorf("api/openapi.yaml lacks %s", d.call)
+		} else if written[i] != d {
+			t.Errorf("the routes say %+v, and api/openapi.yaml %+v", d, written[i])
+		}
+	}
+	for _, w := range written {
+		if !slices.ContainsFunc(coded, func(d described) bool { return d.call == w.call }) {
+			t.Errorf("api/openapi.yaml has %s, which is no route", w.call)
+		}
+	}
+}
+
+func joined(every bool, roles []domain.UserRole) string {
+	if every {
+		roles = []domain.UserRole{domain.RoleUser, domain.RoleAnalyst, domain.RoleOperator, domain.RoleAuditor, domain.RoleAdmin}
+	}
+	var names []string
+	for _, r := range roles {
+		names = append(names, string(r))
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+func TestTheDescriptionIsWellMade(t *testing.T) {
+	t.Parallel()
+	for _, problem := range spectest.Of(t, newCore(t).handler).Lint() {
+		t.Error(problem)
+	}
+}
+
+// Whoever has the description is not sent it again.
+func TestTheDescriptionHasATag(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	first := core.call("GET", "/openapi.json", "", "")
+	first.want(t, 200, "")
+	if first.body["openapi"] != "3.1.0" || !strings.HasPrefix(first.text, `{"openapi":`) {
+		t.Errorf("served %.100s", first.text)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/openapi.json", nil)
+	r.Header.Set("If-None-Match", first.Header.Get("ETag"))
+	if got := core.do(r); got.StatusCode != 304 || got.text != "" {
+		t.Errorf("a second time: %d %.100q", got.StatusCode, got.text)
+	}
+}
