@@ -76,7 +76,7 @@ func (b *Bridge) scanLink(row pgx.Row) (Link, error) {
 	if err != nil {
 		return Link{}, fmt.Errorf("read a link: %w", err)
 	}
-	if l.Card, err = ParseCard(card); err != nil {
+	if l.Card, err = storedCard(card); err != nil {
 		return Link{}, err
 	}
 	err = errors.Join(json.Unmarshal(missing, &l.Out.Missing), json.Unmarshal(rejected, &l.Out.Rejected),

@@ -26,7 +26,7 @@ func (b *Bridge) ReplaceCard(ctx context.Context, card Card, lastValid int64, ac
 		if err := tx.QueryRow(ctx, `SELECT card FROM links WHERE peer = $1 FOR UPDATE`, card.Name).Scan(&text); err != nil {
 			return fmt.Errorf("there is no card to replace: add the first one without --replace: %w", err)
 		}
-		old, err := ParseCard(text)
+		old, err := storedCard(text)
 		if err != nil || old == card {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -60,9 +61,11 @@ func keysIn(t *testing.T, dir string) bridge.Keys {
 	return keys
 }
 
+var loadSchemas = sync.OnceValues(schema.LoadEvents)
+
 func schemas(t *testing.T) *schema.Events {
 	t.Helper()
-	s, err := schema.LoadEvents()
+	s, err := loadSchemas()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (b *Bridge) cards(ctx context.Context) ([]Card, error) {
 		if err := row.Scan(&text); err != nil {
 			return Card{}, err
 		}
-		return ParseCard(text)
+		return storedCard(text)
 	})
 }
 
