@@ -147,6 +147,11 @@ func (r *Reader) Request(ctx context.Context, id string) (Request, error) {
 	return one(ctx, r, scanRequest, selectRequests+`WHERE q.id = $1`, text(id))
 }
 
+// Cancelled returns those of the requests that were cancelled.
+func (r *Reader) Cancelled(ctx context.Context, ids []string) ([]string, error) {
+	return many(ctx, r, pgx.RowTo[string], `SELECT id FROM readmodel.requests WHERE id = ANY ($1) AND cancelled_pos > 0`, ids)
+}
+
 // RequestFilter says which requests a list is of. Fields left zero do not
 // narrow it.
 type RequestFilter struct {

@@ -97,7 +97,7 @@ func (c cases) Case(ctx context.Context, request string) (queue.Case, error) {
 		return queue.Case{}, err
 	}
 	out := queue.Case{Request: domain.RequestSubmitted{Type: r.Type, TypeVersion: r.TypeVersion, Params: r.Params,
-		Name: r.Name, Priority: r.Priority, User: r.User}}
+		Name: r.Name, Priority: r.Priority, User: r.User}, Cancelled: r.Status == domain.StatusCancelled}
 	user, err := c.site.Directory.User(ctx, r.User)
 	if err != nil && !errors.Is(err, projections.ErrNotFound) {
 		return queue.Case{}, err
@@ -111,6 +111,10 @@ func (c cases) Case(ctx context.Context, request string) (queue.Case, error) {
 	}
 	out.Config, err = found(c.site.Reader.ResponderConfig(ctx, r.Type))
 	return out, err
+}
+
+func (c cases) Cancelled(ctx context.Context, requests []string) ([]string, error) {
+	return c.site.Reader.Cancelled(ctx, requests)
 }
 
 // found turns "not found" into nil.

@@ -9,12 +9,19 @@
 //	        └ 4. append response.recorded | response.failed
 //	             and complete the job    (one transaction)
 //
+// A request that is asked again gets a new job, whose first append takes the
+// failure back; one that is cancelled lets its job run next, which finds that
+// out and records response.withdrawn. A question that takes long is stopped
+// within a second.
+//
 // # Promised
 //
 //   - A request that was imported has a job; none is lost with a process.
 //   - Exactly one outcome is recorded for a request, however often a worker
 //     dies and however many work on it: the stream's version refuses a second
 //     one, and a worker whose job was given to another cannot record at all.
+//     A withdrawal is an outcome. After a failure that is taken back there is
+//     exactly one more.
 //   - The response site decides anew whether the user may ask; it does not
 //     trust what came over the line. A refusal is recorded as a failure.
 //   - A failure worth another attempt is tried again after a wait that doubles

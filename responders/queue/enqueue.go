@@ -16,36 +16,69 @@ import (
 // answer is a job: one request to be answered.
 type answer struct {
 	Request string `json:"request"`
+	// Retry says which failure is taken back first; nil: none.
+	Retry *retry `json:"retry,omitempty"`
+}
+
+// retry is a request.retried that arrived.
+type retry struct {
+	Event   string `json:"event"`   // its id
+	Failure int64  `json:"failure"` // the position of the failure that it names
+	Reason  string `json:"reason"`
 }
 
 // Kind implements river.JobArgs.
 func (answer) Kind() string { return "answer" }
 
-// Enqueue makes a job for each request among the events, in the transaction
-// that stores them: with both or neither, no request is forgotten and none
-// has two jobs. facts are the events' own, as many.
+// Enqueue makes a job for each request among the events, and for each that is
+// asked again, in the transaction that stores them: with both or neither, no
+// request is forgotten and none has two jobs. The job of a request that is
+// cancelled comes first of all, for its worker to find that out. facts are the
+// events' own, as many.
 func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error {
 	var jobs []river.InsertManyParams
+	var cancelled []string
 	for i, f := range facts {
-		submitted, ok := f.(domain.RequestSubmitted)
-		if !ok {
+		id, _ := domain.RequestOf(events[i].Stream)
+		job, priority := answer{Request: id}, 0
+		switch f := f.(type) {
+		case domain.RequestSubmitted:
+			priority = f.Priority
+		case domain.RequestRetried:
+			priority = domain.MaxPriority
+			job.Retry = &retry{Event: events[i].ID, Failure: f.Failure, Reason: f.Reason}
+		case domain.RequestCancelled:
+			cancelled = append(cancelled, id)
+			continue
+		default:
 			continue
 		}
-		id, ok := domain.RequestOf(events[i].Stream)
-		if !ok {
+		if id == "" {
 			return fmt.Errorf("enqueue: stream %s holds a request but names none", events[i].Stream)
 		}
-		jobs = append(jobs, river.InsertManyParams{Args: answer{Request: id}, InsertOpts: &river.InsertOpts{
-			Queue: queueName, Priority: riverPriority(submitted.Priority), MaxAttempts: neverDiscard}})
+		jobs = append(jobs, river.InsertManyParams{Args: job, InsertOpts: &river.InsertOpts{
+			Queue: queueName, Priority: riverPriority(priority), MaxAttempts: neverDiscard}})
 	}
-	if len(jobs) == 0 {
-		return nil
+	if len(jobs) > 0 {
+		if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
+			return fmt.Errorf("enqueue %d requests: %w; nothing was stored", len(jobs), err)
+		}
 	}
-	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
-		return fmt.Errorf("enqueue %d requests: %w; nothing was stored", len(jobs), err)
+	if len(cancelled) > 0 {
+		if _, err := tx.Exec(ctx, hasten, cancelled, queueName); err != nil {
+			return fmt.Errorf("hasten the jobs of %d cancelled requests: %w; nothing was stored", len(cancelled), err)
+		}
 	}
 	return nil
 }
+
+// hasten lets a job run next. One that runs already is told by the watch; of
+// those that are done the outcome stands.
+const hasten = `
+	UPDATE river_job AS j SET state = 'available', scheduled_at = now(), priority = 1
+	FROM unnest($1::text[]) AS c(request)
+	WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer' AND j.queue = $2
+	  AND j.state IN ('available', 'scheduled', 'retryable')`
 
 // neverDiscard keeps the library from giving up by itself, which would leave
 // a request without an outcome: the worker counts.

@@ -24,6 +24,8 @@ import (
 // it at this moment. What they do not hold is nil.
 type Case struct {
 	Request domain.RequestSubmitted
+	// Cancelled says that nobody waits for the answer any more.
+	Cancelled bool
 	// Active says that the user exists and may work.
 	Active  bool
 	Profile *domain.ProfileDefined      // the user's
@@ -35,6 +37,8 @@ type Case struct {
 // an error: its job came with it.
 type Cases interface {
 	Case(ctx context.Context, request string) (Case, error)
+	// Cancelled returns those of the requests that were cancelled.
+	Cancelled(ctx context.Context, requests []string) ([]string, error)
 }
 
 // Responder answers questions, as package responders promises.
@@ -96,10 +100,12 @@ type Queue struct {
 	config Config
 	id     string // names this worker in the log and in the queue
 	client *river.Client[pgx.Tx]
+	watch  *watch
 
-	mu     sync.Mutex
-	lease  *lease // nil unless working
-	closed bool
+	mu      sync.Mutex
+	lease   *lease // nil unless working
+	unwatch func() // ends the watch and waits until it has; nil unless working
+	closed  bool
 }
 
 // Open prepares the queue in a migrated database. Nothing runs before Start.
@@ -116,7 +122,7 @@ func Open(_ context.Context, c Config) (*Queue, error) {
 	if c.StopTimeout <= 0 {
 		c.StopTimeout = defaultStop
 	}
-	q := &Queue{config: c, id: "worker-" + strings.ToLower(uuid.NewString()[:8])}
+	q := &Queue{config: c, id: "worker-" + strings.ToLower(uuid.NewString()[:8]), watch: newWatch(c.Cases, c.Logger)}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), q.riverConfig())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the work queue: %w", err)
@@ -131,7 +137,7 @@ func (q *Queue) riverConfig() *river.Config {
 		return c
 	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{Config: q.config, id: q.id, asking: make(chan struct{}, q.config.Workers)})
+	river.AddWorker(workers, &worker{Config: q.config, id: q.id, asking: make(chan struct{}, q.config.Workers), watch: q.watch})
 	c.Workers = workers
 	c.Queues = map[string]river.QueueConfig{queueName: {MaxWorkers: jobsPerWorker * q.config.Workers}}
 	c.FetchCooldown, c.FetchPollInterval = fetchCooldown, fetchPoll
@@ -162,6 +168,10 @@ func (q *Queue) Start(ctx context.Context) error {
 		return fmt.Errorf("start the work queue: %w", err)
 	}
 	q.lease = l
+	watching, end := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { defer close(ended); q.watch.run(watching) }()
+	q.unwatch = func() { end(); <-ended }
 	return nil
 }
 
@@ -179,6 +189,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 	if err := q.client.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the work queue: %w", err)
 	}
+	q.unwatch()
 	q.lease.end()
 	q.lease = nil
 	return nil

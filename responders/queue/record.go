@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -22,9 +23,12 @@ type record struct {
 
 	state    domain.Response
 	version  int64
-	attempts int // those that the stream knows of
-	// started is this attempt's beginning until it is stored, then nil.
-	started domain.Fact
+	attempts int   // those that the stream knows of
+	failure  int64 // the position of its newest failure; 0: there is none
+	// noted is what comes before the outcome and is not stored yet: a failure
+	// that is taken back, this attempt's beginning.
+	noted []domain.Fact
+	cause string // the event that led to all of it, if it is known
 }
 
 // errSuperseded rejects the outcome of a worker that was taken for dead: its
@@ -34,10 +38,24 @@ var errSuperseded = errors.New("the job was given to another worker meanwhile; n
 // load reads the stream. A job's first attempt expects none and saves the
 // trip: should that be wrong, the append says so.
 func (r *record) load(ctx context.Context) error {
-	if r.job.Attempt <= 1 {
+	if r.job.Attempt <= 1 && r.job.Args.Retry == nil {
 		return nil
 	}
 	return r.reload(ctx)
+}
+
+// reopen takes back the failure that the job's retry names. Another failure,
+// or an answer, is the outcome of whoever was faster: [domain.ErrAnswered].
+func (r *record) reopen() error {
+	if again := r.job.Args.Retry; again != nil && again.Failure == r.failure {
+		facts, err := r.state.Decide(domain.ResponseRetried{Reason: again.Reason})
+		if err == nil {
+			r.noted, r.cause = facts, again.Event
+			return nil
+		}
+	}
+	_, err := r.state.Decide(domain.ResponseStarted{})
+	return err
 }
 
 func (r *record) reload(ctx context.Context) error {
@@ -45,28 +63,31 @@ func (r *record) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.state, r.version, r.attempts = domain.Response{}, 0, 0
+	r.state, r.version, r.attempts, r.failure = domain.Response{}, 0, 0, 0
 	for _, e := range records {
-		r.apply(e.Fact)
+		r.apply(e)
 	}
 	return nil
 }
 
-func (r *record) apply(f domain.Fact) {
-	r.state = r.state.Apply(f)
+func (r *record) apply(e eventstore.Record) {
+	r.state = r.state.Apply(e.Fact)
 	r.version++
-	if _, ok := f.(domain.ResponseStarted); ok {
+	switch e.Fact.(type) {
+	case domain.ResponseStarted:
 		r.attempts++
+	case domain.ResponseFailed:
+		r.failure = e.Pos
 	}
 }
 
 // begin notes that an attempt began. The next append stores it first.
-func (r *record) begin(f domain.ResponseStarted) { r.started = f }
+func (r *record) begin(f domain.ResponseStarted) { r.noted = append(r.noted, f) }
 
 // maxConflicts bounds how often two workers on one request outrun each other.
 const maxConflicts = 8
 
-// append stores the noted beginning and the outcome, which may be nil, at the
+// append stores what was noted and the outcome, which may be nil, at the
 // version they were decided on, anew when another worker was faster. It
 // returns [domain.ErrAnswered] when there is an outcome already.
 func (r *record) append(ctx context.Context, outcome domain.Fact) error {
@@ -80,20 +101,40 @@ func (r *record) append(ctx context.Context, outcome domain.Fact) error {
 		if !errors.As(err, &conflict) {
 			return err
 		}
-		if err := r.reload(ctx); err != nil {
+		if err := r.outrun(ctx); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("record %s: %w", r.stream, conflict)
 }
 
+// outrun looks at what another worker stored meanwhile. A failure that it took
+// back is not taken back again.
+func (r *record) outrun(ctx context.Context) error {
+	if err := r.reload(ctx); err != nil {
+		return err
+	}
+	noted := r.noted
+	r.noted = nil
+	if err := r.reopen(); err != nil {
+		return err
+	}
+	for _, f := range noted {
+		if _, retried := f.(domain.ResponseRetried); !retried {
+			r.noted = append(r.noted, f)
+		}
+	}
+	return nil
+}
+
 // decide asks the domain which facts follow.
 func (r *record) decide(outcome domain.Fact) ([]domain.Fact, error) {
 	state, facts := r.state, []domain.Fact(nil)
-	for _, f := range []domain.Fact{r.started, outcome} {
-		if f == nil {
-			continue
-		}
+	todo := r.noted
+	if outcome != nil {
+		todo = append(slices.Clip(todo), outcome)
+	}
+	for _, f := range todo {
 		decided, err := state.Decide(f)
 		if err != nil {
 			return nil, err
@@ -108,18 +149,19 @@ func (r *record) decide(outcome domain.Fact) ([]domain.Fact, error) {
 
 // store appends facts; with the last of them goes the job.
 func (r *record) store(ctx context.Context, facts []domain.Fact, last bool) error {
-	a := eventstore.Append{Actor: "site:" + r.worker.Log.Site(), Corr: r.job.Args.Request,
+	a := eventstore.Append{Actor: "site:" + r.worker.Log.Site(), Corr: r.job.Args.Request, Cause: r.cause,
 		Writes: []eventstore.Write{{Stream: r.stream, Expected: eventstore.Version(r.version), Facts: facts}}}
 	if last {
 		a.With = r.complete
 	}
-	if _, err := r.worker.Log.Append(ctx, a); err != nil {
+	stored, err := r.worker.Log.Append(ctx, a)
+	if err != nil {
 		return err
 	}
-	for _, f := range facts {
-		r.apply(f)
+	for _, e := range stored {
+		r.apply(e)
 	}
-	r.started = nil
+	r.noted = nil
 	return nil
 }
 
@@ -127,12 +169,33 @@ func (r *record) store(ctx context.Context, facts []domain.Fact, last bool) erro
 func (r *record) fail(ctx context.Context, err error) error {
 	f := asFailure(err)
 	attempts := r.attempts
-	if r.started != nil {
-		attempts++
+	for _, noted := range r.noted {
+		if _, begun := noted.(domain.ResponseStarted); begun {
+			attempts++
+		}
 	}
 	r.worker.Logger.WarnContext(ctx, "a request failed", slog.String("request", r.job.Args.Request),
 		slog.String("code", f.Code), slog.Int("attempts", attempts), slog.String("cause", cause(f)))
 	return r.finish(ctx, domain.ResponseFailed{Code: f.Code, Error: f.Text, Attempts: attempts})
+}
+
+// withdraw records that a cancelled request gets no answer, and why.
+func (r *record) withdraw(ctx context.Context) error {
+	records, err := r.worker.Log.ReadStream(ctx, domain.RequestStream(r.job.Args.Request))
+	if err != nil {
+		return err
+	}
+	outcome := domain.ResponseWithdrawn{}
+	for _, e := range records {
+		if c, ok := e.Fact.(domain.RequestCancelled); ok {
+			outcome.Reason, r.cause = c.Reason, e.ID
+		}
+	}
+	r.noted = nil
+	if err := r.reload(ctx); err != nil {
+		return err
+	}
+	return r.finish(ctx, outcome)
 }
 
 // finish records the outcome and completes the job in one transaction.

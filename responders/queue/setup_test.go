@@ -113,27 +113,43 @@ func request(id int) domain.RequestSubmitted {
 // imports mirrors requests as the bridge does and returns their ids.
 func (s *site) imports(q *queue.Queue, requests ...domain.RequestSubmitted) []string {
 	s.t.Helper()
-	m := eventstore.Mirrored{Origin: "field"}
 	var ids []string
+	var arriving []arrival
 	for _, r := range requests {
-		s.pos++
 		id := uuid.NewString()
-		ids = append(ids, id)
-		data, err := domain.Encode(r)
+		ids, arriving = append(ids, id), append(arriving, arrival{id, 1, r})
+	}
+	s.arrive(q, arriving...)
+	return ids
+}
+
+// arrival is an event of a request's stream.
+type arrival struct {
+	request string
+	ver     int64
+	fact    domain.Fact
+}
+
+// arrive mirrors events of requests as the bridge does.
+func (s *site) arrive(q *queue.Queue, events ...arrival) {
+	s.t.Helper()
+	m := eventstore.Mirrored{Origin: "field"}
+	for _, a := range events {
+		s.pos++
+		data, err := domain.Encode(a.fact)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		e := domain.Event{Pos: s.pos, ID: uuid.Must(uuid.NewV7()).String(), Stream: domain.RequestStream(id), Ver: 1,
-			Type: r.EventType(), Schema: 1, At: time.Now().UTC().Truncate(time.Microsecond), Actor: r.User, Corr: id, Data: data}
-		line := fmt.Sprintf(`{"pos":%d,"id":%q,"stream":%q,"ver":1,"type":%q,"schema":1,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
-			e.Pos, e.ID, e.Stream, e.Type, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
-		m.Events, m.Facts, m.Lines = append(m.Events, e), append(m.Facts, r), append(m.Lines, []byte(line))
+		e := domain.Event{Pos: s.pos, ID: uuid.Must(uuid.NewV7()).String(), Stream: domain.RequestStream(a.request), Ver: a.ver,
+			Type: a.fact.EventType(), Schema: 1, At: time.Now().UTC().Truncate(time.Microsecond), Actor: alice, Corr: a.request, Data: data}
+		line := fmt.Sprintf(`{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":1,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
+			e.Pos, e.ID, e.Stream, e.Ver, e.Type, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
+		m.Events, m.Facts, m.Lines = append(m.Events, e), append(m.Facts, a.fact), append(m.Lines, []byte(line))
 	}
 	m.With = enqueue(q, m)
 	if err := s.Store.Mirror(s.t.Context(), m); err != nil {
 		s.t.Fatal(err)
 	}
-	return ids
 }
 
 // outcomes waits for so many outcomes in the whole log, and for no job to be
@@ -233,7 +249,7 @@ func (m modelCases) Case(ctx context.Context, id string) (queue.Case, error) {
 		return queue.Case{}, err
 	}
 	c := queue.Case{Request: domain.RequestSubmitted{Type: r.Type, TypeVersion: r.TypeVersion, Params: r.Params,
-		Name: r.Name, Priority: r.Priority, User: r.User}}
+		Name: r.Name, Priority: r.Priority, User: r.User}, Cancelled: r.Status == domain.StatusCancelled}
 	u, err := found(m.User(ctx, r.User))
 	if u == nil {
 		return c, err

@@ -22,6 +22,7 @@ type worker struct {
 	Config
 	id     string
 	asking chan struct{} // holds one element a running question
+	watch  *watch
 }
 
 // busyWait is how long a job waits when it is the log that has no time; such
@@ -51,6 +52,9 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	if err := r.load(ctx); err != nil {
 		return err
 	}
+	if err := r.reopen(); err != nil {
+		return err
+	}
 	if r.job.Attempt > w.MaxAttempts {
 		return r.fail(ctx, &responders.Failure{Code: CodeExhausted,
 			Text: fmt.Sprintf("the request could not be answered in %d attempts", w.MaxAttempts)})
@@ -58,6 +62,9 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	known, err := w.Cases.Case(ctx, r.job.Args.Request)
 	if err != nil {
 		return fmt.Errorf("look up request %s: %w", r.job.Args.Request, err)
+	}
+	if known.Cancelled {
+		return r.withdraw(ctx)
 	}
 	a, err := admit(known, w.Responders, w.Parameters)
 	if err != nil {
@@ -68,6 +75,8 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	got, err := w.ask(ctx, r, a)
 	var f *responders.Failure
 	switch {
+	case errors.Is(err, errCancelled):
+		return r.withdraw(ctx)
 	case errors.As(err, &f):
 		return w.failed(ctx, r, f)
 	case err != nil:
@@ -104,12 +113,13 @@ type asked struct {
 	err    error // a *responders.Failure
 }
 
-// ask runs the responder and stores the beginning if it takes long. It
-// returns when the responder has. Its error is a [*responders.Failure], or
-// the log's.
+// ask runs the responder and stores the beginning if it takes long, from when
+// on it is stopped if its request is cancelled: then the error is errCancelled.
+// It returns when the responder has. Its error is else a
+// [*responders.Failure], or the log's.
 func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	done := make(chan asked, 1)
 	go func() { done <- w.respond(ctx, a) }()
 	slow := time.NewTimer(startedAfter)
@@ -119,12 +129,16 @@ func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error
 		return got, got.err
 	case <-slow.C:
 	}
+	defer w.watch.over(r.job.Args.Request, cancel)()
 	if err := r.append(ctx, nil); err != nil {
-		cancel()
+		cancel(nil)
 		<-done
 		return asked{}, err
 	}
 	got := <-done
+	if got.err != nil && errors.Is(context.Cause(ctx), errCancelled) {
+		return asked{}, errCancelled
+	}
 	return got, got.err
 }
 
