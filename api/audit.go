@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"sallyport/api/session"
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 )
@@ -13,6 +14,11 @@ import (
 // client says where a call came from, for the audit trail.
 func (c *call) client() commands.Client {
 	return commands.Client{IP: addressOf(c.RemoteAddr), Agent: c.UserAgent()}
+}
+
+func (c *call) caller() session.Caller {
+	from := c.client()
+	return session.Caller{IP: from.IP, Agent: from.Agent, Corr: c.id}
 }
 
 // addressOf is a connection's address without its port, an IPv4 address never

@@ -101,7 +101,7 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 		s.loginRefused(ctx, c, *in.Username, wrong)
 		return answer{}, errLogin
 	}
-	opened, err := s.sessions.Open(ctx, user.ID)
+	opened, err := s.sessions.Open(ctx, user.ID, c.caller())
 	if err != nil {
 		return answer{}, err
 	}
@@ -190,8 +190,8 @@ type refreshRequest struct {
 }
 
 // refresh gives new tokens for a refresh token, which is spent by it.
-func (s *server) refresh(ctx context.Context, _ *call, in refreshRequest) (answer, error) {
-	next, err := s.sessions.Refresh(ctx, in.RefreshToken)
+func (s *server) refresh(ctx context.Context, c *call, in refreshRequest) (answer, error) {
+	next, err := s.sessions.Refresh(ctx, in.RefreshToken, c.caller())
 	if err != nil {
 		return answer{}, s.refused(err)
 	}
@@ -219,8 +219,8 @@ func (s *server) refused(err error) error {
 
 // logout closes the session of a refresh token: its tokens are refused from
 // now on. To log out twice, or with a token of no session, is no error.
-func (s *server) logout(ctx context.Context, _ *call, in refreshRequest) (answer, error) {
-	closed, err := s.sessions.Close(ctx, in.RefreshToken)
+func (s *server) logout(ctx context.Context, c *call, in refreshRequest) (answer, error) {
+	closed, err := s.sessions.Close(ctx, in.RefreshToken, c.caller())
 	if err != nil && !errors.Is(err, session.ErrInvalid) {
 		return answer{}, err
 	}

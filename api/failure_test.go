@@ -65,8 +65,9 @@ func TestWhatNobodyForesaw(t *testing.T) {
 		"a panic":  func(context.Context) (api.Crossing, error) { panic(secretCause) },
 	} {
 		field := newField(t, newCore(t), func(c *api.Config) { c.Crossing = crossing })
+		alice := field.token("alice")
 		before := field.seq()
-		got := field.call("POST", "/requests", field.token("alice"), `{"type":"airport","params":{"iata":"AMS"}}`)
+		got := field.call("POST", "/requests", alice, `{"type":"airport","params":{"iata":"AMS"}}`)
 		got.want(t, 500, "internal")
 		if strings.Contains(got.text, "hunter2") || field.seq() != before {
 			t.Errorf("%s: %s", name, got.text)

@@ -36,7 +36,9 @@ type Config struct {
 	Bridge    *bridge.Bridge // what operators see of the crossing and do with it
 	Passwords *password.Hasher
 	Refusals  *refusals.Recorder // of logins; somebody else runs it
-	Cache     Cache
+	// SessionEnds is among the log's inline read models.
+	SessionEnds *session.Ends
+	Cache       Cache
 	// CacheReady tells whether the cache's server answers; nil: it has none.
 	CacheReady func(context.Context) error
 	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.
@@ -88,7 +90,7 @@ var (
 // New returns the handler of a site's whole API.
 func New(c Config) (http.Handler, error) {
 	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||
-		c.Passwords == nil || c.Refusals == nil || c.Cache == nil || c.Logger == nil {
+		c.Passwords == nil || c.Refusals == nil || c.SessionEnds == nil || c.Cache == nil || c.Logger == nil {
 		return nil, errors.New("the API lacks a part of its configuration")
 	}
 	if c.Now == nil {
@@ -105,9 +107,9 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the description of the API: %w", err)
 	}
-	sessions := session.New(c.Pool, c.Now)
+	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
-		closed: session.NewWatch(sessions, token.Lifetime, tokens.CloseSession),
+		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
 		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described)}
 	return s.router(), nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"sallyport/api"
 	"sallyport/api/refusals"
+	"sallyport/api/session"
 	"sallyport/api/spectest"
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
@@ -64,8 +65,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	quiet := slog.New(slog.DiscardHandler)
 	directory := projections.NewDirectory(db.Pool, quiet)
 	s := &site{t: t, db: db, passwords: password.New(password.Config{}), logged: &bytes.Buffer{}, address: "192.0.2.1:4711"}
+	ends := &session.Ends{}
 	store, err := eventstore.Open(t.Context(), db.Pool, eventstore.Config{CheckLine: checkLine, Now: s.now,
-		Inline: append(projections.Inline(), directory)})
+		Inline: append(projections.Inline(), directory, ends)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	s.dir = t.TempDir()
 	s.bridge = newBridge(t, store, db.Pool, s.dir, bundle.Limits{})
 	c := api.Config{Log: store, Pool: db.Pool, Bridge: s.bridge, Reader: projections.NewReader(db.Pool), Directory: directory,
-		Commands: s.commands, Passwords: s.passwords, Refusals: refused, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
+		Commands: s.commands, Passwords: s.passwords, Refusals: refused, SessionEnds: ends, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
 		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
 	for _, f := range change {

@@ -94,7 +94,7 @@ type IssueAPIKey struct {
 const (
 	MaxAPIKeys       = 50
 	maxAPIKeyName    = 100
-	maxReason        = 1000
+	maxAPIKeyReason  = 1000
 	maxAPIKeyLife    = 5 * 366 * 24 * time.Hour
 	codeTooManyKeys  = "too-many-api-keys"
 	apiKeyHashDigits = 64
@@ -136,5 +136,5 @@ func (k APIKey) Revoke(user string, admin bool, reason string) ([]Fact, error) {
 	if k.revoked {
 		return nil, nil
 	}
-	return []Fact{APIKeyRevoked{Reason: heard(reason, maxReason)}}, nil
+	return []Fact{APIKeyRevoked{Reason: heard(reason, maxAPIKeyReason)}}, nil
 }

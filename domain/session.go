@@ -47,7 +47,30 @@ func OpenSession(user, ip, agent, method string) SessionOpened {
 	return SessionOpened{User: user, IP: heard(ip, maxAddress), UserAgent: heard(agent, maxAgent), Method: method}
 }
 
-// DetectReuse is what showing a spent token leads to.
-func DetectReuse(ip, agent string) []Fact {
+// Session is a session as its stream tells. The zero value is one whose
+// beginning was not recorded.
+type Session struct{ closed bool }
+
+// Apply returns the session after a fact.
+func (s Session) Apply(f Fact) Session {
+	if _, ok := f.(SessionClosed); ok {
+		s.closed = true
+	}
+	return s
+}
+
+// Close returns the facts that ending the session leads to; none if it has ended.
+func (s Session) Close(reason string) []Fact {
+	if s.closed {
+		return nil
+	}
+	return []Fact{SessionClosed{Reason: reason}}
+}
+
+// DetectReuse returns the facts that showing a spent token leads to.
+func (s Session) DetectReuse(ip, agent string) []Fact {
+	if s.closed {
+		return nil
+	}
 	return []Fact{SessionReuseDetected{IP: heard(ip, maxAddress), UserAgent: heard(agent, maxAgent)}, SessionClosed{Reason: ClosedByReuse}}
 }

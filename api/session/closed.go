@@ -40,6 +40,7 @@ const (
 // so it needs no goroutine; whoever asks meanwhile waits for the same look.
 type Watch struct {
 	store  *Store
+	ends   *Ends
 	window time.Duration
 	closed func(session string)
 
@@ -51,22 +52,32 @@ type Watch struct {
 }
 
 // NewWatch returns a watch that tells closed of each session that was closed
-// within the window; some are told again and again.
-func NewWatch(store *Store, window time.Duration, closed func(session string)) *Watch {
-	return &Watch{store: store, window: window, closed: closed}
+// within the window; some are told again and again. What ends has seen in this
+// process is told at the next call.
+func NewWatch(store *Store, ends *Ends, window time.Duration, closed func(session string)) *Watch {
+	return &Watch{store: store, ends: ends, window: window, closed: closed}
 }
 
-// Fresh returns when all that was closed until a second ago has been told.
-// While the database does not answer, what was known a minute ago is enough;
-// after that, and before the first look has succeeded, its error is returned.
+// Fresh returns when all that was closed until a second ago has been told, and
+// all that this process ended with a user. While the database does not answer,
+// what was known a minute ago is enough; after that, and before the first look
+// has succeeded, its error is returned.
 func (w *Watch) Fresh(ctx context.Context) error {
 	w.mu.Lock()
 	now := w.store.now()
-	if within(now, w.tried, freshFor) && w.done == nil {
+	lately := w.ends.lately()
+	if done := w.done; done != nil {
+		w.mu.Unlock()
+		if err := w.wait(ctx, done, now); err != nil || !lately {
+			return err
+		}
+		w.mu.Lock() // that look may have begun too early
+	}
+	if w.done == nil && within(now, w.tried, freshFor) && !lately {
 		defer w.mu.Unlock()
 		return w.verdict(now)
 	}
-	if done := w.done; done != nil {
+	if done := w.done; done != nil { // this one began late enough
 		w.mu.Unlock()
 		return w.wait(ctx, done, now)
 	}
@@ -129,13 +140,4 @@ func (w *Watch) look(ctx context.Context, began time.Time, last time.Duration) {
 	}
 	close(w.done)
 	w.done = nil
-}
-
-// CloseAll ends every session in the caller's transaction: of a site that was
-// restored nobody knows which of them were closed since.
-func CloseAll(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `UPDATE sessions SET closed_at = clock_timestamp() WHERE closed_at IS NULL`); err != nil {
-		return fmt.Errorf("close all sessions: %w", err)
-	}
-	return nil
 }

@@ -11,6 +11,12 @@
 //     (RFC 9700, 4.14.2): the thief and the owner cannot be told apart. In the
 //     first ten seconds it is given another successor instead: the answer that
 //     held the first one may have been lost.
+//   - Opening and ending a session are events in `session-<id>`, stored in one
+//     transaction with the rows that are looked up. Refreshing is none. All
+//     sessions of a user end with a new password and with deactivation, on
+//     every site where that event arrives, see [Ends].
+//   - A site whose log is read-only opens and ends sessions without events:
+//     people must be able to look at it.
 //
 // Sessions that have expired are removed on the way, a few at each opening.
 package session
@@ -27,6 +33,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
 )
 
 const (
@@ -55,16 +64,24 @@ func (e *ReusedError) Error() string {
 
 // Store keeps the sessions of one site. It is safe for concurrent use.
 type Store struct {
+	log  *eventstore.Store
 	pool *pgxpool.Pool
 	now  func() time.Time
 }
 
-// New returns a store in a migrated database. A nil now means time.Now.
-func New(pool *pgxpool.Pool, now func() time.Time) *Store {
+// New returns a store in the database of a log. A nil now means time.Now.
+func New(log *eventstore.Store, pool *pgxpool.Pool, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{pool: pool, now: now}
+	return &Store{log: log, pool: pool, now: now}
+}
+
+// Caller is who opens or ends a session, as events tell it.
+type Caller struct {
+	IP    string
+	Agent string // what the client calls itself
+	Corr  string // the call's id
 }
 
 // Session is one login and what followed from it.
@@ -75,36 +92,60 @@ type Session struct {
 }
 
 // Open begins a user's session.
-func (s *Store) Open(ctx context.Context, user string) (Session, error) {
+func (s *Store) Open(ctx context.Context, user string, by Caller) (Session, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return Session{}, fmt.Errorf("make a session id: %w", err)
 	}
-	now, out := s.now().UTC(), Session{ID: id.String(), User: user}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	now := s.now().UTC()
+	if err := s.sweep(ctx, now); err != nil {
+		return Session{}, err
+	}
+	out := Session{ID: id.String(), User: user, Token: newToken()}
+	rows := func(ctx context.Context, tx pgx.Tx) error {
 		b := &pgx.Batch{}
-		b.Queue(`DELETE FROM sessions WHERE id IN
-			(SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED)`, now)
 		b.Queue(`INSERT INTO sessions (id, user_id, opened_at, expires_at) VALUES ($1, $2, $3, $4)`,
 			out.ID, user, now, now.Add(Lifetime))
-		out.Token = queueToken(b, out.ID, now)
+		queueToken(b, out, now)
 		return tx.SendBatch(ctx, b).Close()
-	})
+	}
+	_, err = s.log.Append(ctx, eventstore.Append{Actor: domain.UserStream(user), Corr: by.Corr, With: rows, Writes: []eventstore.Write{{
+		Stream: domain.SessionStream(out.ID), Facts: []domain.Fact{domain.OpenSession(user, by.IP, by.Agent, domain.ByPassword)}}}})
+	if isReadOnly(err) {
+		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return rows(ctx, tx) })
+	}
 	if err != nil {
 		return Session{}, fmt.Errorf("open a session: %w", err)
 	}
 	return out, nil
 }
 
-// queueToken queues a new token of a session and returns it.
-func queueToken(b *pgx.Batch, session string, now time.Time) string {
+// sweep removes some sessions that have expired. It has a transaction of its
+// own: who holds rows of sessions must not wait for the log's head.
+func (s *Store) sweep(ctx context.Context, now time.Time) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE id IN
+		(SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED)`, now)
+	if err != nil {
+		return fmt.Errorf("remove expired sessions: %w", err)
+	}
+	return nil
+}
+
+func isReadOnly(err error) bool {
+	var readOnly *eventstore.ReadOnlyError
+	return errors.As(err, &readOnly)
+}
+
+func newToken() string {
 	raw := make([]byte, tokenBytes)
 	rand.Read(raw) // never fails: crypto/rand ends the program instead
-	token := base64.RawURLEncoding.EncodeToString(raw)
-	hash := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+func queueToken(b *pgx.Batch, of Session, now time.Time) {
+	hash := sha256.Sum256([]byte(of.Token))
 	b.Queue(`INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $3)`,
-		hash[:], session, now.Add(Lifetime))
-	return token
+		hash[:], of.ID, now.Add(Lifetime))
 }
 
 // spent is what the database knows of a token.
@@ -125,9 +166,17 @@ const selectToken = `
 	FROM refresh_tokens AS t JOIN sessions AS s ON s.id = t.session_id
 	WHERE t.hash = $1`
 
-func find(ctx context.Context, tx pgx.Tx, hash [sha256.Size]byte) (spent, error) {
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func find(ctx context.Context, db querier, token string) (spent, error) {
 	var t spent
-	err := tx.QueryRow(ctx, selectToken, hash[:]).Scan(&t.session.ID, &t.session.User, &t.expires, &t.used, &t.closed)
+	if len(token) != tokenText {
+		return t, ErrInvalid
+	}
+	hash := sha256.Sum256([]byte(token))
+	err := db.QueryRow(ctx, selectToken, hash[:]).Scan(&t.session.ID, &t.session.User, &t.expires, &t.used, &t.closed)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return t, ErrInvalid
 	}
@@ -136,15 +185,12 @@ func find(ctx context.Context, tx pgx.Tx, hash [sha256.Size]byte) (spent, error)
 
 // Refresh spends a token and returns its session with the next one. Errors:
 // [ErrInvalid], [*ReusedError], or the database's.
-func (s *Store) Refresh(ctx context.Context, token string) (Session, error) {
-	if len(token) != tokenText {
-		return Session{}, ErrInvalid
-	}
-	hash, now := sha256.Sum256([]byte(token)), s.now().UTC()
+func (s *Store) Refresh(ctx context.Context, token string, by Caller) (Session, error) {
+	now := s.now().UTC()
 	var out Session
 	var reused bool
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		t, err := find(ctx, tx, hash)
+		t, err := find(ctx, tx, token)
 		if err != nil {
 			return err
 		}
@@ -153,15 +199,14 @@ func (s *Store) Refresh(ctx context.Context, token string) (Session, error) {
 		}
 		out = t.session
 		if reused = t.used != nil && now.Sub(*t.used) > Grace; reused {
-			_, err := tx.Exec(ctx, `UPDATE sessions SET closed_at = clock_timestamp() WHERE id = $1`, out.ID)
-			return err
+			return nil
 		}
-		b := &pgx.Batch{}
-		b.Queue(`UPDATE refresh_tokens SET used_at = coalesce(used_at, $2) WHERE hash = $1`, hash[:], now)
-		b.Queue(`UPDATE sessions SET expires_at = $2 WHERE id = $1`, out.ID, now.Add(Lifetime))
-		out.Token = queueToken(b, out.ID, now)
-		return tx.SendBatch(ctx, b).Close()
+		out.Token = newToken()
+		return succeed(ctx, tx, token, out, now)
 	})
+	if err == nil && reused {
+		err = s.end(ctx, out, by, func(d domain.Session) []domain.Fact { return d.DetectReuse(by.IP, by.Agent) })
+	}
 	switch {
 	case errors.Is(err, ErrInvalid):
 		return Session{}, ErrInvalid
@@ -173,23 +218,12 @@ func (s *Store) Refresh(ctx context.Context, token string) (Session, error) {
 	return out, nil
 }
 
-// Close ends the session that a token belongs to and returns it, or
-// [ErrInvalid] for a token that is none. To close twice is no error.
-func (s *Store) Close(ctx context.Context, token string) (Session, error) {
-	if len(token) != tokenText {
-		return Session{}, ErrInvalid
-	}
+// succeed stores a token's successor.
+func succeed(ctx context.Context, tx pgx.Tx, token string, next Session, now time.Time) error {
 	hash := sha256.Sum256([]byte(token))
-	var out Session
-	err := s.pool.QueryRow(ctx, `
-		UPDATE sessions AS s SET closed_at = coalesce(closed_at, clock_timestamp())
-		FROM refresh_tokens AS t WHERE t.hash = $1 AND s.id = t.session_id
-		RETURNING s.id::text, s.user_id`, hash[:]).Scan(&out.ID, &out.User)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Session{}, ErrInvalid
-	case err != nil:
-		return Session{}, fmt.Errorf("close a session: %w", err)
-	}
-	return out, nil
+	b := &pgx.Batch{}
+	b.Queue(`UPDATE refresh_tokens SET used_at = coalesce(used_at, $2) WHERE hash = $1`, hash[:], now)
+	b.Queue(`UPDATE sessions SET expires_at = $2 WHERE id = $1`, next.ID, now.Add(Lifetime))
+	queueToken(b, next, now)
+	return tx.SendBatch(ctx, b).Close()
 }

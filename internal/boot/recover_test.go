@@ -96,7 +96,7 @@ func TestARestoredSiteIsRecovered(t *testing.T) {
 		if err := core.Bridge.AddLink(t.Context(), fieldCard, "cli:test"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := session.New(core.Pool, nil).Open(t.Context(), "ann"); err != nil {
+		if _, err := session.New(core.Log, core.Pool, nil).Open(t.Context(), "ann", session.Caller{}); err != nil {
 			t.Fatal(err)
 		}
 	})

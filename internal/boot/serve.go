@@ -108,7 +108,7 @@ func (s *Site) handler(c *crossings, refused *refusals.Recorder) (http.Handler, 
 		return nil, err
 	}
 	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
-		Passwords: s.Passwords, Refusals: refused, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
+		Passwords: s.Passwords, Refusals: refused, SessionEnds: &s.ends, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
 	if s.redis != nil {
 		config.CacheReady = s.CacheReady
 	}

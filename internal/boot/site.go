@@ -38,6 +38,7 @@ type Site struct {
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge
 	Cache     Cache
+	ends      session.Ends
 	redis     redis.UniversalClient // nil: the cache is in the process
 	closers   []func() error
 }
@@ -100,7 +101,7 @@ func (s *Site) openLog(ctx context.Context) error {
 	}
 	s.Reader = projections.NewReader(s.Pool)
 	s.Directory = projections.NewDirectory(s.Pool, s.Logger)
-	inline := append(projections.Inline(), s.Directory)
+	inline := append(projections.Inline(), s.Directory, &s.ends)
 	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline}); err != nil {
 		return err
 	}
