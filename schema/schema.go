@@ -49,16 +49,23 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 // Pending returns how many migrations the database still lacks. Zero means
 // that this program may run on it.
 func Pending(ctx context.Context, pool *pgxpool.Pool) (int, error) {
-	want, err := fs.Glob(migrations, "migrations/*.sql")
+	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return 0, err
 	}
-	var have int64
-	err = pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
+	want := make([]int64, len(files))
+	for i, name := range files {
+		if want[i], err = goose.NumericComponent(name); err != nil {
+			return 0, fmt.Errorf("number of %s: %w", name, err)
+		}
+	}
+	var pending int
+	err = pool.QueryRow(ctx, `SELECT count(*) FROM unnest($1::bigint[]) AS want
+		WHERE NOT EXISTS (SELECT FROM goose_db_version WHERE version_id = want AND is_applied)`, want).Scan(&pending)
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version (was `sallyport migrate up` run?): %w", err)
 	}
-	return max(0, len(want)-int(have)), nil
+	return pending, nil
 }
 
 func provider(pool *pgxpool.Pool) (*goose.Provider, error) {
