@@ -19,6 +19,7 @@ type call struct {
 	*http.Request
 	id   string           // X-Request-Id, trace_id, and corr of what it stores
 	user projections.User // who asks; zero on endpoints open to anyone
+	sent sent             // what went out so far
 }
 
 func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.user.ID), Corr: c.id} }
@@ -27,7 +28,10 @@ func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.
 type answer struct {
 	status     int // 0: 200
 	value      any
-	raw        []byte // JSON
+	raw        []byte // as media says
+	media      string // Content-Type; empty: JSON
+	encoding   string // Content-Encoding of raw; empty: none
+	policy     string // Content-Security-Policy; empty: nothing may be loaded
 	position   int64  // X-Log-Position; 0: nothing was written
 	location   string
 	link       string // where the list goes on
@@ -77,33 +81,21 @@ const callTimeout = 15 * time.Second
 
 // ServeHTTP answers one call, whatever becomes of it.
 func (p path) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := p.server.Now()
-	c := &call{Request: r, id: callID(r)}
-	header := w.Header()
-	header["X-Request-Id"] = []string{c.id}
-	header["X-Content-Type-Options"] = noSniff
-	header["Cache-Control"] = noStore
+	s, began := p.server, time.Now()
+	r.RemoteAddr = s.caller(r)
+	c := &call{Request: r, id: callID(r), sent: sent{ResponseWriter: w}}
+	s.inFlight.Inc()
+	defer s.inFlight.Dec()
+	s.secure(c)
 	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	defer cancel()
-	a, err := p.answer(ctx, w, c)
+	a, err := p.answer(ctx, &c.sent, c)
 	if err != nil {
-		a = p.server.problem(ctx, w, c, err)
+		a = s.problem(ctx, &c.sent, c, err)
 	}
-	p.server.write(ctx, w, c, a)
-	if p.server.Logger.Enabled(ctx, slog.LevelDebug) {
-		p.server.Logger.DebugContext(ctx, "call", "trace_id", c.id, "method", r.Method, "path", r.URL.Path,
-			"status", a.status, "user", c.user.ID, "took", p.server.Now().Sub(began))
-	}
+	s.write(ctx, &c.sent, c, a)
+	s.observe(ctx, p.template, c, a, time.Since(began))
 }
-
-// Header values that never change; a response takes them without a copy.
-var (
-	noSniff     = []string{"nosniff"}
-	noStore     = []string{"no-store"}
-	revalidate  = []string{"private, no-cache"}
-	jsonType    = []string{"application/json"}
-	problemType = []string{"application/problem+json"}
-)
 
 // answer finds the endpoint, sees that the call may have it, and calls it.
 func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a answer, err error) {
@@ -112,6 +104,9 @@ func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a ans
 			a, err = answer{}, panicked(v)
 		}
 	}()
+	if p.server.preflight(w, c) {
+		return answer{status: http.StatusNoContent}, nil
+	}
 	e, err := p.find(c.Method)
 	if err != nil {
 		return answer{}, err
@@ -144,9 +139,14 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 		body = a.raw
 	}
 	h := w.Header()
-	if h["Content-Type"] == nil && len(body) > 0 {
+	switch {
+	case a.media != "":
+		h["Content-Type"] = []string{a.media}
+	case h["Content-Type"] == nil && len(body) > 0:
 		h["Content-Type"] = jsonType
 	}
+	set(h, "Content-Encoding", a.encoding)
+	set(h, "Content-Security-Policy", a.policy)
 	set(h, "Location", a.location)
 	set(h, "Link", a.link)
 	set(h, "X-Cache", a.cache)

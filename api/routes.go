@@ -77,7 +77,10 @@ func (s *server) routes() []endpoint {
 		on("/auth/logout", post, onBoth, anyone, taking(s.logout)),
 		on("/health", get, onBoth, anyone, s.health),
 		on("/health/ready", get, onBoth, anyone, s.ready),
+		on("/metrics", get, onBoth, anyone, s.metrics),
 		on("/openapi.json", get, onBoth, anyone, s.openAPI),
+		on("/docs", get, onBoth, anyone, s.docs),
+		on("/docs/{file}", get, onBoth, anyone, s.docs),
 		// what administrators do
 		on("/users", post, onResponse, admins, taking(s.registerUser)),
 		on("/users", get, onResponse, admins, s.viewed(s.listUsers)),
@@ -106,20 +109,21 @@ func (s *server) router() http.Handler {
 	paths := map[string]path{}
 	for _, e := range s.routes() {
 		if _, known := paths[e.path]; !known {
-			p := path{server: s, methods: map[string]endpoint{}}
+			p := path{server: s, template: e.path, methods: map[string]endpoint{}}
 			paths[e.path] = p
 			router.Handle(e.path, p)
 		}
 		paths[e.path].methods[e.method] = e
 	}
-	router.NotFoundHandler = path{server: s}
+	router.NotFoundHandler = path{server: s, template: "none"}
 	return router
 }
 
 // path is all that one path offers; one without methods does not exist.
 type path struct {
-	server  *server
-	methods map[string]endpoint
+	server   *server
+	template string // as in routes; `none` for what does not exist
+	methods  map[string]endpoint
 }
 
 // find returns the endpoint of a method, or why there is none.

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/cors"
 
 	"sallyport/api/refusals"
 	"sallyport/api/session"
@@ -49,6 +52,14 @@ type Config struct {
 	Crossing func(context.Context) (Crossing, error)
 	Logger   *slog.Logger
 	Now      func() time.Time // nil: time.Now
+	// Metrics are served at /metrics; the API adds its own. Nil: those alone.
+	Metrics *prometheus.Registry
+	// AllowedOrigins are those whose pages may call the API, such as
+	// https://portal.example; empty: none.
+	AllowedOrigins []string
+	// TrustedProxies are believed when they say whom a call comes from; empty:
+	// nobody is.
+	TrustedProxies []netip.Prefix
 }
 
 // Cache keeps rendered answers, see [responsecache].
@@ -79,6 +90,9 @@ type server struct {
 	anyUser   atomic.Bool        // a site that had a user once has users
 	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
 	described document           // of the API, as JSON
+	page      map[string]pageFile
+	cors      *cors.Cors // nil: no other origin may call
+	counts
 }
 
 // Failed logins that are free, and how soon one is forgiven.
@@ -103,14 +117,26 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	counts, err := newCounts(c.Metrics)
+	if err != nil {
+		return nil, err
+	}
 	described, err := yamlToJSON(spec)
 	if err != nil {
 		return nil, fmt.Errorf("the description of the API: %w", err)
 	}
+	page, err := loadPage()
+	if err != nil {
+		return nil, err
+	}
 	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
-		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described)}
+		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described), page: page,
+		cors: newCORS(c.AllowedOrigins), counts: counts}
 	return s.router(), nil
 }
 

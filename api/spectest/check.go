@@ -45,6 +45,9 @@ func matches(template, path string) bool {
 
 // Check holds one answer against the description.
 func (s *Spec) Check(r *http.Request, status int, header http.Header, body []byte) error {
+	if r.Method == http.MethodOptions && status == http.StatusNoContent {
+		return nil // a browser asks whether it may ask: no operation
+	}
 	o, found := s.Find(r.Method, r.URL.Path)
 	if !found {
 		return s.checkProblem(nil, "#/components/schemas/Problem", status, body)
@@ -55,7 +58,7 @@ func (s *Spec) Check(r *http.Request, status int, header http.Header, body []byt
 		return fmt.Errorf("the description of %s knows no status %d (it knows %v)", o, status, slices.Sorted(maps.Keys(responses)))
 	}
 	response, pointer := s.resolve(response, o.pointer+"/responses/"+strconv.Itoa(status))
-	return errors.Join(checkParameters(o, r, status), s.checkHeaders(response, header),
+	return errors.Join(checkParameters(o, r, status), s.checkHeaders(response, pointer, header),
 		s.checkBody(&o, response, pointer, r.Method, status, header, body))
 }
 
@@ -81,14 +84,14 @@ func checkParameters(o Operation, r *http.Request, status int) error {
 	return nil
 }
 
-func (s *Spec) checkHeaders(response map[string]any, header http.Header) error {
+func (s *Spec) checkHeaders(response map[string]any, at string, header http.Header) error {
 	known, _ := response["headers"].(map[string]any)
 	var errs []error
 	written := map[string]bool{}
 	for name, h := range known {
 		canonical := http.CanonicalHeaderKey(name)
 		written[canonical] = true
-		node, pointer := s.resolve(h.(map[string]any), "")
+		node, pointer := s.resolve(h.(map[string]any), at+"/headers/"+escape(name))
 		given, ok := header[canonical]
 		switch {
 		case !ok && node["required"] == true:
