@@ -16,7 +16,7 @@ type newRequest struct {
 	Type     string          `json:"type"`
 	Params   json.RawMessage `json:"params"`
 	Name     string          `json:"name"`     // empty: none
-	Priority *int            `json:"priority"` // null: the profile's
+	Priority *int            `json:"priority"` // null: the user's
 }
 
 type requestShape struct {
@@ -73,7 +73,7 @@ func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	fact, stored, err := s.Commands.SubmitRequest(ctx, c.by(), commands.NewRequest{User: c.user.ID, Profile: c.user.Profile,
+	fact, stored, err := s.Commands.SubmitRequest(ctx, c.by(), commands.NewRequest{User: c.user.ID,
 		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority, Key: key})
 	if err != nil {
 		return answer{}, err

@@ -28,7 +28,7 @@ func (s *server) listRequestTypes(ctx context.Context, c *call) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	profile, err := s.Directory.Profile(ctx, c.user.Profile)
+	rights, err := s.Directory.Rights(ctx, c.user.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -38,7 +38,7 @@ func (s *server) listRequestTypes(ctx context.Context, c *call) (answer, error) 
 	}
 	var items []requestTypeShape
 	for _, t := range types {
-		if s.seesAll(c) || profile.MayUse(t.Name, t.Public) == nil {
+		if s.seesAll(c) || rights.MayUse(t.Name, t.Public) == nil {
 			items = append(items, shapeOfType(t))
 		}
 	}
@@ -50,7 +50,7 @@ func (s *server) requestType(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	profile, err := s.Directory.Profile(ctx, c.user.Profile)
+	rights, err := s.Directory.Rights(ctx, c.user.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -58,7 +58,7 @@ func (s *server) requestType(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := profile.MayUse(t.Name, t.Public); err != nil && !s.seesAll(c) {
+	if err := rights.MayUse(t.Name, t.Public); err != nil && !s.seesAll(c) {
 		return answer{}, err
 	}
 	return answer{value: shapeOfType(t)}, nil

@@ -151,47 +151,6 @@ func TestProfileIsFilled(t *testing.T) {
 	}
 }
 
-// TestMayUsePrecedence writes out every combination: a block wins, then the
-// list decides, and no list means the public types.
-func TestMayUsePrecedence(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		blocked, listed, hasList, public bool
-		allowed                          bool
-	}{
-		{false, false, false, false, false},
-		{false, false, false, true, true},
-		{false, false, true, false, false},
-		{false, false, true, true, false},
-		{false, true, true, false, true},
-		{false, true, true, true, true},
-		{true, false, false, false, false},
-		{true, false, false, true, false},
-		{true, false, true, false, false},
-		{true, false, true, true, false},
-		{true, true, true, false, false},
-		{true, true, true, true, false},
-	} {
-		p := domain.ProfileDefined{Name: "standard"}
-		if c.hasList {
-			p.Allowed = append(p.Allowed, "other")
-		}
-		if c.listed {
-			p.Allowed = append(p.Allowed, "airport")
-		}
-		if c.blocked {
-			p.Blocked = []string{"airport"}
-		}
-		err := p.MayUse("airport", c.public)
-		if c.allowed != (err == nil) {
-			t.Errorf("%+v: got %v", c, err)
-		}
-		if !c.allowed {
-			refusal(t, err, domain.Forbidden, "type-not-allowed")
-		}
-	}
-}
-
 func TestDefineRequestType(t *testing.T) {
 	t.Parallel()
 	good := domain.DefineRequestType{Name: "airport", Title: "Airport", Parameters: json.RawMessage(`{}`), Public: true}
@@ -225,7 +184,7 @@ func TestConfigureResponder(t *testing.T) {
 
 func submit() domain.SubmitRequest {
 	return domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: "airport", Version: 2, Public: true},
-		Profile: domain.ProfileDefined{Name: "standard", Priority: 6}, User: "019a", Params: json.RawMessage(`{}`)}
+		Rights: domain.Rights{Profile: &domain.ProfileDefined{Name: "standard", Priority: 6}}, User: "019a", Params: json.RawMessage(`{}`)}
 }
 
 func TestPriorityMayBeLoweredNotRaised(t *testing.T) {
@@ -353,7 +312,7 @@ func TestTheSameCommandTwiceIsAConflict(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		slug := rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}[a-z0-9]`)
-		twice(t, "profile-exists", domain.Profile{}, domain.ProfileDefined{Name: slug.Draw(t, "profile"), Priority: rapid.IntRange(0, 10).Draw(t, "priority")})
+		twice[domain.Profile, domain.ProfileCommand](t, "profile-exists", domain.Profile{}, domain.ProfileDefined{Name: slug.Draw(t, "profile"), Priority: rapid.IntRange(0, 10).Draw(t, "priority")})
 		twice(t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results")})
 	})
 }

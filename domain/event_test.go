@@ -83,7 +83,7 @@ func anyFact() *rapid.Generator[domain.Fact] {
 		text := rapid.String()
 		number := rapid.Int()
 		document := rapid.SampledFrom([]json.RawMessage{[]byte(`null`), []byte(`{}`), []byte(`[1.50,"\u003c",{"b":1,"a":1e3}]`), []byte(`"ü"`)})
-		switch rapid.IntRange(0, 4).Draw(t, "type") {
+		switch rapid.IntRange(0, 5).Draw(t, "type") {
 		case 0:
 			return domain.UserRegistered{Username: text.Draw(t, "username"), Email: text.Draw(t, "email"), FullName: text.Draw(t, "name"),
 				Role: domain.UserRole(text.Draw(t, "role")), Profile: text.Draw(t, "profile"), Credential: domain.Credential{Hash: text.Draw(t, "hash")}}
@@ -94,6 +94,10 @@ func anyFact() *rapid.Generator[domain.Fact] {
 			return domain.RequestSubmitted{Type: text.Draw(t, "type"), TypeVersion: number.Draw(t, "version"), Params: document.Draw(t, "params"), Name: text.Draw(t, "name")}
 		case 3:
 			return domain.ResponseRecorded{Status: "answered", Result: document.Draw(t, "result"), TookMS: rapid.Int64().Draw(t, "took"), Truncated: rapid.Bool().Draw(t, "cut")}
+		case 4:
+			return rapid.SampledFrom([]domain.Fact{domain.UserProfileChanged{FullName: rapid.Ptr(text, true).Draw(t, "name")},
+				domain.LimitsOverridden{Hour: rapid.Ptr(number, true).Draw(t, "hour")}, domain.AccessGranted{RequestType: text.Draw(t, "granted"), MaxResults: number.Draw(t, "max")},
+				domain.ProfileChanged{Name: text.Draw(t, "profile")}, domain.UserReactivated{}}).Draw(t, "change")
 		default:
 			return domain.BundleQuarantined{File: text.Draw(t, "file"), Message: text.Draw(t, "message")}
 		}

@@ -54,6 +54,17 @@ func userFacts() []pair {
 			domain.UserRegistered{Username: "bob", Email: "b@c", Role: domain.RoleUser, Profile: "aa", Credential: domain.Credential{Algorithm: "bcrypt", Hash: "x"}}},
 		{domain.UsernameClaimed{User: aliceID}, domain.UsernameClaimed{User: "1"}},
 		{domain.EmailClaimed{User: aliceID}, domain.EmailClaimed{User: "1"}},
+		{domain.EmailReleased{User: aliceID}, domain.EmailReleased{User: "1"}},
+		{domain.UserProfileChanged{Email: new("a@example.org"), FullName: new(""), Profile: new("premium")}, domain.UserProfileChanged{}},
+		{domain.UserRoleChanged{Role: domain.RoleAdmin}, domain.UserRoleChanged{Role: domain.RoleUser}},
+		{domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "bcrypt", Hash: "$2a$10$x"}}, domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "argon2id", Hash: "x"}}},
+		{domain.LimitsOverridden{Minute: new(0), Hour: new(200), Day: new(3000), Month: new(40_000), Priority: new(9)}, domain.LimitsOverridden{}},
+		{domain.LimitsCleared{}, domain.LimitsCleared{}},
+		{domain.AccessGranted{RequestType: "airport", MaxResults: 50, Limits: &domain.Limits{Hour: 20}}, domain.AccessGranted{RequestType: "aa"}},
+		{domain.AccessBlocked{RequestType: "airport"}, domain.AccessBlocked{RequestType: "aa"}},
+		{domain.AccessCleared{RequestType: "airport"}, domain.AccessCleared{RequestType: "aa"}},
+		{domain.UserDeactivated{Reason: "left the house"}, domain.UserDeactivated{}},
+		{domain.UserReactivated{}, domain.UserReactivated{}},
 	}
 }
 
@@ -63,6 +74,10 @@ func definitionFacts() []pair {
 			Priority: 5, Allowed: []string{"airport", "airport-near"}, Blocked: []string{"raw-sql"}, MaxResults: 500, TypeLimits: map[string]domain.TypeLimit{
 				"airport": {MaxResults: 10, Limits: &domain.Limits{Minute: 1}}, "airport-near": {}}},
 			domain.ProfileDefined{Name: "aa", Priority: 1, Allowed: []string{}, Blocked: []string{}, TypeLimits: map[string]domain.TypeLimit{}, MaxResults: 1}},
+		{domain.ProfileChanged{Name: "standard", DisplayName: "Standard", Limits: domain.Limits{Minute: 20}, Priority: 6, Allowed: []string{"airport"},
+			Blocked: []string{}, MaxResults: 500, TypeLimits: map[string]domain.TypeLimit{"airport": {MaxResults: 10}}},
+			domain.ProfileChanged{Name: "aa", Priority: 1, Allowed: []string{}, Blocked: []string{}, TypeLimits: map[string]domain.TypeLimit{}, MaxResults: 1}},
+		{domain.ProfileRetired{}, domain.ProfileRetired{}},
 		{domain.RequestTypeDefined{Name: "airport", Title: "An airport by its code", Description: "IATA, three letters.", Version: 3,
 			Parameters: []byte(`{"type":"object","additionalProperties":false,"required":["iata"],"properties":{"iata":{"type":"string","pattern":"^[A-Z]{3}$"}},"examples":[{"iata":"AMS"}]}`),
 			MaxResults: 20, Public: true},

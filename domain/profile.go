@@ -2,6 +2,7 @@ package domain
 
 import (
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 )
@@ -34,13 +35,38 @@ type ProfileDefined struct {
 	MaxResults  int                  `json:"max_results"`
 }
 
+// ProfileChanged says all of a profile anew.
+type ProfileChanged ProfileDefined
+
+// ProfileRetired ends a profile. Users who still have it may ask for nothing;
+// one of the same name may be defined again.
+type ProfileRetired struct{}
+
 // EventType implements [Fact].
 func (ProfileDefined) EventType() string { return "profile.defined" }
+
+// EventType implements [Fact].
+func (ProfileChanged) EventType() string { return "profile.changed" }
+
+// EventType implements [Fact].
+func (ProfileRetired) EventType() string { return "profile.retired" }
 
 // Profile is the state that the rules about profiles need. The zero value is
 // a profile that does not exist yet.
 type Profile struct {
-	exists bool
+	now *ProfileDefined // nil: it does not exist, or was retired
+}
+
+// Exists reports whether the profile may be given to users.
+func (p Profile) Exists() bool { return p.now != nil }
+
+// Definition returns what was said of the profile last; zero if it does not
+// exist.
+func (p Profile) Definition() ProfileDefined {
+	if p.now == nil {
+		return ProfileDefined{}
+	}
+	return *p.now
 }
 
 // Bounds of what a profile may say.
@@ -51,6 +77,7 @@ const (
 	MaxResultsBound = 1000
 	maxListed       = 1000
 	maxLimit        = 1_000_000_000
+	limitsBound     = "must each be 0, which means no limit, to %d"
 )
 
 var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`)
@@ -58,45 +85,99 @@ var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`)
 // ValidSlug reports whether s may name a profile or a request type.
 func ValidSlug(s string) bool { return slug.MatchString(s) }
 
-// Decide returns the facts that defining a profile leads to. The command is
-// the fact itself; what it leaves out is filled in: priority 5, 1,000 results.
-func (p Profile) Decide(c ProfileDefined) ([]Fact, error) {
-	if p.exists {
+// ProfileCommand is what may be asked of a profile: [ProfileDefined] and
+// [ProfileChanged], which are their own commands, and [RetireProfile].
+type ProfileCommand interface {
+	decide(p Profile) ([]Fact, error)
+}
+
+// Decide returns the facts that a command leads to. What a definition leaves
+// out is filled in: priority 5, 1,000 results. No facts mean that the profile
+// is as the command wants it already.
+func (p Profile) Decide(c ProfileCommand) ([]Fact, error) { return c.decide(p) }
+
+func (c ProfileDefined) decide(p Profile) ([]Fact, error) {
+	if p.Exists() {
 		return nil, refuse(Conflict, "profile-exists", "a profile named %s exists already", c.Name)
 	}
-	if c.Priority == 0 {
-		c.Priority = DefaultPriority
+	c = c.filled()
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	if c.MaxResults == 0 {
-		c.MaxResults = MaxResultsBound
+	return []Fact{c}, nil
+}
+
+func (c ProfileChanged) decide(p Profile) ([]Fact, error) {
+	if !p.Exists() {
+		return nil, refuseProfile(c.Name)
 	}
+	filled := ProfileDefined(c).filled()
+	if err := filled.check(); err != nil {
+		return nil, err
+	}
+	if reflect.DeepEqual(filled, *p.now) {
+		return nil, nil
+	}
+	return []Fact{ProfileChanged(filled)}, nil
+}
+
+// RetireProfile asks that a profile be given to nobody any more.
+type RetireProfile struct {
+	Name  string
+	InUse bool // somebody has it
+}
+
+func (c RetireProfile) decide(p Profile) ([]Fact, error) {
+	switch {
+	case !p.Exists():
+		return nil, refuseProfile(c.Name)
+	case c.InUse:
+		return nil, refuse(Conflict, "profile-in-use",
+			"users have the profile %s: give them another first; nothing was stored", c.Name)
+	}
+	return []Fact{ProfileRetired{}}, nil
+}
+
+func refuseProfile(name string) error {
+	return refuse(NotFound, "unknown-profile", "there is no profile named %s; nothing was stored", name)
+}
+
+// Apply returns the state after a fact.
+func (p Profile) Apply(f Fact) Profile {
+	switch f := f.(type) {
+	case ProfileDefined:
+		p.now = &f
+	case ProfileChanged:
+		p.now = (*ProfileDefined)(&f)
+	case ProfileRetired:
+		p.now = nil
+	}
+	return p
+}
+
+func (c ProfileDefined) check() error {
 	var f fieldErrors
 	f.require(ValidSlug(c.Name), "/name", "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
 	f.text("/display_name", c.DisplayName, 0, 100)
 	f.text("/description", c.Description, 0, 1000)
 	f.require(c.Priority >= MinPriority && c.Priority <= MaxPriority, "/priority", "must be 1 to 10")
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
-	f.require(c.Limits.valid(), "/limits", "must each be 0, which means no limit, to %d", maxLimit)
+	f.require(c.Limits.valid(), "/limits", limitsBound, maxLimit)
 	checkNames(&f, "/allowed_request_types", c.Allowed)
 	checkNames(&f, "/blocked_request_types", c.Blocked)
 	checkTypeLimits(&f, c.TypeLimits)
-	if err := f.err("profile"); err != nil {
-		return nil, err
-	}
-	return []Fact{c.filled()}, nil
+	return f.err("profile")
 }
 
-// Apply returns the state after a fact.
-func (p Profile) Apply(f Fact) Profile {
-	if _, ok := f.(ProfileDefined); ok {
-		p.exists = true
-	}
-	return p
-}
-
-// filled gives empty lists instead of null, so that every reader finds the
-// same shape.
+// filled gives what was left out, and empty lists instead of null, so that
+// every reader finds the same shape.
 func (c ProfileDefined) filled() ProfileDefined {
+	if c.Priority == 0 {
+		c.Priority = DefaultPriority
+	}
+	if c.MaxResults == 0 {
+		c.MaxResults = MaxResultsBound
+	}
 	if c.Allowed == nil {
 		c.Allowed = []string{}
 	}
@@ -107,21 +188,6 @@ func (c ProfileDefined) filled() ProfileDefined {
 		c.TypeLimits = map[string]TypeLimit{}
 	}
 	return c
-}
-
-// MayUse reports whether a user of this profile may use a request type, and
-// why not: a block wins over everything, then the profile's allow-list
-// decides, and an empty one means every public type.
-func (c ProfileDefined) MayUse(requestType string, public bool) error {
-	switch {
-	case slices.Contains(c.Blocked, requestType):
-		return refuse(Forbidden, "type-not-allowed", "the profile %s blocks the request type %s", c.Name, requestType)
-	case len(c.Allowed) > 0 && !slices.Contains(c.Allowed, requestType):
-		return refuse(Forbidden, "type-not-allowed", "the profile %s does not list the request type %s", c.Name, requestType)
-	case len(c.Allowed) == 0 && !public:
-		return refuse(Forbidden, "type-not-allowed", "the request type %s is not public", requestType)
-	}
-	return nil
 }
 
 func (l Limits) valid() bool {

@@ -69,10 +69,10 @@ type Request struct{}
 // SubmitRequest asks for a new request.
 type SubmitRequest struct {
 	Type     RequestTypeDefined
-	Profile  ProfileDefined
+	Rights   Rights // the user's
 	User     string
 	Name     string // empty: none
-	Priority *int   // nil: the profile's
+	Priority *int   // nil: the user's
 	Params   json.RawMessage
 	// IdempotencyKey is 1 to 255 printable ASCII characters;
 	// empty: none.
@@ -85,24 +85,25 @@ type SubmitRequest struct {
 var ErrIdempotencyKey = refuse(Invalid, "invalid-idempotency-key",
 	"the Idempotency-Key must be 1 to %d printable ASCII characters; nothing was stored", maxIdempotencyKey)
 
-// Decide returns the facts that submitting leads to: the profile must allow
-// the type, the parameters must satisfy its schema, and the priority may be
-// lowered but not raised above the profile's.
+// Decide returns the facts that submitting leads to: the user must have a
+// right to the type, the parameters must satisfy its schema, and the priority
+// may be lowered but not raised above the user's.
 func (Request) Decide(c SubmitRequest) ([]Fact, error) {
-	if err := c.Profile.MayUse(c.Type.Name, c.Type.Public); err != nil {
+	if err := c.Rights.MayUse(c.Type.Name, c.Type.Public); err != nil {
 		return nil, err
 	}
 	if c.IdempotencyKey != "" && !idempotencyKey.MatchString(c.IdempotencyKey) {
 		return nil, ErrIdempotencyKey
 	}
-	priority := c.Profile.Priority
+	highest := c.Rights.Priority()
+	priority := highest
 	if c.Priority != nil {
 		priority = *c.Priority
 	}
 	f := fieldErrors(slices.Clip(c.ParamErrors)) // appending must not write into the command
 	f.text("/name", c.Name, 0, 200)
-	f.require(priority >= MinPriority && priority <= c.Profile.Priority, "/priority",
-		"must be 1 to %d: it may be lowered, not raised", c.Profile.Priority)
+	f.require(priority >= MinPriority && priority <= highest, "/priority",
+		"must be 1 to %d: it may be lowered, not raised", highest)
 	if err := f.err("request"); err != nil {
 		return nil, err
 	}

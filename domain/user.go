@@ -72,10 +72,6 @@ func (UsernameClaimed) EventType() string { return "username.claimed" }
 // EventType implements [Fact].
 func (EmailClaimed) EventType() string { return "email.claimed" }
 
-// User is a user who does not exist yet: the id is new whenever one is
-// registered, so no earlier fact bears on it.
-type User struct{}
-
 // RegisterUser asks for a new user.
 type RegisterUser struct {
 	Username   string
@@ -95,16 +91,17 @@ type RegisterUser struct {
 // for each other by normalisation or by look-alike letters.
 var username = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]$`)
 
-// Decide returns the facts that registering leads to, or why it may not be.
-func (User) Decide(c RegisterUser) ([]Fact, error) {
+func (c RegisterUser) decide(u User) ([]Fact, error) {
+	if u.exists {
+		return nil, refuse(Conflict, "user-exists", "this user exists already; nothing was stored")
+	}
 	var f fieldErrors
 	f.require(username.MatchString(c.Username), "/username", "must be 3 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
-	f.require(validEmail(c.Email), "/email", "must be one email address")
-	f.text("/full_name", c.FullName, 0, 200)
-	f.require(slices.Contains(userRoles, c.Role), "/role", "must be one of %v", userRoles)
-	f.require(c.ProfileExists, "/profile", "names no profile")
-	f = append(f, c.PasswordErrors...)
-	f.require(len(c.PasswordErrors) > 0 || c.Credential.valid(), "/password", "was not hashed by argon2id or bcrypt")
+	f.email(c.Email)
+	f.text("/full_name", c.FullName, 0, maxFullName)
+	f.role(c.Role)
+	f.require(c.ProfileExists, "/profile", noProfile)
+	f.password(c.Credential, c.PasswordErrors)
 	if err := f.err("user"); err != nil {
 		return nil, err
 	}
@@ -121,7 +118,23 @@ func CheckPassword(password string) []FieldError {
 	return f
 }
 
-func validEmail(s string) bool {
+const (
+	maxFullName = 200
+	noProfile   = "names no profile"
+)
+
+func (f *fieldErrors) email(s string) {
 	a, err := mail.ParseAddress(s)
-	return err == nil && a.Address == s && len(s) <= 254
+	f.require(err == nil && a.Address == s && len(s) <= 254, "/email", "must be one email address")
+}
+
+func (f *fieldErrors) role(r UserRole) {
+	f.require(slices.Contains(userRoles, r), "/role", "must be one of %v", userRoles)
+}
+
+// password adds what was found wrong with a password, or that it was hashed
+// in no way that the login can verify.
+func (f *fieldErrors) password(c Credential, wrong []FieldError) {
+	*f = append(*f, wrong...)
+	f.require(len(wrong) > 0 || c.valid(), "/password", "was not hashed by argon2id or bcrypt")
 }

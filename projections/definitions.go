@@ -12,23 +12,22 @@ import (
 	"sallyport/eventstore"
 )
 
-// definitions are the read models whose row is the data of the newest event
-// of one type, under the key that its stream's name ends with.
+// definitions are the read models whose row is the data of a stream's newest
+// event, or NULL once that says that it is retired, under the key that the
+// stream's name ends with.
 type definitions struct {
-	eventType string
-	prefix    string // of the streams, with the dash
-	upsert    string
+	stream string // what all names of its streams begin with, without the dash
+	upsert string
 }
 
 var (
-	profiles         = newDefinitions("profile.defined", "profiles", "name")
-	requestTypes     = newDefinitions("requesttype.defined", "request_types", "name")
-	responderConfigs = newDefinitions("responder.configured", "responder_configs", "request_type")
+	profiles         = newDefinitions("profile", "profiles", "name")
+	requestTypes     = newDefinitions("requesttype", "request_types", "name")
+	responderConfigs = newDefinitions("responderconfig", "responder_configs", "request_type")
 )
 
-func newDefinitions(eventType, table, key string) definitions {
-	kind, _ := domain.KindOf(eventType)
-	return definitions{eventType: eventType, prefix: kind.Stream + "-", upsert: fmt.Sprintf(`
+func newDefinitions(stream, table, key string) definitions {
+	return definitions{stream: stream, upsert: fmt.Sprintf(`
 		INSERT INTO readmodel.%[1]s AS d (%[2]s, definition, pos)
 		SELECT key, definition::json, pos FROM unnest($1::text[], $2::text[], $3::bigint[]) AS e(key, definition, pos)
 		ON CONFLICT (%[2]s) DO UPDATE SET definition = excluded.definition, pos = excluded.pos
@@ -39,17 +38,21 @@ func newDefinitions(eventType, table, key string) definitions {
 func (d definitions) Apply(b *pgx.Batch, records []eventstore.Record) error {
 	var rows latest[eventstore.Record]
 	for _, r := range records {
-		if r.Type == d.eventType {
-			rows.fold(strings.TrimPrefix(r.Stream, d.prefix), r, newerRecord)
+		if k, _ := domain.KindOf(r.Type); k.Stream == d.stream {
+			rows.fold(strings.TrimPrefix(r.Stream, d.stream+"-"), r, newerRecord)
 		}
 	}
 	if len(rows.keys) == 0 {
 		return nil
 	}
-	data, pos := make([]string, 0, len(rows.keys)), make([]int64, 0, len(rows.keys))
+	data, pos := make([]*string, 0, len(rows.keys)), make([]int64, 0, len(rows.keys))
 	for _, key := range rows.keys {
 		r := rows.rows[key]
-		data, pos = append(data, string(r.Data)), append(pos, r.Pos)
+		definition := new(string(r.Data))
+		if _, retired := r.Fact.(domain.ProfileRetired); retired {
+			definition = nil
+		}
+		data, pos = append(data, definition), append(pos, r.Pos)
 	}
 	b.Queue(d.upsert, rows.keys, data, pos)
 	return nil
@@ -62,15 +65,17 @@ func newerRecord(before, after eventstore.Record) eventstore.Record {
 	return before
 }
 
-// Profile returns the definition of a profile, or [ErrNotFound].
+// Profile returns the definition of a profile that is not retired, or
+// [ErrNotFound].
 func (r *Reader) Profile(ctx context.Context, name string) (domain.ProfileDefined, error) {
 	return one(ctx, r, scanDefinition[domain.ProfileDefined],
-		`SELECT definition FROM readmodel.profiles WHERE name = $1`, text(name))
+		`SELECT definition FROM readmodel.profiles WHERE name = $1 AND definition IS NOT NULL`, text(name))
 }
 
-// Profiles returns all profiles, ordered by name.
+// Profiles returns all profiles that are not retired, ordered by name.
 func (r *Reader) Profiles(ctx context.Context) ([]domain.ProfileDefined, error) {
-	return many(ctx, r, scanDefinition[domain.ProfileDefined], `SELECT definition FROM readmodel.profiles ORDER BY name`)
+	return many(ctx, r, scanDefinition[domain.ProfileDefined],
+		`SELECT definition FROM readmodel.profiles WHERE definition IS NOT NULL ORDER BY name`)
 }
 
 // RequestType returns the definition of a request type, or [ErrNotFound].

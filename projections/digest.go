@@ -21,7 +21,7 @@ type Scope struct {
 // session shows in them.
 var digests = []struct{ name, rows string }{
 	{"users", `SELECT id AS key, ROW(id, username, email, full_name, role, profile, active, credential_algorithm,
-		credential_hash, extract(epoch FROM created_at), pos)::text AS content FROM readmodel.users WHERE $1::text IS NOT NULL`},
+		credential_hash, limits, access, extract(epoch FROM created_at), pos)::text AS content FROM readmodel.users WHERE $1::text IS NOT NULL`},
 	{"profiles", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.profiles WHERE $1::text IS NOT NULL`},
 	{"request_types", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.request_types
 		WHERE $1::text IS NOT NULL`},

@@ -91,7 +91,7 @@ func TestDigestSeesEveryColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := map[string]string{"text": "'processing'", "json": `'{"other":1}'`, "boolean": "NULL", "timestamp with time zone": "now()",
+	other := map[string]string{"text": "'processing'", "json": `'{"other":1}'`, "jsonb": `'{"other":1}'`, "boolean": "NULL", "timestamp with time zone": "now()",
 		"bigint": "99", "integer": "99"}
 	columns := 0
 	for rows.Next() {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -60,8 +61,16 @@ const (
 	maxStale    = time.Minute
 )
 
-// directoryTypes are the events that change what a directory knows.
-var directoryTypes = []string{"user.registered", "profile.defined", "requesttype.defined"}
+// directoryTypes are the events that change what a directory knows: all of
+// users, profiles and request types.
+var directoryTypes = func() (types []string) {
+	for _, k := range domain.Catalogue() {
+		if k.Stream == "user" || k.Stream == "profile" || k.Stream == "requesttype" {
+			types = append(types, k.Type)
+		}
+	}
+	return types
+}()
 
 // NewDirectory returns a directory of the database that pool connects to.
 func NewDirectory(pool *pgxpool.Pool, log *slog.Logger) *Directory {
@@ -81,6 +90,26 @@ func (d *Directory) Profile(ctx context.Context, name string) (domain.ProfileDef
 	return lookUp(d, func() map[string]domain.ProfileDefined { return d.profiles }, name,
 		func() (domain.ProfileDefined, error) { return d.reader.Profile(ctx, name) })
 }
+
+// Rights returns all that decides what a user may do, or [ErrNotFound]. A
+// profile that is not known leads to rights to nothing.
+func (d *Directory) Rights(ctx context.Context, user string) (domain.Rights, error) {
+	u, err := d.User(ctx, user)
+	if err != nil {
+		return domain.Rights{}, err
+	}
+	rights := domain.Rights{Limits: u.Limits, Access: u.Access}
+	switch p, err := d.Profile(ctx, u.Profile); {
+	case err == nil:
+		rights.Profile = &p
+	case !errors.Is(err, ErrNotFound):
+		return domain.Rights{}, err
+	}
+	return rights, nil
+}
+
+// Reader returns the reader of the tables that the directory asks.
+func (d *Directory) Reader() *Reader { return d.reader }
 
 // RequestType returns the definition of a request type, or [ErrNotFound].
 func (d *Directory) RequestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {

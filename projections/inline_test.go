@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,12 +78,12 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 	answers := map[int]domain.Response{}
 	for range rapid.IntRange(0, 12).Draw(r, "center") {
 		n := few.Draw(r, "key")
-		kind := rapid.IntRange(0, 8).Draw(r, "kind")
-		if kind >= 4 {
+		kind := rapid.IntRange(0, 10).Draw(r, "kind")
+		if kind >= 6 {
 			broken := failed(few.Draw(r, "attempts"))
 			broken.Error = rapid.String().Draw(r, "error")
 			f := []domain.Fact{started(few.Draw(r, "attempt")), recorded(`[ 1,	"é" ]`, few.Draw(r, "count")), broken,
-				domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[kind-4]
+				domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[kind-6]
 			if _, err := answers[n].Decide(f); err == nil {
 				answers[n] = answers[n].Apply(f)
 				h.add("center", domain.ResponseStream(id(n)), f)
@@ -99,6 +100,11 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 		case 3:
 			h.add("center", domain.ResponderConfigStream("airport"), domain.ResponderConfigured{Kind: domain.ResponderSQL,
 				Source: "flights", Statement: "select 1", TimeoutMS: few.Draw(r, "timeout")})
+		case 4:
+			h.add("center", domain.UserStream(id(n)), someUserChange(r))
+		case 5:
+			h.add("center", domain.ProfileStream("basic"), rapid.SampledFrom([]domain.Fact{domain.ProfileRetired{},
+				domain.ProfileChanged(profile(few.Draw(r, "priority")))}).Draw(r, "profile"))
 		}
 	}
 	for n := range rapid.IntRange(0, 5).Draw(r, "field") {
@@ -109,6 +115,19 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 		}
 	}
 	return h
+}
+
+// someUserChange draws an event of a user that is there, or is not.
+func someUserChange(r *rapid.T) domain.Fact {
+	name := rapid.SampledFrom([]string{"airport", "flight"}).Draw(r, "type")
+	number := rapid.IntRange(1, 9).Draw(r, "number")
+	return rapid.SampledFrom([]domain.Fact{
+		domain.UserProfileChanged{Email: new(fmt.Sprint(number, "@example.org"))}, domain.UserProfileChanged{FullName: new(""), Profile: new("wide")},
+		domain.UserRoleChanged{Role: domain.RoleAdmin}, domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "argon2id", Hash: fmt.Sprint(number)}},
+		domain.UserDeactivated{Reason: "x"}, domain.UserReactivated{}, domain.LimitsOverridden{Minute: &number, Priority: &number}, domain.LimitsCleared{},
+		domain.AccessGranted{RequestType: name, MaxResults: number, Limits: &domain.Limits{Hour: number}}, domain.AccessGranted{RequestType: name},
+		domain.AccessBlocked{RequestType: name}, domain.AccessCleared{RequestType: name},
+	}).Draw(r, "change")
 }
 
 // interleaved draws one order of all events that keeps each origin's own, as

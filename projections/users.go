@@ -3,13 +3,11 @@ package projections
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/domain"
-	"sallyport/eventstore"
 )
 
 // User is one user as both sites know them.
@@ -22,76 +20,26 @@ type User struct {
 	Profile    string // the profile's name
 	Active     bool
 	Credential domain.Credential
-	CreatedAt  time.Time // when the user was registered, by the clock of that site
-	Pos        int64     // of the user's newest event, in its origin's log
+	Limits     domain.LimitsOverridden  // the user's own
+	Access     map[string]domain.Access // what was said of single request types
+	CreatedAt  time.Time                // when the user was registered, by the clock of that site
+	Pos        int64                    // of the user's newest event, in its origin's log
 }
 
 // LogValue keeps everything but the id out of logs.
 func (u User) LogValue() slog.Value { return slog.StringValue(u.ID) }
 
-const upsertUsers = `
-	INSERT INTO readmodel.users AS u (id, username, email, full_name, role, profile, active,
-	                                  credential_algorithm, credential_hash, created_at, pos)
-	SELECT id, username, email, full_name, role, profile, true, algorithm, hash, created_at, pos
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-	            $9::timestamptz[], $10::bigint[])
-	     AS e(id, username, email, full_name, role, profile, algorithm, hash, created_at, pos)
-	ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email,
-		full_name = excluded.full_name, role = excluded.role, profile = excluded.profile, active = excluded.active,
-		credential_algorithm = excluded.credential_algorithm, credential_hash = excluded.credential_hash,
-		created_at = excluded.created_at, pos = excluded.pos
-	WHERE excluded.pos > u.pos`
-
-func applyUsers(b *pgx.Batch, records []eventstore.Record) error {
-	var users latest[User]
-	for _, r := range records {
-		f, ok := r.Fact.(domain.UserRegistered)
-		if !ok {
-			continue
-		}
-		id := strings.TrimPrefix(r.Stream, domain.UserStream(""))
-		users.fold(id, User{ID: id, Username: f.Username, Email: f.Email, FullName: f.FullName, Role: f.Role,
-			Profile: f.Profile, Credential: f.Credential, CreatedAt: r.At, Pos: r.Pos}, newerUser)
-	}
-	if len(users.keys) == 0 {
-		return nil
-	}
-	queueUsers(b, users)
-	return nil
-}
-
-func newerUser(before, after User) User {
-	if after.Pos > before.Pos {
-		return after
-	}
-	return before
-}
-
-func queueUsers(b *pgx.Batch, users latest[User]) {
-	n := len(users.keys)
-	var columns [7][]string
-	for i := range columns {
-		columns[i] = make([]string, 0, n)
-	}
-	at, pos := make([]time.Time, 0, n), make([]int64, 0, n)
-	for _, id := range users.keys {
-		u := users.rows[id]
-		for i, s := range []string{u.Username, u.Email, u.FullName, string(u.Role), u.Profile, u.Credential.Algorithm, u.Credential.Hash} {
-			columns[i] = append(columns[i], text(s))
-		}
-		at, pos = append(at, u.CreatedAt), append(pos, u.Pos)
-	}
-	b.Queue(upsertUsers, users.keys, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], columns[6], at, pos)
-}
-
 const selectUsers = `SELECT id, username, email, full_name, role, profile, active,
-	credential_algorithm, credential_hash, created_at, pos FROM readmodel.users `
+	credential_algorithm, credential_hash, limits, access, created_at, pos FROM readmodel.users `
 
 func scanUser(row pgx.CollectableRow) (User, error) {
 	var u User
 	err := row.Scan(&u.ID, &u.Username, &u.Email, &u.FullName, &u.Role, &u.Profile, &u.Active,
-		&u.Credential.Algorithm, &u.Credential.Hash, &u.CreatedAt, &u.Pos)
+		&u.Credential.Algorithm, &u.Credential.Hash, &u.Limits, &u.Access, &u.CreatedAt, &u.Pos)
 	u.CreatedAt = u.CreatedAt.UTC()
+	if len(u.Access) == 0 {
+		u.Access = nil
+	}
 	return u, err
 }
 
@@ -121,6 +69,17 @@ func (r *Reader) Users(ctx context.Context, p Page) ([]User, string, error) {
 	users = users[:p.limit()]
 	last := users[len(users)-1]
 	return users, cursor(last.Username, last.ID), nil
+}
+
+// ActiveAdmins returns some of those who may administer the site, no more than
+// limit, as the tables say.
+func (r *Reader) ActiveAdmins(ctx context.Context, limit int) ([]User, error) {
+	return many(ctx, r, scanUser, selectUsers+`WHERE role = $1 AND active ORDER BY id LIMIT $2`, domain.RoleAdmin, limit)
+}
+
+// ProfileInUse reports whether any user has a profile.
+func (r *Reader) ProfileInUse(ctx context.Context, profile string) (bool, error) {
+	return one(ctx, r, pgx.RowTo[bool], `SELECT EXISTS (SELECT FROM readmodel.users WHERE profile = $1)`, text(profile))
 }
 
 // AnyUser reports whether the site knows a user yet.

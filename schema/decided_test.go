@@ -38,7 +38,7 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 }
 
 func anyDecision(t *rapid.T) ([]domain.Fact, error) {
-	switch rapid.IntRange(0, 6).Draw(t, "command") {
+	switch rapid.IntRange(0, 7).Draw(t, "command") {
 	case 0:
 		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
 			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
@@ -53,13 +53,15 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout")})
 	case 4:
 		return domain.Request{}.Decide(domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: defined().Draw(t, "type"), Version: 1, Public: true}, User: "019a",
-			Profile: domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),
+			Rights: domain.Rights{Profile: &domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),
 			IdempotencyKey: rapid.StringMatching(`[ -~]{0,256}`).Draw(t, "key"),
 			Name:           near(t, 200), Params: json.RawMessage(`{"a":[1e999]}`)})
 	case 5:
 		failed := domain.Asked{}.Apply(domain.ResponseFailed{}, rapid.Int64Range(1, 1<<50).Draw(t, "failure"))
 		return failed.Decide(rapid.SampledFrom([]domain.Fact{domain.RequestCancelled{Reason: near(t, 500)},
 			domain.RequestRetried{Reason: near(t, 500)}}).Draw(t, "change"))
+	case 6:
+		return anyUserChange(t)
 	default:
 		return rapid.SampledFrom([]domain.Response{{}, domain.Response{}.Apply(domain.ResponseFailed{})}).Draw(t, "before").Decide(rapid.SampledFrom([]domain.Fact{
 			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
@@ -68,6 +70,21 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			domain.ResponseWithdrawn{Reason: near(t, 600)}, domain.ResponseRetried{Reason: near(t, 600)},
 		}).Draw(t, "outcome"))
 	}
+}
+
+func anyUserChange(t *rapid.T) ([]domain.Fact, error) {
+	user := domain.User{}.Apply(domain.UserRegistered{Username: "alice", Email: "a@b", Role: domain.RoleUser, Profile: "basic"})
+	limit := rapid.Ptr(rapid.SampledFrom([]int{-1, 0, 1, 10, 11, 1_000_000_000, 1_000_000_001}), true)
+	name := defined().Draw(t, "type")
+	return user.Decide(rapid.SampledFrom([]domain.UserCommand{
+		domain.ChangeUser{Email: rapid.Ptr(email(), true).Draw(t, "email"), FullName: new(near(t, 200)), Profile: rapid.Ptr(defined(), true).Draw(t, "profile"),
+			ProfileExists: true, Role: new(domain.RoleAuditor), Active: new(false), Reason: near(t, 1000)},
+		domain.ChangePassword{Credential: domain.Credential{Algorithm: "argon2id", Hash: rapid.StringMatching(`[!-~]{1,20}`).Draw(t, "hash")}},
+		domain.OverrideLimits{Minute: limit.Draw(t, "minute"), Month: limit.Draw(t, "month"), Priority: limit.Draw(t, "priority")},
+		domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: name, MaxResults: rapid.IntRange(-1, 1001).Draw(t, "max"),
+			Limits: &domain.Limits{Hour: rapid.SampledFrom([]int{-1, 0, 1_000_000_001}).Draw(t, "hour")}}, TypeExists: true},
+		domain.BlockAccess{RequestType: name, TypeExists: true},
+	}).Draw(t, "change"))
 }
 
 func anyProfile(t *rapid.T) domain.ProfileDefined {

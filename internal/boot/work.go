@@ -103,8 +103,10 @@ func (c cases) Case(ctx context.Context, request string) (queue.Case, error) {
 		return queue.Case{}, err
 	}
 	out.Active = err == nil && user.Active
-	if out.Profile, err = found(c.site.Directory.Profile(ctx, user.Profile)); err != nil {
-		return queue.Case{}, err
+	if out.Active {
+		if out.Rights, err = c.site.Directory.Rights(ctx, r.User); err != nil {
+			return queue.Case{}, err
+		}
 	}
 	if out.Type, err = found(c.site.Directory.RequestType(ctx, r.Type)); err != nil {
 		return queue.Case{}, err

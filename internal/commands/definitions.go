@@ -25,6 +25,49 @@ func (c *Commands) DefineProfile(ctx context.Context, by By, in domain.ProfileDe
 	return facts[0].(domain.ProfileDefined), stored, nil
 }
 
+// PutProfile makes a profile on the response site, or says all of it anew. It
+// returns the profile as it is now, and whether it is new. Seq is 0 when it was
+// so already, and nothing was stored.
+func (c *Commands) PutProfile(ctx context.Context, by By, in domain.ProfileDefined) (_ domain.ProfileDefined, created bool, _ Stored, _ error) {
+	if err := c.only(domain.ResponseSite, "profiles are defined"); err != nil {
+		return in, false, Stored{}, err
+	}
+	var state domain.Profile
+	facts, stored, err := define[domain.Profile](ctx, c, by, domain.ProfileStream(in.Name), domain.ValidSlug(in.Name),
+		func(p domain.Profile) ([]domain.Fact, error) {
+			if state = p; p.Exists() {
+				return p.Decide(domain.ProfileChanged(in))
+			}
+			return p.Decide(in)
+		})
+	if err != nil {
+		return in, false, Stored{}, err
+	}
+	created = !state.Exists()
+	for _, f := range facts {
+		state = state.Apply(f)
+	}
+	return state.Definition(), created, stored, nil
+}
+
+// RetireProfile ends a profile on the response site, unless users have it.
+// Somebody who is given it at the same moment has a profile that allows
+// nothing, and is to be given another.
+func (c *Commands) RetireProfile(ctx context.Context, by By, name string) (Stored, error) {
+	if err := c.only(domain.ResponseSite, "profiles are retired"); err != nil {
+		return Stored{}, err
+	}
+	used, err := c.directory.Reader().ProfileInUse(ctx, name)
+	if err != nil {
+		return Stored{}, err
+	}
+	_, stored, err := define[domain.Profile](ctx, c, by, domain.ProfileStream(name), domain.ValidSlug(name),
+		func(p domain.Profile) ([]domain.Fact, error) {
+			return p.Decide(domain.RetireProfile{Name: name, InUse: used})
+		})
+	return stored, err
+}
+
 // DefineRequestType makes a request type on the response site. The command's
 // SchemaError is found here; what the caller put there is not looked at.
 func (c *Commands) DefineRequestType(ctx context.Context, by By, in domain.DefineRequestType) (Stored, error) {
@@ -70,7 +113,7 @@ func define[S state[S]](ctx context.Context, c *Commands, by By, stream string, 
 		}
 	}
 	facts, err := decide(state)
-	if err != nil {
+	if err != nil || len(facts) == 0 {
 		return nil, Stored{}, err
 	}
 	stored, err := c.append(ctx, by, eventstore.Write{Stream: stream, Expected: version, Facts: facts})

@@ -14,18 +14,17 @@ import (
 // NewRequest is the command to submit a request.
 type NewRequest struct {
 	User     string // the id of who asks
-	Profile  string // the name of that user's profile
 	Type     string
 	Params   json.RawMessage // nil: no parameters
 	Name     string          // empty: none; unique for its user
-	Priority *int            // nil: the profile's
+	Priority *int            // nil: the user's
 	// Key is the client's own mark of this submission, see
 	// [domain.SubmitRequest]; empty: none.
 	Key string
 }
 
 // SubmitRequest stores a request on a request site. It asks the database for
-// nothing: the user's profile and the type come from the directory, and one
+// nothing: the user's rights and the type come from the directory, and one
 // append stores the event, and the claims of its name and its key if it has
 // them. Only a key that was used before is looked up: the same submission is
 // then [Stored.Replayed] and its fact is zero, another is refused with
@@ -75,11 +74,7 @@ func (c *Commands) storeRequest(ctx context.Context, by By, in NewRequest, id st
 }
 
 func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.Fact, error) {
-	profile, err := c.directory.Profile(ctx, in.Profile)
-	if errors.Is(err, projections.ErrNotFound) {
-		return nil, &domain.Error{Kind: domain.Forbidden, Code: "type-not-allowed",
-			Detail: fmt.Sprintf("your profile %s is not known at this site yet", in.Profile)}
-	}
+	rights, err := c.directory.Rights(ctx, in.User)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +83,14 @@ func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.F
 		return nil, err
 	}
 	// Who may not use a type is not told about its parameters.
-	if err := profile.MayUse(typ.Name, typ.Public); err != nil {
+	if err := rights.MayUse(typ.Name, typ.Public); err != nil {
 		return nil, err
 	}
 	params, wrong, err := c.checkParams(typ, in.Params)
 	if err != nil {
 		return nil, err
 	}
-	return domain.Request{}.Decide(domain.SubmitRequest{Type: typ, Profile: profile, User: in.User, Name: in.Name,
+	return domain.Request{}.Decide(domain.SubmitRequest{Type: typ, Rights: rights, User: in.User, Name: in.Name,
 		Priority: in.Priority, IdempotencyKey: in.Key, Params: params, ParamErrors: wrong})
 }
 

@@ -43,15 +43,21 @@ func (c *Commands) RegisterUser(ctx context.Context, by By, in NewUser) (Stored,
 	if err != nil {
 		return Stored{}, err
 	}
-	name, email := domain.UsernameStream(in.Username), domain.EmailStream(in.Email)
+	email, err := c.claimEmail(ctx, id, in.Email)
+	if errors.Is(err, errEmailTaken) {
+		email.Expected, err = eventstore.NoStream, nil // which the append refuses, unless the username comes first
+	}
+	if err != nil {
+		return Stored{}, err
+	}
+	name := domain.UsernameStream(in.Username)
 	stored, err := c.append(ctx, by,
 		eventstore.Write{Stream: domain.UserStream(id), Facts: facts},
-		eventstore.Write{Stream: name, Facts: []domain.Fact{domain.UsernameClaimed{User: id}}},
-		eventstore.Write{Stream: email, Facts: []domain.Fact{domain.EmailClaimed{User: id}}})
+		eventstore.Write{Stream: name, Facts: []domain.Fact{domain.UsernameClaimed{User: id}}}, email)
 	stored.ID = id
 	return stored, taken(err, map[string]*domain.Error{
-		name:  conflict("username-taken", "the username %s is taken; nothing was stored", in.Username),
-		email: conflict("email-taken", "another user has this email address; nothing was stored"),
+		name:         conflict("username-taken", "the username %s is taken; nothing was stored", in.Username),
+		email.Stream: errEmailTaken,
 	})
 }
 

@@ -34,13 +34,13 @@ type assignment struct {
 // error is a final [*responders.Failure].
 func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) (assignment, error) {
 	switch {
-	case !c.Active || c.Profile == nil:
+	case !c.Active:
 		return refuse(CodeUserInactive, "the user who asked is not active on the response site")
 	case c.Type == nil:
 		return refuse(CodeUnknownType, "the response site knows no such request type")
 	}
-	if c.Profile.MayUse(c.Type.Name, c.Type.Public) != nil {
-		return refuse(CodeNotAllowed, "the user's profile does not allow this request type")
+	if ruling := c.Rights.Rule(c.Type.Name, c.Type.Public); !ruling.Allowed {
+		return refuse(CodeNotAllowed, ruling.Detail)
 	}
 	parameters, err := cache.Get(c.Type.Name, c.Type.Version, c.Type.Parameters)
 	if err != nil {
@@ -53,23 +53,11 @@ func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.Param
 		return refuse(CodeNoResponder, "nothing is configured to answer this request type")
 	}
 	return assignment{responder: known[c.Config.Kind], question: responders.Question{Params: c.Request.Params,
-		Config: *c.Config, MaxResults: maxResults(*c.Type, *c.Profile), MaxBytes: maxResultBytes}}, nil
+		Config: *c.Config, MaxResults: c.Rights.MaxResults(*c.Type), MaxBytes: maxResultBytes}}, nil
 }
 
 func refuse(code, text string) (assignment, error) {
 	return assignment{}, &responders.Failure{Code: code, Text: text}
-}
-
-// maxResults is the least of what the type, the profile and the profile's
-// limit for the type allow; 0 in any of them means that it sets none.
-func maxResults(t domain.RequestTypeDefined, p domain.ProfileDefined) int {
-	least := domain.MaxResultsBound
-	for _, limit := range []int{t.MaxResults, p.MaxResults, p.TypeLimits[t.Name].MaxResults} {
-		if limit > 0 {
-			least = min(least, limit)
-		}
-	}
-	return least
 }
 
 // asFailure turns any error of a responder into one that may be told.

@@ -27,10 +27,10 @@ type Case struct {
 	// Cancelled says that nobody waits for the answer any more.
 	Cancelled bool
 	// Active says that the user exists and may work.
-	Active  bool
-	Profile *domain.ProfileDefined      // the user's
-	Type    *domain.RequestTypeDefined  // the request's
-	Config  *domain.ResponderConfigured // the type's
+	Active bool
+	Rights domain.Rights               // the user's
+	Type   *domain.RequestTypeDefined  // the request's
+	Config *domain.ResponderConfigured // the type's
 }
 
 // Cases looks up what is known about a request. A request that is unknown is

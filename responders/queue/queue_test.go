@@ -66,7 +66,7 @@ func TestRefusalsAreDecidedAnew(t *testing.T) {
 		text   string
 	}{
 		queue.CodeUserInactive:  {func(r *domain.RequestSubmitted) { r.User = "0190f5a0-0000-7000-8000-0000000000b0" }, "not active"},
-		queue.CodeNotAllowed:    {func(r *domain.RequestSubmitted) { r.Type = "closed" }, "does not allow"},
+		queue.CodeNotAllowed:    {func(r *domain.RequestSubmitted) { r.Type = "closed" }, "does not list"},
 		queue.CodeUnknownType:   {func(r *domain.RequestSubmitted) { r.Type = "nothing" }, "no such request type"},
 		queue.CodeInvalidParams: {func(r *domain.RequestSubmitted) { r.Params = json.RawMessage(`{"id":"x"}`) }, "/params/id"},
 		queue.CodeNoResponder:   {func(r *domain.RequestSubmitted) { r.Type = "orphan" }, "nothing is configured"},
@@ -95,11 +95,12 @@ func TestRefusalsAreDecidedAnew(t *testing.T) {
 
 func TestTheLeastLimitHolds(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ ofType, ofProfile, ofBoth, want int }{
-		"type":              {3, 5, 0, 3},
-		"profile":           {5, 2, 0, 2},
-		"profile, for type": {5, 5, 1, 1},
-		"none set":          {0, 0, 0, 1000},
+	for name, c := range map[string]struct{ ofType, ofProfile, ofBoth, granted, want int }{
+		"type":              {3, 5, 0, 0, 3},
+		"profile":           {5, 2, 0, 0, 2},
+		"profile, for type": {5, 5, 1, 0, 1},
+		"the user's own":    {3, 5, 1, 8, 8},
+		"none set":          {0, 0, 0, 0, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +109,7 @@ func TestTheLeastLimitHolds(t *testing.T) {
 				Parameters: json.RawMessage(parameters), MaxResults: c.ofType})
 			s.append(domain.ProfileStream("basic"), domain.ProfileDefined{Name: "basic", Allowed: []string{"item"}, MaxResults: c.ofProfile,
 				TypeLimits: map[string]domain.TypeLimit{"item": {MaxResults: c.ofBoth}}})
+			s.append(domain.UserStream(alice), domain.AccessGranted{RequestType: "item", MaxResults: c.granted})
 			s.configure("item", `SELECT n FROM generate_series(1, 1001) n WHERE @id::int > 0`)
 			ids := s.imports(s.start(nil), request(1))
 			r, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded)

@@ -255,7 +255,8 @@ func (m modelCases) Case(ctx context.Context, id string) (queue.Case, error) {
 		return c, err
 	}
 	c.Active = u.Active
-	if c.Profile, err = found(m.Profile(ctx, u.Profile)); err != nil {
+	c.Rights.Limits, c.Rights.Access = u.Limits, u.Access
+	if c.Rights.Profile, err = found(m.Profile(ctx, u.Profile)); err != nil {
 		return c, err
 	}
 	if c.Type, err = found(m.RequestType(ctx, r.Type)); err != nil {
