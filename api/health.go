@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -28,31 +29,76 @@ type readyShape struct {
 // readyTimeout bounds the checks, so that a balancer hears in time.
 const readyTimeout = 2 * time.Second
 
-// ready says whether the site can do its work: not without its database and
-// all migrations; without its cache it is slower but right.
+// ready says whether the site can do its work: not without its database, all
+// migrations and room on its disk, and not when it is about to end; without its
+// cache it is slower but right.
 func (s *server) ready(ctx context.Context, _ *call) (answer, error) {
+	shape := s.examine(ctx)
+	if shape.Status == "down" {
+		return answer{status: http.StatusServiceUnavailable, value: shape, retryAfter: 5 * time.Second}, nil
+	}
+	return answer{value: shape}, nil
+}
+
+// verdict gathers checks; the worst one counts.
+type verdict struct{ readyShape }
+
+func (v *verdict) degraded(check, why string) {
+	if v.Checks[check] = why; v.Status != "down" {
+		v.Status = "degraded"
+	}
+}
+
+func (v *verdict) down(check, why string) { v.Status, v.Checks[check] = "down", why }
+
+func (s *server) examine(ctx context.Context) readyShape {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	out := answer{}
-	shape := readyShape{Status: "ready", Checks: map[string]string{"postgresql": "ok", "migrations": "ok", "log": "ok", "cache": "ok"}}
-	if s.CacheReady != nil && s.CacheReady(ctx) != nil {
-		shape.Status, shape.Checks["cache"] = "degraded", "does not answer"
+	v := verdict{readyShape{Status: "ready", Checks: map[string]string{}}}
+	for _, check := range []string{"process", "postgresql", "migrations", "log", "cache", "disk"} {
+		v.Checks[check] = "ok"
 	}
+	select {
+	case <-s.draining:
+		v.down("process", "is stopping")
+	default:
+	}
+	if s.CacheReady != nil && s.CacheReady(ctx) != nil {
+		v.degraded("cache", "does not answer")
+	}
+	s.examineDisk(&v)
+	s.examineDatabase(ctx, &v)
+	return v.readyShape
+}
+
+func (s *server) examineDatabase(ctx context.Context, v *verdict) {
 	pending, err := schema.Pending(ctx, s.Pool)
 	switch {
 	case err != nil && s.Pool.Ping(ctx) != nil:
-		shape.Checks["postgresql"], shape.Checks["migrations"] = "does not answer", "not known"
+		v.down("postgresql", "does not answer")
+		v.Checks["migrations"], v.Checks["log"] = "not known", "not known"
 	case err != nil:
-		shape.Checks["migrations"] = "cannot be read"
+		v.down("migrations", "cannot be read")
 	case pending > 0:
-		shape.Checks["migrations"] = "pending: run `sallyport migrate up`"
+		v.down("migrations", "pending: run `sallyport migrate up`")
 	default:
 		if err := s.Log.Writable(ctx); err != nil {
-			shape.Status, shape.Checks["log"] = "degraded", err.Error()
+			v.degraded("log", err.Error())
 		}
-		out.value = shape
-		return out, nil
 	}
-	shape.Status = "down"
-	return answer{status: http.StatusServiceUnavailable, value: shape, retryAfter: 5 * time.Second}, nil
+}
+
+func (s *server) examineDisk(v *verdict) {
+	if s.Disk == nil {
+		return
+	}
+	room, err := s.Disk()
+	switch {
+	case err != nil:
+		v.down("disk", "cannot be read")
+	case room.Free < room.Full:
+		v.down("disk", "is full")
+	case room.Free < room.Low:
+		v.degraded("disk", fmt.Sprintf("%d MiB are free: make room", room.Free>>20))
+	}
 }

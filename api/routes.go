@@ -88,6 +88,7 @@ func (s *server) routes() []endpoint {
 		on("/profiles", post, onResponse, admins, taking(s.defineProfile)),
 		on("/profiles", get, onResponse, admins, s.listProfiles),
 		on("/profiles/{name}", get, onResponse, admins, s.profile),
+		on("/health/detailed", get, onBoth, admins, s.detailed),
 		// what operators do: the crossing
 		on("/admin/links", get, onBoth, operators, s.listLinks),
 		on("/admin/links/{peer}/stop", post, onBoth, operators, taking(s.stopLink)),

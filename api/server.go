@@ -52,6 +52,10 @@ type Config struct {
 	Crossing func(context.Context) (Crossing, error)
 	Logger   *slog.Logger
 	Now      func() time.Time // nil: time.Now
+	// Version is the program's.
+	Version string
+	// Disk tells how much room there is for the site's files; nil: not known.
+	Disk func() (Room, error)
 	// Metrics are served at /metrics; the API adds its own. Nil: those alone.
 	Metrics *prometheus.Registry
 	// AllowedOrigins are those whose pages may call the API, such as
@@ -91,7 +95,9 @@ type server struct {
 	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
 	described document           // of the API, as JSON
 	page      map[string]pageFile
-	cors      *cors.Cors // nil: no other origin may call
+	cors      *cors.Cors    // nil: no other origin may call
+	draining  chan struct{} // closed when the process is to end
+	started   time.Time
 	counts
 }
 
@@ -101,8 +107,18 @@ var (
 	sourceLimit = throttle.Config{Burst: 100, Every: 3 * time.Second}
 )
 
-// New returns the handler of a site's whole API.
-func New(c Config) (http.Handler, error) {
+// API is a site's whole API.
+type API struct {
+	http.Handler
+	server *server
+}
+
+// Drain makes the site say that it is not ready and ends what only waits. All
+// else is answered as before. It may be called once.
+func (a *API) Drain() { close(a.server.draining) }
+
+// New returns a site's API, ready to answer.
+func New(c Config) (*API, error) {
 	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||
 		c.Passwords == nil || c.Refusals == nil || c.SessionEnds == nil || c.Cache == nil || c.Logger == nil {
 		return nil, errors.New("the API lacks a part of its configuration")
@@ -136,8 +152,8 @@ func New(c Config) (http.Handler, error) {
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
 		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described), page: page,
-		cors: newCORS(c.AllowedOrigins), counts: counts}
-	return s.router(), nil
+		cors: newCORS(c.AllowedOrigins), counts: counts, draining: make(chan struct{}), started: c.Now()}
+	return &API{Handler: s.router(), server: s}, nil
 }
 
 // Limits of a connection. A header must come quickly, a body of 1 MiB within

@@ -44,6 +44,7 @@ type site struct {
 	db        *eventstoretest.Site
 	commands  *commands.Commands
 	passwords *password.Hasher
+	api       *api.API
 	handler   http.Handler
 	key       ed25519.PrivateKey
 	config    api.Config
@@ -92,10 +93,11 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		f(&c)
 	}
 	s.config = c
-	s.handler, err = api.New(c)
+	s.api, err = api.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.handler = s.api
 	if _, measured := t.(*testing.B); !measured {
 		s.handler = spectest.Checked(t, s.handler)
 	}

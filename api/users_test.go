@@ -1,10 +1,12 @@
 package api_test
 
 import (
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"sallyport/api"
 	"sallyport/domain"
 )
 
@@ -93,6 +95,54 @@ func TestHealth(t *testing.T) {
 	if got := core.call("GET", "/health/ready", "", ""); got.StatusCode != 503 || got.body["status"] != "down" {
 		t.Errorf("with a migration pending: %d %s", got.StatusCode, got.text)
 	}
+}
+
+// What is wrong with one part is said with its name.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	room, broken := api.Room{Free: 1 << 40, Total: 1 << 41, Low: 1 << 28, Full: 1 << 24}, false
+	core := newSite(t, "core", domain.ResponseSite, func(c *api.Config) {
+		c.Disk = func() (api.Room, error) {
+			if broken {
+				return api.Room{}, errors.New("no disk")
+			}
+			return room, nil
+		}
+	})
+	for _, c := range []struct {
+		free   uint64
+		broken bool
+		status int
+		says   string
+	}{{1 << 40, false, 200, `"disk":"ok"`}, {1 << 27, false, 200, `"disk":"128 MiB are free: make room"`},
+		{1 << 20, false, 503, `"disk":"is full"`}, {1 << 40, true, 503, `"disk":"cannot be read"`}} {
+		room.Free, broken = c.free, c.broken
+		got := core.call("GET", "/health/ready", "", "")
+		if got.StatusCode != c.status || !strings.Contains(got.text, c.says) {
+			t.Errorf("%+v: %d %s", c, got.StatusCode, got.text)
+		}
+	}
+	broken = false
+	core.api.Drain()
+	if got := core.call("GET", "/health/ready", "", ""); got.StatusCode != 503 || !strings.Contains(got.text, `"process":"is stopping"`) {
+		t.Errorf("stopping: %d %s", got.StatusCode, got.text)
+	}
+}
+
+func TestHealthInDetail(t *testing.T) {
+	t.Parallel()
+	core, field := linked(t)
+	root := field.token("root")
+	got := field.call("GET", "/health/detailed", root, "")
+	got.want(t, 200, "")
+	links, _ := got.body["links"].([]any)
+	database, _ := got.body["postgresql"].(map[string]any)
+	if len(links) != 1 || database["migrations_pending"] != 0.0 || database["version"] == "" || got.body["site"] != "field" ||
+		got.body["redis"] != nil || got.body["status"] != "ready" {
+		t.Errorf("detailed: %s", got.text)
+	}
+	core.call("GET", "/health/detailed", core.token("olga"), "").want(t, 403, "role-not-allowed")
+	core.call("GET", "/health/detailed", "", "").want(t, 401, "login-required")
 }
 
 // warm calls until a call is answered without the database.

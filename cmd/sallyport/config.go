@@ -21,7 +21,7 @@ import (
 // settings are the keys of a configuration; SALLYPORT_<KEY> in the environment
 // sets each, with dots as underscores.
 var settings = []string{
-	"site", "role", "data", "listen",
+	"site", "role", "data", "listen", "tls.cert_file", "tls.key_file", "cors.origins", "trusted_proxies", "drain_notice",
 	"database.url", "database.url_file", "database.migrate_url", "database.migrate_url_file", "database.max_conns",
 	"redis.url", "redis.url_file",
 	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every", "bridge.resend_after", "bridge.keep",
@@ -109,7 +109,7 @@ func yield(k *koanf.Koanf, from map[string]string, given map[string]bool) {
 
 func strictly(into *boot.Config) *mapstructure.DecoderConfig {
 	return &mapstructure.DecoderConfig{Result: into, ErrorUnused: true, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.StringToTimeDurationHookFunc()}
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))}
 }
 
 func (p *program) configCommand() *cobra.Command {

@@ -59,7 +59,7 @@ func TestConfigFromFile(t *testing.T) {
 func TestConfigFromEnvironment(t *testing.T) {
 	path := writeConfig(t, someConfig)
 	for name, value := range map[string]string{"SALLYPORT_LISTEN": "0.0.0.0:80", "SALLYPORT_BRIDGE_EXPORT_EVERY": "3m",
-		"SALLYPORT_DATABASE_MAX_CONNS": "7", "SALLYPORT_DATABASE_URL_FILE": "/run/secrets/url", "SALLYPORT_LOG_LEVEL": "debug"} {
+		"SALLYPORT_CORS_ORIGINS": "https://a.example,https://b.example", "SALLYPORT_DATABASE_MAX_CONNS": "7", "SALLYPORT_DATABASE_URL_FILE": "/run/secrets/url", "SALLYPORT_LOG_LEVEL": "debug"} {
 		t.Setenv(name, value)
 	}
 	l, err := load(path)
@@ -67,7 +67,7 @@ func TestConfigFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if l.Listen != "0.0.0.0:80" || l.Bridge.ExportEvery != 3*time.Minute || l.Database.MaxConns != 7 ||
-		l.Database.URLFile != "/run/secrets/url" || l.Log.Level != "debug" || l.Site != "field" {
+		l.Database.URLFile != "/run/secrets/url" || l.Log.Level != "debug" || l.Site != "field" || len(l.CORS.Origins) != 2 {
 		t.Errorf("%+v", l.Config)
 	}
 	if l.from["listen"] != "environment SALLYPORT_LISTEN" || l.from["site"] != path {

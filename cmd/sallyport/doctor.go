@@ -9,12 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/boot"
+	"sallyport/internal/disk"
 )
 
 // checked is one line of what doctor found.
@@ -105,9 +105,6 @@ func (p *program) examine(ctx context.Context, e *examination) {
 	e.fault("closing", site.Close())
 }
 
-// leastFree is the free disk below which a site is not well, in bytes.
-const leastFree = 256 << 20
-
 func examineFolders(e *examination, data string) {
 	for _, name := range []string{"outbox", "inbox", "staging", "archive", "quarantine", "receipts"} {
 		dir := filepath.Join(data, name)
@@ -119,17 +116,15 @@ func examineFolders(e *examination, data string) {
 			e.fault("folder "+name, fmt.Errorf("%w; run `sallyport init`, or make the folder writable for this program's user", err))
 		}
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(data, &disk); err != nil {
-		e.fault("free disk", fmt.Errorf("ask for the free disk of %s: %w", data, err))
-		return
+	room, err := disk.Of(data)
+	switch {
+	case err != nil:
+		e.fault("free disk", err)
+	case room.Free < disk.Low:
+		e.fault("free disk", fmt.Errorf("%d MiB in %s: free at least %d MiB, or move the data folder", room.Free>>20, data, disk.Low>>20))
+	default:
+		e.note("free disk", fmt.Sprintf("%d MiB in %s", room.Free>>20, data))
 	}
-	free := disk.Bavail * uint64(disk.Bsize) //nolint:gosec // never negative
-	if free < leastFree {
-		e.fault("free disk", fmt.Errorf("%d MiB in %s: free at least %d MiB, or move the data folder", free>>20, data, leastFree>>20))
-		return
-	}
-	e.note("free disk", fmt.Sprintf("%d MiB in %s", free>>20, data))
 }
 
 func examineSite(ctx context.Context, e *examination, s *boot.Site) {

@@ -54,8 +54,13 @@ func (p *program) serve(ctx context.Context, s *boot.Site, parts boot.Parts) err
 		if ln, err = l.Listen(ctx, "tcp", s.Config.Listen); err != nil {
 			return &configError{fmt.Errorf("listen on %s: %w", s.Config.Listen, err)}
 		}
-		p.say("%s (%s site) serves on http://%s", s.Config.Site, s.Config.Role, ln.Addr())
+		scheme := "http"
+		if s.Config.TLS.CertFile != "" {
+			scheme = "https"
+		}
+		p.say("%s (%s site) serves on %s://%s", s.Config.Site, s.Config.Role, scheme, ln.Addr())
 	}
+	s.Version = version
 	return s.Serve(ctx, ln, parts)
 }
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,13 +33,35 @@ type Config struct {
 	// of the configuration file.
 	Data string `koanf:"data" yaml:"data,omitempty"`
 	// Listen is the address of the HTTP server.
-	Listen   string   `koanf:"listen" yaml:"listen"`
-	Database Database `koanf:"database" yaml:"database"`
-	Redis    Redis    `koanf:"redis" yaml:"redis,omitempty"`
-	Bridge   Bridge   `koanf:"bridge" yaml:"bridge,omitempty"`
+	Listen string `koanf:"listen" yaml:"listen"`
+	TLS    TLS    `koanf:"tls" yaml:"tls,omitempty"`
+	CORS   CORS   `koanf:"cors" yaml:"cors,omitempty"`
+	// TrustedProxies are the networks, such as 10.0.0.0/8, whose X-Forwarded-For
+	// tells whom a call comes from; empty: nobody is believed.
+	TrustedProxies []string `koanf:"trusted_proxies" yaml:"trusted_proxies,omitempty"`
+	// DrainNotice is how long a site that was told to stop says so at
+	// /health/ready before it takes no more calls; 0: half a second.
+	DrainNotice time.Duration `koanf:"drain_notice" yaml:"drain_notice,omitempty"`
+	Database    Database      `koanf:"database" yaml:"database"`
+	Redis       Redis         `koanf:"redis" yaml:"redis,omitempty"`
+	Bridge      Bridge        `koanf:"bridge" yaml:"bridge,omitempty"`
 	// Responders are for response sites only.
 	Responders Responders `koanf:"responders" yaml:"responders,omitempty"`
 	Log        Log        `koanf:"log" yaml:"log,omitempty"`
+}
+
+// TLS says what the HTTP server shows its clients; both empty: it speaks plain
+// HTTP, and a proxy in front of it TLS.
+type TLS struct {
+	// CertFile holds the certificate and those between it and the root, in PEM.
+	CertFile string `koanf:"cert_file" yaml:"cert_file,omitempty"`
+	KeyFile  string `koanf:"key_file" yaml:"key_file,omitempty"`
+}
+
+// CORS says which pages of other origins may call the API.
+type CORS struct {
+	// Origins are such as https://portal.example; empty: none.
+	Origins []string `koanf:"origins" yaml:"origins,omitempty"`
 }
 
 // Database says where PostgreSQL is. Each URL may instead be the first line
@@ -103,10 +127,15 @@ type Log struct {
 
 // Check refuses a configuration that cannot work and says all that is wrong.
 func (c Config) Check() error {
+	_, trusted := networks(c.TrustedProxies)
 	return errors.Join(
 		rule(domain.ValidSiteName(c.Site), "site: must be 1 to 32 of a-z 0-9 -"),
 		rule(c.Role.Valid(), "role: must be request or response"),
 		rule(listens(c.Listen), "listen: must be an address such as 127.0.0.1:8001"),
+		rule((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file and tls.key_file: give both or none"),
+		c.CORS.check(),
+		trusted,
+		rule(c.DrainNotice >= 0 && c.DrainNotice <= maxDrainNotice, "drain_notice: must be 0 to 5m"),
 		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given (in the environment: SALLYPORT_DATABASE_URL or SALLYPORT_DATABASE_URL_FILE)"),
 		one("database.url", c.Database.URL, c.Database.URLFile),
 		one("database.migrate_url", c.Database.MigrateURL, c.Database.MigrateURLFile),
@@ -122,7 +151,36 @@ func (c Config) Check() error {
 	)
 }
 
-const maxMaxConns = 1000
+const (
+	maxMaxConns    = 1000
+	maxDrainNotice = 5 * time.Minute
+)
+
+func (c CORS) check() error {
+	var errs []error
+	for _, o := range c.Origins {
+		u, err := url.Parse(o)
+		errs = append(errs, rule(err == nil && (u.Scheme == "https" || u.Scheme == "http") && o == u.Scheme+"://"+u.Host &&
+			u.Hostname() != "" && !strings.Contains(o, "*"),
+			fmt.Sprintf("cors.origins: %q must be an origin such as https://portal.example, without a path or *", o)))
+	}
+	return errors.Join(errs...)
+}
+
+// networks reads the networks of trusted proxies.
+func networks(given []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	var errs []error
+	for _, text := range given {
+		n, err := netip.ParsePrefix(text)
+		if address, single := netip.ParseAddr(text); single == nil {
+			n, err = address.Prefix(address.BitLen())
+		}
+		out = append(out, n.Masked())
+		errs = append(errs, rule(err == nil, fmt.Sprintf("trusted_proxies: %q must be a network such as 10.0.0.0/8, or an address", text)))
+	}
+	return out, errors.Join(errs...)
+}
 
 func (r Responders) checkSources() error {
 	var errs []error

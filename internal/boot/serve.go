@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,8 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/api"
-	"sallyport/api/refusals"
-	"sallyport/bridge"
 	"sallyport/projections/reactor"
 )
 
@@ -51,24 +48,33 @@ func ParseParts(s string) (Parts, error) {
 // drain is how long open requests and running work may take at the end.
 const drain = 20 * time.Second
 
+const defaultDrainNotice = 500 * time.Millisecond
+
 // Serve runs the parts until ctx ends or one of them fails, then stops them in
 // order. ln is closed; it may be nil when the API is not among the parts.
 func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.Directory.Run(ctx) })
+	// What the API stands on runs until the last call was answered.
+	under, drained := context.WithCancel(context.WithoutCancel(ctx))
+	defer drained()
+	group.Go(func() error { return s.Directory.Run(under) })
 	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {
-		crossing := &crossings{site: s}
-		refused := refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger})
-		handler, err := s.handler(crossing, refused)
+		served, err := s.listen(ln)
 		if err != nil {
-			return errors.Join(err, ln.Close())
+			drained()
+			return errors.Join(err, ln.Close(), group.Wait())
 		}
 		if !s.isResponse() {
-			group.Go(func() error { return crossing.run(ctx) })
+			group.Go(func() error { return served.crossing.run(under) })
 		}
-		group.Go(func() error { return refused.Run(ctx) })
-		group.Go(func() error { return serveHTTP(ctx, api.Server(handler, s.Logger), ln) })
+		group.Go(func() error { return served.refused.Run(under) })
+		group.Go(func() error {
+			defer drained()
+			return served.serve(ctx)
+		})
+	} else {
+		context.AfterFunc(ctx, drained)
 	}
 	if parts.Bridge {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
@@ -100,39 +106,6 @@ func (s *Site) work(ctx context.Context) error {
 		return err
 	}
 	return r.Run(ctx)
-}
-
-func (s *Site) handler(c *crossings, refused *refusals.Recorder) (http.Handler, error) {
-	key, err := bridge.EnsureSigningKey(s.tokenKeyPath())
-	if err != nil {
-		return nil, err
-	}
-	config := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
-		Passwords: s.Passwords, Refusals: refused, SessionEnds: &s.ends, Cache: s.Cache, TokenKey: key, Logger: s.Logger}
-	if s.redis != nil {
-		config.CacheReady = s.CacheReady
-	}
-	if !s.isResponse() {
-		config.Crossing = c.now
-	}
-	return api.New(config)
-}
-
-// serveHTTP serves until ctx ends, then lets open requests finish.
-func serveHTTP(ctx context.Context, server *http.Server, ln net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(ln) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP: %w", err)
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("end the HTTP server: %w", err)
-	}
-	return nil
 }
 
 // crossings keeps in memory how far the link to the response site has got,

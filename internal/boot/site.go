@@ -27,6 +27,7 @@ import (
 // HTTP server and the workers need. Nothing runs by itself before Serve.
 type Site struct {
 	Config    Config
+	Version   string // the program's, for those who look; may be set before Serve
 	Logger    *slog.Logger
 	Pool      *pgxpool.Pool
 	Log       *eventstore.Store

@@ -36,6 +36,8 @@ type Config struct {
 	Say func(format string, args ...any)
 	// Logger gets the sites' logs.
 	Logger *slog.Logger
+	// Version is the program's, for those who look.
+	Version string
 }
 
 // End is one of the two sites with its own servers.
@@ -168,7 +170,9 @@ func (s *Stack) open(ctx context.Context) error {
 			if _, err := boot.Init(ctx, c, actor); err != nil {
 				return fmt.Errorf("init %s: %w", e.Name, err)
 			}
-			e.Site, err = boot.Open(ctx, c, s.config.Logger)
+			if e.Site, err = boot.Open(ctx, c, s.config.Logger); err == nil {
+				e.Site.Version = s.config.Version
+			}
 			return err
 		})
 	}

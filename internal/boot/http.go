@@ -1,0 +1,109 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"sallyport/api"
+	"sallyport/api/refusals"
+	"sallyport/bridge"
+	"sallyport/internal/disk"
+	"sallyport/internal/tlsfiles"
+)
+
+// served is the API of a site on its way out.
+type served struct {
+	api      *api.API
+	server   *http.Server
+	listener net.Listener
+	notice   time.Duration
+	crossing *crossings
+	refused  *refusals.Recorder
+}
+
+// listen makes the API ready to be served on ln.
+func (s *Site) listen(ln net.Listener) (*served, error) {
+	v := &served{listener: ln, notice: cmp.Or(s.Config.DrainNotice, defaultDrainNotice), crossing: &crossings{site: s},
+		refused: refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger})}
+	config, err := s.apiConfig(v)
+	if err != nil {
+		return nil, err
+	}
+	if v.api, err = api.New(config); err != nil {
+		return nil, err
+	}
+	v.server = api.Server(v.api, s.Logger)
+	if s.Config.TLS.CertFile != "" {
+		pair, err := tlsfiles.Open(s.Config.TLS.CertFile, s.Config.TLS.KeyFile, s.Logger)
+		if err != nil {
+			return nil, err
+		}
+		v.server.TLSConfig = pair.Config()
+	}
+	return v, nil
+}
+
+func (s *Site) apiConfig(v *served) (api.Config, error) {
+	key, err := bridge.EnsureSigningKey(s.tokenKeyPath())
+	if err != nil {
+		return api.Config{}, err
+	}
+	trusted, err := networks(s.Config.TrustedProxies)
+	if err != nil {
+		return api.Config{}, err
+	}
+	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
+		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
+		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
+		Version: s.Version, Disk: s.room}
+	if s.redis != nil {
+		c.CacheReady = s.CacheReady
+	}
+	if !s.isResponse() {
+		c.Crossing = v.crossing.now
+	}
+	return c, nil
+}
+
+func (s *Site) room() (api.Room, error) {
+	space, err := disk.Of(s.Config.Data)
+	return api.Room{Free: space.Free, Total: space.Total, Low: disk.Low, Full: disk.Full}, err
+}
+
+// serve serves until ctx ends. Then the site says that it is not ready, so that
+// a balancer sends its calls elsewhere; after the notice no more are taken, and
+// those under way finish.
+func (v *served) serve(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- v.run() }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	v.api.Drain()
+	v.server.SetKeepAlivesEnabled(false)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-time.After(v.notice):
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := v.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("end the HTTP server: %w", err), v.server.Close())
+	}
+	return nil
+}
+
+func (v *served) run() error {
+	if v.server.TLSConfig != nil {
+		return v.server.ServeTLS(v.listener, "", "")
+	}
+	return v.server.Serve(v.listener)
+}

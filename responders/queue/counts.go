@@ -1,0 +1,34 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Count is how many jobs of a queue are in a state that is not their end:
+// available, scheduled, running, retryable, pending or discarded. A discarded
+// one waits for a person.
+type Count struct {
+	Queue string `json:"queue"`
+	State string `json:"state"`
+	Jobs  int64  `json:"jobs"`
+}
+
+const selectCounts = `SELECT queue, state::text, count(*) FROM river_job WHERE state NOT IN ('completed', 'cancelled') GROUP BY 1, 2 ORDER BY 1, 2`
+
+// Counts returns the depths of a site's queues; a state without jobs is left
+// out.
+func Counts(ctx context.Context, pool *pgxpool.Pool) ([]Count, error) {
+	rows, err := pool.Query(ctx, selectCounts)
+	if err != nil {
+		return nil, fmt.Errorf("count the jobs: %w", err)
+	}
+	counts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
+	if err != nil {
+		return nil, fmt.Errorf("count the jobs: %w", err)
+	}
+	return counts, nil
+}
