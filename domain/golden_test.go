@@ -37,7 +37,7 @@ var (
 
 func goldenFacts() []pair {
 	return slicesOf(
-		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts(), auditFacts())
+		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts(), auditFacts(), webhookFacts())
 }
 
 func slicesOf(parts ...[]pair) (all []pair) {
@@ -133,6 +133,15 @@ func custodyFacts() []pair {
 			domain.MediaWritten{Operator: "x", Medium: requestID, SerialFrom: "medium", Bundles: []domain.CarriedBundle{{ID: digest, SHA256: digest}}}},
 		{domain.MediaRead{Operator: "cli:bob", Medium: requestID, Serial: "blue 7", SerialFrom: "operator", Bundles: carried},
 			domain.MediaRead{Operator: "x", Bundles: []domain.CarriedBundle{{SHA256: digest}}}},
+	}
+}
+
+func webhookFacts() []pair {
+	return []pair{
+		{domain.WebhookRegistered{User: aliceID, URL: "https://example.org/hook?from=a&b=<c>", Events: domain.Notices()},
+			domain.WebhookRegistered{User: "1", URL: "http://a", Events: []domain.Notice{domain.NoticeAnswered}}},
+		{domain.WebhookRemoved{Reason: "its owner moved"}, domain.WebhookRemoved{}},
+		{domain.WebhookFailed{Reason: "the server answered 500", Failed: 5}, domain.WebhookFailed{Reason: "x"}},
 	}
 }
 

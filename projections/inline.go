@@ -16,7 +16,7 @@ import (
 func Inline() []eventstore.Projection {
 	return []eventstore.Projection{
 		project(applyUsers), profiles, requestTypes, responderConfigs,
-		project(applyRequests), project(applyAsked), project(applyResponses),
+		project(applyRequests), project(applyAsked), project(applyResponses), project(applyWebhooks),
 	}
 }
 
