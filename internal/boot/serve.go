@@ -101,7 +101,8 @@ func (s *Site) work(ctx context.Context) error {
 		defer cancel()
 		return q.Stop(ctx)
 	}
-	r, err := reactor.New(reactor.Config{Pool: s.Pool, Log: s.Log, Cache: s.Cache, Reader: s.Reader, Logger: s.Logger})
+	r, err := reactor.New(reactor.Config{Pool: s.Pool, Log: s.Log, Logger: s.Logger,
+		Handlers: []reactor.Handler{reactor.Warm(s.Log.Site(), s.Reader, s.Cache)}})
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,13 @@ package reactor
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,44 +20,57 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"sallyport/eventstore"
-	"sallyport/projections"
-	"sallyport/projections/responsecache"
 )
 
-// Cache is where answers are put, see responsecache for what it promises.
-type Cache interface {
-	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+// Event is what a handler gets of an event of the log.
+type Event struct {
+	Seq    int64
+	Origin string
+	ID     string
+	Stream string
+	Type   string
+	Corr   string
+	Line   []byte
+	// Target narrows what is to be done to one receiver, where a person has put
+	// a failure of that one alone back into the queue. Empty: all of it.
+	Target string
+}
+
+// Handler is one thing that follows from events.
+type Handler struct {
+	Name  string   // its key in reactor_offsets; it never changes
+	Types []string // of the events that it wants
+	// Handle is called at least once for each of them; it must bear to be called
+	// again. Its error means that it is to be tried again.
+	Handle func(context.Context, Event) error
 }
 
 // Config is what a reactor needs. All fields are required.
 type Config struct {
-	Pool   *pgxpool.Pool // it holds one connection while it handles a page
-	Log    *eventstore.Store
-	Cache  Cache
-	Reader *projections.Reader
-	Logger *slog.Logger
+	Pool     *pgxpool.Pool // each handler holds one connection while it handles a page
+	Log      *eventstore.Store
+	Handlers []Handler
+	Logger   *slog.Logger
 }
 
-// Reactor keeps the response cache warm.
+// Reactor runs handlers on the log's events.
 type Reactor struct {
 	config   Config
+	poison   *Poison
 	poisoned atomic.Int64
 }
 
 // New returns a reactor, or says what its configuration lacks.
 func New(c Config) (*Reactor, error) {
-	if c.Pool == nil || c.Log == nil || c.Cache == nil || c.Reader == nil || c.Logger == nil {
-		return nil, errors.New("a reactor needs Pool, Log, Cache, Reader and Logger")
+	if c.Pool == nil || c.Log == nil || len(c.Handlers) == 0 || c.Logger == nil {
+		return nil, errors.New("a reactor needs Pool, Log, Handlers and Logger")
 	}
-	return &Reactor{config: c}, nil
+	return &Reactor{config: c, poison: NewPoison(c.Pool)}, nil
 }
 
 // Poisoned returns how many events this reactor has given up since it was
 // made.
 func (r *Reactor) Poisoned() int64 { return r.poisoned.Load() }
-
-// name is the reactor's key in reactor_offsets and the router's handler.
-const name = "response-cache"
 
 // Run handles events until the context ends, and then returns nil. An error
 // means that it could not begin. It may be run again.
@@ -69,39 +86,62 @@ func (r *Reactor) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the reactor: %w", err)
 	}
-	subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
-		ConsumerGroup: name, SchemaAdapter: schema{types: warmed}, OffsetsAdapter: offsets{},
-		BackoffManager: &pace{ctx: ctx, log: r.config.Log},
-	}, logger)
-	if err != nil {
-		return fmt.Errorf("make the reactor: %w", err)
+	router.AddMiddleware(middleware.CorrelationID)
+	for _, h := range r.config.Handlers {
+		if err := r.add(ctx, router, db, logger, h); err != nil {
+			return fmt.Errorf("make the reactor %s: %w", h.Name, err)
+		}
 	}
-	router.AddMiddleware(middleware.CorrelationID, r.giveUp, retry(logger).Middleware, middleware.Recoverer)
-	router.AddConsumerHandler(name, "events", subscriber, r.handle)
-	if err := router.Run(ctx); err != nil && ctx.Err() == nil {
+	ctx, cancel := context.WithCancel(ctx)
+	var again sync.WaitGroup
+	for _, h := range r.config.Handlers {
+		again.Go(func() { r.requeue(ctx, h) })
+	}
+	err = router.Run(ctx)
+	stopped := ctx.Err() != nil
+	cancel()
+	again.Wait()
+	if err != nil && !stopped {
 		return fmt.Errorf("run the reactor: %w", err)
 	}
 	return nil
+}
+
+// add gives a handler its own reader of the log and its own place in it.
+func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, logger watermill.LoggerAdapter, h Handler) error {
+	subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
+		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types}, OffsetsAdapter: offsets{},
+		BackoffManager: &pace{ctx: ctx, log: r.config.Log},
+	}, logger)
+	if err != nil {
+		return err
+	}
+	giveUp, err := middleware.PoisonQueueWithFilter(poisoner{r, h.Name}, "poisoned", func(err error) bool {
+		return ctx.Err() == nil && !errors.Is(err, context.Canceled) // else the reactor is being stopped
+	})
+	if err != nil {
+		return err
+	}
+	router.AddConsumerHandler(h.Name, "events", subscriber, h.handle).AddMiddleware(giveUp, retry(logger).Middleware, middleware.Recoverer)
+	return nil
+}
+
+// handle is what the router calls. Of what nobody wants it only hears to get
+// past it.
+func (h Handler) handle(msg *message.Message) error {
+	if !slices.Contains(h.Types, msg.Metadata[metaType]) {
+		return nil
+	}
+	seq, err := strconv.ParseInt(msg.Metadata[metaSeq], 10, 64)
+	if err != nil {
+		return fmt.Errorf("a message without a seq: %w", err)
+	}
+	return h.Handle(msg.Context(), Event{Seq: seq, Origin: msg.Metadata[metaOrigin], ID: msg.UUID, Stream: msg.Metadata[metaStream],
+		Type: msg.Metadata[metaType], Corr: msg.Metadata[metaCorr], Line: msg.Payload})
 }
 
 func retry(logger watermill.LoggerAdapter) middleware.Retry {
 	return middleware.Retry{MaxRetries: 3, InitialInterval: 100 * time.Millisecond, Multiplier: 3,
 		MaxInterval: time.Second, MaxElapsedTime: 2 * time.Second, Logger: logger,
 		ShouldRetry: func(p middleware.RetryParams) bool { return !errors.Is(p.Err, context.Canceled) }}
-}
-
-// giveUp passes over what cannot be handled, unless that is because the
-// reactor is being stopped.
-func (r *Reactor) giveUp(next message.HandlerFunc) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
-		out, err := next(msg)
-		if err == nil || msg.Context().Err() != nil {
-			return out, err
-		}
-		r.poisoned.Add(1)
-		r.config.Logger.ErrorContext(msg.Context(), "an event could not be handled and was passed over; "+
-			"the answer is still read from the read models", "error", err, "handler", name,
-			"seq", msg.Metadata[metaSeq], "type", msg.Metadata[metaType], "corr", msg.Metadata[metaCorr])
-		return nil, nil
-	}
 }

@@ -62,8 +62,8 @@ func setup(t testing.TB) *eventstoretest.Site {
 // start runs a reactor until stop is called or the test ends.
 func start(t testing.TB, site *eventstoretest.Site, cache reactor.Cache) (r *reactor.Reactor, stop func()) {
 	t.Helper()
-	r, err := reactor.New(reactor.Config{Pool: site.Pool, Log: site.Store, Cache: cache,
-		Reader: projections.NewReader(site.Pool), Logger: slog.New(slog.DiscardHandler)})
+	r, err := reactor.New(reactor.Config{Pool: site.Pool, Log: site.Store, Logger: slog.New(slog.DiscardHandler),
+		Handlers: []reactor.Handler{reactor.Warm(site.Store.Site(), projections.NewReader(site.Pool), cache)}})
 	if err != nil {
 		t.Fatal(err)
 	}

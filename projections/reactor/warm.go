@@ -1,39 +1,46 @@
 package reactor
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 
 	"sallyport/domain"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
 )
 
-// warmed are the events after which an answer can be cached.
-var warmed = []string{"response.recorded", "response.failed"}
+// Cache is where answers are put, see responsecache for what it promises.
+type Cache interface {
+	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+}
 
-// handle caches the answer that an event brought, if this site asked for it.
-// It reads the read model rather than the event, so that of two events of one
-// answer, in whatever order they are handled, the later state is cached.
-func (r *Reactor) handle(msg *message.Message) error {
-	if !slices.Contains(warmed, msg.Metadata[metaType]) {
-		return nil
-	}
-	ctx := msg.Context()
-	id, _ := domain.RequestOf(msg.Metadata[metaStream])
-	response, err := r.config.Reader.Response(ctx, id)
-	if errors.Is(err, projections.ErrNotFound) || err == nil && (response.Origin != r.config.Log.Site() || !response.Final()) {
+// Warm keeps the response cache of a site warm with the answers to what was
+// asked there. It reads the read model rather than the event, so that of two
+// events of one answer, in whatever order they are handled, the later state is
+// cached.
+func Warm(site string, reader *projections.Reader, cache Cache) Handler {
+	return Handler{Name: "response-cache", Types: []string{"response.recorded", "response.failed"},
+		Handle: func(ctx context.Context, e Event) error {
+			id, _ := domain.RequestOf(e.Stream)
+			if err := warm(ctx, site, reader, cache, id); err != nil {
+				return fmt.Errorf("warm the cache for request %s: %w", id, err)
+			}
+			return nil
+		}}
+}
+
+func warm(ctx context.Context, site string, reader *projections.Reader, cache Cache, id string) error {
+	response, err := reader.Response(ctx, id)
+	if errors.Is(err, projections.ErrNotFound) || err == nil && (response.Origin != site || !response.Final()) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("warm the cache for request %s: %w", id, err)
+		return err
 	}
 	body, err := projections.RenderResponse(response)
 	if err != nil {
-		return fmt.Errorf("warm the cache for request %s: %w", id, err)
+		return err
 	}
-	return r.config.Cache.Set(ctx, id, responsecache.Entry{Owner: response.Owner, Position: response.Pos, Body: body})
+	return cache.Set(ctx, id, responsecache.Entry{Owner: response.Owner, Position: response.Pos, Body: body})
 }
