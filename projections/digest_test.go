@@ -87,10 +87,11 @@ func TestDigestSeesEveryColumn(t *testing.T) {
 	store(t, site, [][]eventstore.Record{h.logs["center"], h.logs["field"]})
 	before := digest(t, site, projections.Scope{})
 	rows, err := site.Pool.Query(t.Context(), `SELECT table_name, column_name, data_type FROM information_schema.columns
-		WHERE table_schema = 'readmodel' AND table_name <> 'responder_configs'`)
+		WHERE table_schema = 'readmodel' AND table_name NOT IN ('responder_configs', 'webhooks', 'api_keys')`) // these stay on their site
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	other := map[string]string{"text": "'processing'", "json": `'{"other":1}'`, "jsonb": `'{"other":1}'`, "boolean": "NULL", "timestamp with time zone": "now()",
 		"bigint": "99", "integer": "99"}
 	columns := 0
