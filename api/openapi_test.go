@@ -82,3 +82,30 @@ func TestTheDescriptionHasATag(t *testing.T) {
 		t.Errorf("a second time: %d %.100q", got.StatusCode, got.text)
 	}
 }
+
+// The examples of the description are true: each body of a request is taken as
+// it stands, on a site with the users and types that they speak of.
+func TestTheExamplesRun(t *testing.T) {
+	t.Parallel()
+	// What an example needs that is not there of itself.
+	excused := map[string]string{
+		"POST /auth/refresh": "invalid-refresh-token",
+	}
+	run := 0
+	for _, p := range places(t) {
+		p.call("POST", "/profiles", p.tokens["admin"], `{"name":"basic"}`)
+		for _, o := range p.operations() {
+			for name, body := range p.spec.Examples(o) {
+				got := p.send(o, pathOf(o.Path), admitted(o), body)
+				run++
+				missing := strings.Contains(o.Path, "{") && got.code() == "not-found"
+				if got.StatusCode >= 300 && !missing && got.code() != excused[o.String()] {
+					t.Errorf("%s, example %s: %d %s", o, name, got.StatusCode, got.text)
+				}
+			}
+		}
+	}
+	if run < 10 {
+		t.Errorf("only %d examples", run)
+	}
+}

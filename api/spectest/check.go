@@ -226,3 +226,38 @@ func (s *Spec) fitsText(pointer string, text []byte) error {
 	}
 	return s.fits(pointer, value, fmt.Sprintf("the body %.500s", text))
 }
+
+// Examples returns the examples of an operation's JSON body by their names.
+func (s *Spec) Examples(o Operation) map[string]any {
+	media, _, ok := s.requestSchema(o)
+	if !ok {
+		return nil
+	}
+	out := map[string]any{}
+	for name, e := range media["examples"].(map[string]any) {
+		example, _ := s.resolve(e.(map[string]any), "")
+		out[name] = example["value"]
+	}
+	return out
+}
+
+// Example returns the first example of an operation's JSON body, nil if it
+// takes none.
+func (s *Spec) Example(o Operation) any {
+	all := s.Examples(o)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[slices.Sorted(maps.Keys(all))[0]]
+}
+
+// Properties are the names of the fields of an operation's JSON body.
+func (s *Spec) Properties(o Operation) []string {
+	media, _, ok := s.requestSchema(o)
+	if !ok {
+		return nil
+	}
+	schema, _ := s.resolve(media["schema"].(map[string]any), "")
+	properties, _ := schema["properties"].(map[string]any)
+	return slices.Sorted(maps.Keys(properties))
+}
