@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"sallyport/api/session"
@@ -14,35 +13,6 @@ import (
 	"sallyport/domain"
 	"sallyport/projections"
 )
-
-// authenticate tells who asks. The token only says who somebody claims to be
-// with this site's own signature, and is refused once its session was closed
-// anywhere; the user is looked up each time.
-func (s *server) authenticate(ctx context.Context, r *http.Request) (projections.User, error) {
-	given := r.Header["Authorization"]
-	if len(given) == 0 {
-		return projections.User{}, errNoToken
-	}
-	scheme, text, _ := strings.Cut(given[0], " ")
-	if len(given) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return projections.User{}, errNoToken
-	}
-	if err := s.closed.Fresh(ctx); err != nil {
-		return projections.User{}, err
-	}
-	claims, err := s.tokens.Verify(text)
-	if err != nil {
-		return projections.User{}, errToken
-	}
-	user, err := s.Directory.User(ctx, claims.User)
-	switch {
-	case errors.Is(err, projections.ErrNotFound), err == nil && !user.Active:
-		return projections.User{}, errToken
-	case err != nil:
-		return projections.User{}, err
-	}
-	return user, nil
-}
 
 type loginRequest struct {
 	Username *string `json:"username"`
@@ -170,19 +140,26 @@ func throttled(wait time.Duration) *problem {
 }
 
 // throttleKeys names an account at an address, and the address alone. Hashed,
-// they are short whatever was sent. All of an IPv6 network counts as one.
+// they are short whatever was sent.
 func throttleKeys(username, remote string) (pair, source string) {
-	source = remote
-	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		address := ap.Addr().Unmap()
-		if source = address.String(); address.Is6() {
-			if network, err := address.Prefix(64); err == nil {
-				source = network.String()
-			}
-		}
-	}
+	source = sourceOf(remote)
 	sum := sha256.Sum256([]byte(username + "\n" + source))
 	return string(sum[:]), source
+}
+
+// sourceOf is an address as guessing is counted: all of an IPv6 network is one.
+func sourceOf(remote string) string {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	address := ap.Addr().Unmap()
+	if address.Is6() {
+		if network, err := address.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return address.String()
 }
 
 type refreshRequest struct {

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"crypto/ed25519"
+	"log/slog"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sallyport/api/token"
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/projections"
 )
 
 func TestLogin(t *testing.T) {
@@ -177,6 +179,15 @@ func (s *site) another() *site {
 		s.t.Fatal(err)
 	}
 	return other
+}
+
+// withDirectoryOfItsOwn is another process that shares nothing but the database.
+func (s *site) withDirectoryOfItsOwn() *site {
+	s.t.Helper()
+	directory := projections.NewDirectory(s.db.Pool, slog.New(slog.DiscardHandler))
+	background(s.t, directory.Run)
+	s.config.Directory = directory
+	return s.another()
 }
 
 // A session that was closed is closed for every process of its site, also

@@ -20,6 +20,9 @@ type call struct {
 	id   string           // X-Request-Id, trace_id, and corr of what it stores
 	user projections.User // who asks; zero on endpoints open to anyone
 	sent sent             // what went out so far
+
+	session string              // whose token this is; empty: none
+	key     *projections.APIKey // what the call is made with; nil: a token
 }
 
 func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.user.ID), Corr: c.id} }
@@ -112,11 +115,8 @@ func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a ans
 		return answer{}, err
 	}
 	if !e.who.open {
-		if c.user, err = p.server.authenticate(ctx, c.Request); err != nil {
+		if err := p.server.authenticate(ctx, c, e); err != nil {
 			return answer{}, err
-		}
-		if !e.who.admits(c.user.Role) {
-			return answer{}, errRole
 		}
 	}
 	ctx, cancel, err := e.bounds.open(ctx, w, c)

@@ -62,6 +62,8 @@ var (
 	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
 	errNoToken   = &problem{Status: http.StatusUnauthorized, code: "login-required", challenge: true, Detail: "log in by POST /auth/login and send the access token as Authorization: Bearer"}
 	errToken     = &problem{Status: http.StatusUnauthorized, code: "invalid-token", challenge: true, Detail: "the access token is not valid here or has expired: log in again"}
+	errAPIKey    = &problem{Status: http.StatusUnauthorized, code: "invalid-api-key", challenge: true, Detail: "the API key is not valid here, has expired or was revoked"}
+	errNoKeys    = &problem{Status: http.StatusForbidden, code: "login-required-in-person", Detail: "this cannot be done with an API key: log in by POST /auth/login; nothing was stored"}
 	errLogin     = &problem{Status: http.StatusUnauthorized, code: "invalid-credentials", challenge: true, Detail: "the username or the password is wrong"}
 )
 

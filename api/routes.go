@@ -14,14 +14,19 @@ type audience struct {
 	open  bool              // no login needed
 	roles []domain.UserRole // nil: every active user
 	users bool
+	keys  domain.Scope // what an API key needs; empty: no key may
 }
 
 var (
 	anyone = audience{open: true}
-	users  = audience{users: true}
-	admins = audience{users: true, roles: []domain.UserRole{domain.RoleAdmin}}
+	users  = audience{users: true, keys: ofRequests}
+	admins = audience{users: true, roles: []domain.UserRole{domain.RoleAdmin}, keys: domain.ScopeAdmin}
 	// operators carry and decide about files. Who administers may too.
-	operators = audience{users: true, roles: []domain.UserRole{domain.RoleOperator, domain.RoleAdmin}}
+	operators = audience{users: true, roles: []domain.UserRole{domain.RoleOperator, domain.RoleAdmin}, keys: domain.ScopeAdmin}
+	// whoever may use what tells them of themselves, whatever their key is for.
+	whoever = audience{users: true, keys: anyKey}
+	// inPerson is for what somebody who got hold of a key must not do with it.
+	inPerson = audience{users: true}
 )
 
 func (a audience) admits(role domain.UserRole) bool {
@@ -32,6 +37,7 @@ const (
 	get  = http.MethodGet
 	post = http.MethodPost
 	put  = http.MethodPut
+	del  = http.MethodDelete
 
 	onBoth     = domain.Role("")
 	onRequest  = domain.RequestSite
@@ -70,7 +76,10 @@ func (s *server) routes() []endpoint {
 		on("/requests/{id}", get, onRequest, users, s.request),
 		on("/request-types", get, onBoth, users, s.listRequestTypes),
 		on("/request-types/{name}", get, onBoth, users, s.requestType),
-		on("/auth/me", get, onBoth, users, s.me),
+		on("/auth/me", get, onBoth, whoever, s.me),
+		on("/api-keys", post, onBoth, inPerson, taking(s.issueAPIKey)),
+		on("/api-keys", get, onBoth, inPerson, s.listAPIKeys),
+		on("/api-keys/{id}", del, onBoth, inPerson, s.revokeAPIKey),
 		// what needs no login
 		on("/auth/login", post, onBoth, anyone, taking(s.login)),
 		on("/auth/refresh", post, onBoth, anyone, taking(s.refresh)),

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
 
+	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
 	"sallyport/api/session"
 	"sallyport/api/throttle"
@@ -44,6 +45,8 @@ type Config struct {
 	Cache       Cache
 	// CacheReady tells whether the cache's server answers; nil: it has none.
 	CacheReady func(context.Context) error
+	// KeyUses is told when API keys are used; somebody else runs it.
+	KeyUses *keyuse.Uses
 	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.
 	TokenKey       ed25519.PrivateKey
 	OlderTokenKeys []ed25519.PublicKey // may be empty
@@ -85,19 +88,20 @@ type Crossing struct {
 // server is the API of one site.
 type server struct {
 	Config
-	role      domain.Role
-	tokens    *token.Authority
-	sessions  *session.Store
-	closed    *session.Watch
-	pairs     *throttle.Throttle // failures of an account from an address
-	sources   *throttle.Throttle // failures from an address
-	anyUser   atomic.Bool        // a site that had a user once has users
-	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
-	described document           // of the API, as JSON
-	page      map[string]pageFile
-	cors      *cors.Cors    // nil: no other origin may call
-	draining  chan struct{} // closed when the process is to end
-	started   time.Time
+	role       domain.Role
+	tokens     *token.Authority
+	sessions   *session.Store
+	closed     *session.Watch
+	pairs      *throttle.Throttle // failures of an account from an address
+	sources    *throttle.Throttle // failures from an address
+	keyGuesses *throttle.Throttle // API keys that are none, from an address
+	anyUser    atomic.Bool        // a site that had a user once has users
+	cacheLog   atomic.Int64       // when a failing cache was last logged, Unix seconds
+	described  document           // of the API, as JSON
+	page       map[string]pageFile
+	cors       *cors.Cors    // nil: no other origin may call
+	draining   chan struct{} // closed when the process is to end
+	started    time.Time
 	counts
 }
 
@@ -105,6 +109,7 @@ type server struct {
 var (
 	pairLimit   = throttle.Config{Burst: 10, Every: 30 * time.Second}
 	sourceLimit = throttle.Config{Burst: 100, Every: 3 * time.Second}
+	keyLimit    = throttle.Config{Burst: 100, Every: 3 * time.Second}
 )
 
 // API is a site's whole API.
@@ -120,7 +125,7 @@ func (a *API) Drain() { close(a.server.draining) }
 // New returns a site's API, ready to answer.
 func New(c Config) (*API, error) {
 	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||
-		c.Passwords == nil || c.Refusals == nil || c.SessionEnds == nil || c.Cache == nil || c.Logger == nil {
+		c.Passwords == nil || c.Refusals == nil || c.SessionEnds == nil || c.KeyUses == nil || c.Cache == nil || c.Logger == nil {
 		return nil, errors.New("the API lacks a part of its configuration")
 	}
 	if c.Now == nil {
@@ -151,7 +156,7 @@ func New(c Config) (*API, error) {
 	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
-		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), described: newDocument(described), page: page,
+		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), keyGuesses: throttle.New(keyLimit), described: newDocument(described), page: page,
 		cors: newCORS(c.AllowedOrigins), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	return &API{Handler: s.router(), server: s}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sallyport/api"
+	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
 	"sallyport/api/session"
 	"sallyport/api/spectest"
@@ -83,10 +84,12 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	}
 	refused := refusals.New(refusals.Config{Record: s.commands.LoginsRefused, Logger: quiet, Now: s.now})
 	background(t, refused.Run)
+	uses := keyuse.New(db.Pool, quiet)
+	background(t, uses.Run)
 	s.dir = t.TempDir()
 	s.bridge = newBridge(t, store, db.Pool, s.dir, bundle.Limits{})
 	c := api.Config{Log: store, Pool: db.Pool, Bridge: s.bridge, Reader: projections.NewReader(db.Pool), Directory: directory,
-		Commands: s.commands, Passwords: s.passwords, Refusals: refused, SessionEnds: ends, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
+		Commands: s.commands, Passwords: s.passwords, Refusals: refused, SessionEnds: ends, KeyUses: uses, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
 		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
 	for _, f := range change {

@@ -118,7 +118,7 @@ func (APIKey) Issue(c IssueAPIKey) ([]Fact, error) {
 		f.require(!at.After(c.Now.Add(maxAPIKeyLife)), "/expires_at", "must be within five years; leave it out for a key that does not expire")
 	}
 	f.require(len(c.Hash) == apiKeyHashDigits && hexDigits.MatchString(c.Hash), "", "the key was not hashed")
-	if err := f.err("api-key"); err != nil {
+	if err := f.err("key"); err != nil {
 		return nil, err
 	}
 	if c.Have >= MaxAPIKeys {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ import (
 )
 
 // Directory answers what every call of a busy API asks: who is this user,
-// what does their profile allow, what does this request type look like. It
+// what does their profile allow, what does this request type look like, whose
+// API key is this. It
 // keeps the answers in memory and the log tells it which to forget.
 //
 //	this process:   Apply, before the commit ─┐
@@ -44,6 +46,7 @@ type Directory struct {
 	users    map[string]User
 	profiles map[string]domain.ProfileDefined
 	types    map[string]domain.RequestTypeDefined
+	keys     map[string]APIKey           // by hash
 	list     []domain.RequestTypeDefined // all types; nil: not known
 	// announced is the largest seq of a change that Apply has seen. Until Run
 	// has got that far the change may not be committed, and what the tables
@@ -62,10 +65,10 @@ const (
 )
 
 // directoryTypes are the events that change what a directory knows: all of
-// users, profiles and request types.
+// users, profiles, request types and API keys.
 var directoryTypes = func() (types []string) {
 	for _, k := range domain.Catalogue() {
-		if k.Stream == "user" || k.Stream == "profile" || k.Stream == "requesttype" {
+		if k.Stream == "user" || k.Stream == "profile" || k.Stream == "requesttype" || k.Stream == "apikey" {
 			types = append(types, k.Type)
 		}
 	}
@@ -196,6 +199,8 @@ func (d *Directory) forget(eventType, stream string) {
 	case "requesttype":
 		delete(d.types, key)
 		d.list = nil
+	case "apikey":
+		maps.DeleteFunc(d.keys, func(_ string, k APIKey) bool { return k.ID == key })
 	}
 }
 
@@ -205,6 +210,7 @@ func (d *Directory) forgetAll() {
 	d.profiles = map[string]domain.ProfileDefined{}
 	d.types = map[string]domain.RequestTypeDefined{}
 	d.list = nil
+	d.keys = map[string]APIKey{}
 }
 
 // Run follows the log until the context ends, and then returns nil. A

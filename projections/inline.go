@@ -12,11 +12,12 @@ import (
 )
 
 // Inline returns the read models that commit with their events: users,
-// profiles, request types, responder configurations, requests, responses.
+// profiles, request types, responder configurations, requests, responses, API
+// keys.
 func Inline() []eventstore.Projection {
 	return []eventstore.Projection{
 		project(applyUsers), profiles, requestTypes, responderConfigs,
-		project(applyRequests), project(applyAsked), project(applyResponses), project(applyWebhooks),
+		project(applyRequests), project(applyAsked), project(applyResponses), project(applyWebhooks), project(applyAPIKeys),
 	}
 }
 

@@ -181,6 +181,10 @@ func (s *Spec) appliesTo(o Operation, group string) bool {
 		return !o.Open()
 	case "roles":
 		return !o.Open() && len(o.Roles) < len(s.at("#/components/schemas/Role")["enum"].([]any))
+	case "keys":
+		return !o.Open() && !o.inPerson() && o.node["x-any-key"] != true
+	case "person":
+		return !o.Open() && o.inPerson()
 	case "site":
 		return o.Site != "both"
 	case "json":

@@ -148,6 +148,13 @@ func (o Operation) String() string { return o.Method + " " + o.Path }
 // Open reports whether the operation needs no login.
 func (o Operation) Open() bool { return slices.Equal(o.Roles, []string{"anyone"}) }
 
+// inPerson says whether the operation takes no API keys: it has a security of
+// its own that does not name them.
+func (o Operation) inPerson() bool {
+	own, ok := o.node["security"].([]any)
+	return ok && !slices.ContainsFunc(own, func(v any) bool { return v.(map[string]any)["apiKey"] != nil })
+}
+
 // Operations lists all operations in the order of their paths.
 func (s *Spec) Operations() []Operation { return slices.Clone(s.operations) }
 

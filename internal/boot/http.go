@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/api"
+	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
 	"sallyport/bridge"
 	"sallyport/internal/disk"
@@ -24,12 +25,13 @@ type served struct {
 	notice   time.Duration
 	crossing *crossings
 	refused  *refusals.Recorder
+	uses     *keyuse.Uses
 }
 
 // listen makes the API ready to be served on ln.
 func (s *Site) listen(ln net.Listener) (*served, error) {
 	v := &served{listener: ln, notice: cmp.Or(s.Config.DrainNotice, defaultDrainNotice), crossing: &crossings{site: s},
-		refused: refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger})}
+		refused: refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger}), uses: keyuse.New(s.Pool, s.Logger)}
 	config, err := s.apiConfig(v)
 	if err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 		return api.Config{}, err
 	}
 	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
-		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
+		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
 		Version: s.Version, Disk: s.room}
 	if s.redis != nil {

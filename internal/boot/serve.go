@@ -69,6 +69,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 			group.Go(func() error { return served.crossing.run(under) })
 		}
 		group.Go(func() error { return served.refused.Run(under) })
+		group.Go(func() error { return served.uses.Run(under) })
 		group.Go(func() error {
 			defer drained()
 			return served.serve(ctx)
