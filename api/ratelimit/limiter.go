@@ -1,0 +1,112 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// retryAfter is how long Redis is left alone after it failed.
+const retryAfter = time.Second
+
+// Limiter counts in Redis, and in memory while Redis is away. It is safe for
+// concurrent use.
+type Limiter struct {
+	redis  *Redis
+	memory *Memory
+	failed func(error)
+	until  atomic.Int64 // Redis is left alone until then, Unix nanoseconds; 0: it works
+}
+
+// Config is what a limiter works on.
+type Config struct {
+	Redis *Redis // nil: it counts in memory
+	// Failed is told whenever Redis did not answer; may be nil.
+	Failed func(error)
+}
+
+// New returns a limiter.
+func New(c Config) *Limiter {
+	if c.Failed == nil {
+		c.Failed = func(error) {}
+	}
+	return &Limiter{redis: c.Redis, memory: NewMemory(), failed: c.Failed}
+}
+
+// Take counts a call, or refuses it. It always decides.
+func (l *Limiter) Take(ctx context.Context, a Ask) Report {
+	var allowed bool
+	var counters []Counter
+	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
+		allowed, counters, err = l.redis.Take(ctx, a)
+		return err
+	})
+	if inRedis {
+		l.memory.remember(a.User, a.buckets(), counters)
+	} else {
+		allowed, counters, _ = l.memory.Take(ctx, a) // memory does not fail
+	}
+	return report(a, counters, allowed, !inRedis)
+}
+
+// Give takes back what Take counted: nothing came of it, or nothing new.
+func (l *Limiter) Give(ctx context.Context, a Ask) Report {
+	var counters []Counter
+	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
+		counters, err = l.redis.Give(ctx, a)
+		return err
+	})
+	if inRedis {
+		l.memory.remember(a.User, a.buckets(), counters)
+	} else {
+		counters, _ = l.memory.Give(ctx, a)
+	}
+	return report(a, counters, true, !inRedis)
+}
+
+// Look tells how far a user's limits are used, and counts nothing.
+func (l *Limiter) Look(ctx context.Context, a Ask) Report {
+	var counters []Counter
+	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
+		counters, err = l.redis.Look(ctx, a)
+		return err
+	})
+	if !inRedis {
+		counters, _ = l.memory.Look(ctx, a)
+	}
+	return report(a, counters, true, !inRedis)
+}
+
+// Reset forgets what a user used of the windows. What other processes count
+// without Redis stays.
+func (l *Limiter) Reset(ctx context.Context, user string, windows []Window, now time.Time) {
+	_ = l.memory.Reset(ctx, user, windows) // it does not fail
+	l.try(ctx, now, func(ctx context.Context) error { return l.redis.Reset(ctx, user, windows) })
+}
+
+// try asks Redis, unless there is none or it failed a moment ago, and reports
+// whether it answered. After it failed, one call in a second finds out whether
+// it is back; the others do not wait for it.
+func (l *Limiter) try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
+	if l.redis == nil || !l.mayTry(now) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := do(ctx)
+	switch {
+	case err == nil:
+		l.until.Store(0)
+	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away: that says nothing about Redis
+	default:
+		l.until.Store(now.Add(retryAfter).UnixNano())
+		l.failed(err)
+	}
+	return err == nil
+}
+
+func (l *Limiter) mayTry(now time.Time) bool {
+	until := l.until.Load()
+	return until == 0 || now.UnixNano() >= until && l.until.CompareAndSwap(until, now.Add(retryAfter).UnixNano())
+}
