@@ -184,7 +184,7 @@ func TestConfigureResponder(t *testing.T) {
 
 func submit() domain.SubmitRequest {
 	return domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: "airport", Version: 2, Public: true},
-		Rights: domain.Rights{Profile: &domain.ProfileDefined{Name: "standard", Priority: 6}}, User: "019a", Params: json.RawMessage(`{}`)}
+		Rights: domain.Rights{Active: true, Profile: &domain.ProfileDefined{Name: "standard", Priority: 6}}, User: "019a", Params: json.RawMessage(`{}`)}
 }
 
 func TestPriorityMayBeLoweredNotRaised(t *testing.T) {

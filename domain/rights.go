@@ -9,6 +9,7 @@ import (
 // are the only place that weighs it; both sites ask them, the request site
 // when a request is submitted, the response site before it is answered.
 type Rights struct {
+	Active bool // else nothing is allowed
 	// Profile is the user's; nil when it is not known here or was retired, and
 	// then nothing is allowed.
 	Profile *ProfileDefined
@@ -21,6 +22,7 @@ type Rule string
 
 // The rules, in the order in which they are asked.
 const (
+	RuleInactive         Rule = "inactive"
 	RuleNoProfile        Rule = "no-profile"
 	RuleBlockedForUser   Rule = "blocked-for-user"
 	RuleBlockedByProfile Rule = "blocked-by-profile"
@@ -47,6 +49,8 @@ func (r Rights) Rule(requestType string, public bool) Ruling {
 		return Ruling{allowed, rule, fmt.Sprintf(format, args...)}
 	}
 	switch p := r.Profile; {
+	case !r.Active:
+		return ruling(false, RuleInactive, "the user is not active")
 	case p == nil:
 		return ruling(false, RuleNoProfile, "the user's profile is not known at this site, or was retired")
 	case own && said.Blocked:

@@ -17,7 +17,7 @@ func TestPrecedence(t *testing.T) {
 		if blockedForUser && granted || listed && !hasList {
 			continue // cannot be said
 		}
-		r := domain.Rights{Profile: &domain.ProfileDefined{Name: "standard"}}
+		r := domain.Rights{Active: true, Profile: &domain.ProfileDefined{Name: "standard"}}
 		if hasList {
 			r.Profile.Allowed = []string{"other"}
 		}
@@ -46,9 +46,13 @@ func TestPrecedence(t *testing.T) {
 	if len(seen) != 7 {
 		t.Errorf("saw the rules %v only", seen)
 	}
-	nobody := domain.Rights{Access: map[string]domain.Access{"airport": {}}}
+	nobody := domain.Rights{Active: true, Access: map[string]domain.Access{"airport": {}}}
 	if got := nobody.Rule("airport", true); got.Allowed || got.Rule != domain.RuleNoProfile {
 		t.Errorf("without a profile: %+v", got)
+	}
+	nobody.Active = false
+	if got := nobody.Rule("airport", true); got.Allowed || got.Rule != domain.RuleInactive {
+		t.Errorf("not active: %+v", got)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c OverrideLimits) decide(u User) ([]Fact, error) {
 	if err := f.err("limits"); err != nil {
 		return nil, err
 	}
-	if LimitsOverridden(c).equal(u.limits) {
+	if LimitsOverridden(c).equal(u.now.Limits) {
 		return nil, nil
 	}
 	return []Fact{LimitsOverridden(c)}, nil
@@ -93,7 +93,7 @@ func same[V comparable](a, b *V) bool {
 type ClearLimits struct{}
 
 func (ClearLimits) decide(u User) ([]Fact, error) {
-	if u.limits == (LimitsOverridden{}) {
+	if u.now.Limits == (LimitsOverridden{}) {
 		return nil, nil
 	}
 	return []Fact{LimitsCleared{}}, nil
@@ -115,7 +115,7 @@ func (c GrantAccess) decide(u User) ([]Fact, error) {
 	if err := f.err("access"); err != nil {
 		return nil, err
 	}
-	if before, said := u.access[c.RequestType]; said && !before.Blocked && before.MaxResults == c.MaxResults && same(before.Limits, c.Limits) {
+	if before, said := u.now.Access[c.RequestType]; said && !before.Blocked && before.MaxResults == c.MaxResults && same(before.Limits, c.Limits) {
 		return nil, nil
 	}
 	return []Fact{c.AccessGranted}, nil
@@ -131,7 +131,7 @@ func (c BlockAccess) decide(u User) ([]Fact, error) {
 	if !c.TypeExists {
 		return nil, refuseType(c.RequestType)
 	}
-	if u.access[c.RequestType].Blocked {
+	if u.now.Access[c.RequestType].Blocked {
 		return nil, nil
 	}
 	return []Fact{AccessBlocked{c.RequestType}}, nil
@@ -145,7 +145,7 @@ func refuseType(name string) error {
 type ClearAccess struct{ RequestType string }
 
 func (c ClearAccess) decide(u User) ([]Fact, error) {
-	if _, said := u.access[c.RequestType]; !said {
+	if _, said := u.now.Access[c.RequestType]; !said {
 		return nil, nil
 	}
 	return []Fact{AccessCleared(c)}, nil

@@ -68,15 +68,15 @@ func (c ChangeUser) decide(u User) ([]Fact, error) {
 		return nil, err
 	}
 	var facts []Fact
-	particulars := UserProfileChanged{Email: differs(u.email, c.Email), FullName: differs(u.fullName, c.FullName),
-		Profile: differs(u.profile, c.Profile)}
+	particulars := UserProfileChanged{Email: differs(u.now.Email, c.Email), FullName: differs(u.now.FullName, c.FullName),
+		Profile: differs(u.now.Profile, c.Profile)}
 	if particulars != (UserProfileChanged{}) {
 		facts = append(facts, particulars)
 	}
-	if role := differs(u.role, c.Role); role != nil {
+	if role := differs(u.now.Role, c.Role); role != nil {
 		facts = append(facts, UserRoleChanged{*role})
 	}
-	switch active := differs(u.active, c.Active); {
+	switch active := differs(u.now.Active, c.Active); {
 	case active == nil:
 	case *active:
 		facts = append(facts, UserReactivated{})
@@ -100,7 +100,7 @@ func (c ChangeUser) check(u User) error {
 	if c.Role != nil {
 		f.role(*c.Role)
 	}
-	if differs(u.profile, c.Profile) != nil {
+	if differs(u.now.Profile, c.Profile) != nil {
 		f.require(c.ProfileExists, "/profile", noProfile)
 	}
 	f.text("/reason", c.Reason, 0, maxUserReason)
@@ -136,7 +136,7 @@ type DeactivateUser struct {
 }
 
 func (c DeactivateUser) decide(u User) ([]Fact, error) {
-	if !u.active {
+	if !u.now.Active {
 		return nil, refuse(Conflict, "user-inactive", "this user is not active already; nothing was stored")
 	}
 	no := false
@@ -148,7 +148,7 @@ func (c DeactivateUser) decide(u User) ([]Fact, error) {
 type ReactivateUser struct{}
 
 func (ReactivateUser) decide(u User) ([]Fact, error) {
-	if u.active {
+	if u.now.Active {
 		return nil, refuse(Conflict, "user-active", "this user is active already; nothing was stored")
 	}
 	return []Fact{UserReactivated{}}, nil

@@ -5,12 +5,22 @@ import "maps"
 // User is the state that the rules about a user need. The zero value is a
 // user who does not exist yet.
 type User struct {
-	exists, active           bool
-	email, fullName, profile string
-	role                     UserRole
-	limits                   LimitsOverridden
-	access                   map[string]Access
+	exists bool
+	now    Particulars
 }
+
+// Particulars is what was said of a user last, but for the credential.
+type Particulars struct {
+	Username, Email, FullName string
+	Role                      UserRole
+	Profile                   string // the profile's name
+	Active                    bool
+	Limits                    LimitsOverridden
+	Access                    map[string]Access // nothing is ever changed in it
+}
+
+// Now returns what was said of the user last; zero if there is none.
+func (u User) Now() Particulars { return u.now }
 
 // UserCommand is what may be asked of a user: [RegisterUser], [ChangeUser],
 // [DeactivateUser], [ReactivateUser], [ChangePassword], [OverrideLimits],
@@ -28,33 +38,31 @@ func (u User) Decide(c UserCommand) ([]Fact, error) {
 	return c.decide(u)
 }
 
-// Email returns the user's present address.
-func (u User) Email() string { return u.email }
-
 // ActiveAdmin reports whether the user may administer the site.
-func (u User) ActiveAdmin() bool { return u.active && u.role == RoleAdmin }
+func (u User) ActiveAdmin() bool { return u.now.Active && u.now.Role == RoleAdmin }
 
 // Apply returns the state after a fact.
 func (u User) Apply(f Fact) User {
 	switch f := f.(type) {
 	case UserRegistered:
-		return User{exists: true, active: true, email: f.Email, fullName: f.FullName, role: f.Role, profile: f.Profile}
+		return User{exists: true, now: Particulars{Username: f.Username, Email: f.Email, FullName: f.FullName, Role: f.Role,
+			Profile: f.Profile, Active: true}}
 	case UserProfileChanged:
-		replace(&u.email, f.Email)
-		replace(&u.fullName, f.FullName)
-		replace(&u.profile, f.Profile)
+		replace(&u.now.Email, f.Email)
+		replace(&u.now.FullName, f.FullName)
+		replace(&u.now.Profile, f.Profile)
 	case UserRoleChanged:
-		u.role = f.Role
+		u.now.Role = f.Role
 	case LimitsOverridden:
-		u.limits = f
+		u.now.Limits = f
 	case LimitsCleared:
-		u.limits = LimitsOverridden{}
+		u.now.Limits = LimitsOverridden{}
 	case UserDeactivated:
-		u.active = false
+		u.now.Active = false
 	case UserReactivated:
-		u.active = true
+		u.now.Active = true
 	default:
-		u.access = ApplyAccess(u.access, f)
+		u.now.Access = ApplyAccess(u.now.Access, f)
 	}
 	return u
 }

@@ -101,7 +101,7 @@ func (d *Directory) Rights(ctx context.Context, user string) (domain.Rights, err
 	if err != nil {
 		return domain.Rights{}, err
 	}
-	rights := domain.Rights{Limits: u.Limits, Access: u.Access}
+	rights := domain.Rights{Active: u.Active, Limits: u.Limits, Access: u.Access}
 	switch p, err := d.Profile(ctx, u.Profile); {
 	case err == nil:
 		rights.Profile = &p

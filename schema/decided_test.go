@@ -53,7 +53,7 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout")})
 	case 4:
 		return domain.Request{}.Decide(domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: defined().Draw(t, "type"), Version: 1, Public: true}, User: "019a",
-			Rights: domain.Rights{Profile: &domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),
+			Rights: domain.Rights{Active: true, Profile: &domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),
 			IdempotencyKey: rapid.StringMatching(`[ -~]{0,256}`).Draw(t, "key"),
 			Name:           near(t, 200), Params: json.RawMessage(`{"a":[1e999]}`)})
 	case 5:

@@ -24,44 +24,50 @@ type UserChange struct {
 // who asks looked.
 var ErrStale = conflict("changed-meanwhile", "the user was changed since you looked: look again; nothing was stored")
 
-// ChangeUser changes a user on the response site. Seq is 0 when the user is as
-// the command wants it already, and nothing was stored.
-func (c *Commands) ChangeUser(ctx context.Context, by By, in UserChange) (Stored, error) {
+// ChangeUser changes a user on the response site and tells how the user is
+// then. Seq is 0 when that was so already, and nothing was stored.
+func (c *Commands) ChangeUser(ctx context.Context, by By, in UserChange) (domain.Particulars, Stored, error) {
 	if err := c.only(domain.ResponseSite, "users are changed"); err != nil {
-		return Stored{}, err
+		return domain.Particulars{}, Stored{}, err
 	}
+	user, stored, err := c.changeUser(ctx, by, in)
+	stored.ID = in.ID
+	return user.Now(), stored, err
+}
+
+func (c *Commands) changeUser(ctx context.Context, by By, in UserChange) (domain.User, Stored, error) {
 	stream := domain.UserStream(in.ID)
 	user, version, at, err := c.loadUser(ctx, stream)
 	if err != nil {
-		return Stored{}, err
+		return user, Stored{}, err
 	}
 	if in.At != 0 && version > 0 && in.At != at {
-		return Stored{}, ErrStale
+		return user, Stored{}, ErrStale
 	}
 	command, witness, err := c.informed(ctx, in.ID, in.Command)
 	if err != nil {
-		return Stored{}, err
+		return user, Stored{}, err
 	}
 	facts, err := user.Decide(command)
 	if err != nil || len(facts) == 0 {
-		return Stored{ID: in.ID}, err
+		return user, Stored{Pos: at}, err
 	}
-	writes := append([]eventstore.Write{{Stream: stream, Expected: version, Facts: facts}}, witness...)
-	refusals := map[string]*domain.Error{stream: ErrStale}
+	before := user.Now().Email
+	for _, f := range facts {
+		user = user.Apply(f)
+	}
+	moved, err := c.moveEmail(ctx, in.ID, before, user.Now().Email)
+	if err != nil {
+		return user, Stored{}, err
+	}
+	refusals := map[string]*domain.Error{stream: ErrStale, domain.EmailStream(user.Now().Email): errEmailTaken}
 	for _, w := range witness {
 		refusals[w.Stream] = ErrStale
 	}
-	if address := user.Apply(facts[0]).Email(); address != user.Email() {
-		moved, err := c.moveEmail(ctx, in.ID, user.Email(), address)
-		if err != nil {
-			return Stored{}, err
-		}
-		writes = append(writes, moved...)
-		refusals[domain.EmailStream(address)] = errEmailTaken
-	}
+	// The user's own event comes last: its position is the one to tell.
+	writes := append(append(witness, moved...), eventstore.Write{Stream: stream, Expected: version, Facts: facts})
 	stored, err := c.append(ctx, by, writes...)
-	stored.ID = in.ID
-	return stored, taken(err, refusals)
+	return user, stored, taken(err, refusals)
 }
 
 // loadUser folds a user and tells the position of the newest event.
@@ -178,5 +184,6 @@ func (c *Commands) ChangePassword(ctx context.Context, by By, user, password str
 			return Stored{}, err
 		}
 	}
-	return c.ChangeUser(ctx, by, UserChange{ID: user, Command: change})
+	_, stored, err := c.ChangeUser(ctx, by, UserChange{ID: user, Command: change})
+	return stored, err
 }

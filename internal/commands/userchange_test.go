@@ -37,7 +37,7 @@ func people(t *testing.T, roles ...domain.UserRole) (*commands.Commands, *events
 
 func change(t *testing.T, c *commands.Commands, id string, command domain.UserCommand) error {
 	t.Helper()
-	_, err := c.ChangeUser(t.Context(), by, commands.UserChange{ID: id, Command: command})
+	_, _, err := c.ChangeUser(t.Context(), by, commands.UserChange{ID: id, Command: command})
 	return err
 }
 
@@ -105,7 +105,7 @@ func TestStaleChangesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(pos int64, name string) error {
-		_, err := c.ChangeUser(t.Context(), by, commands.UserChange{ID: ids[0], At: pos, Command: domain.ChangeUser{FullName: &name}})
+		_, _, err := c.ChangeUser(t.Context(), by, commands.UserChange{ID: ids[0], At: pos, Command: domain.ChangeUser{FullName: &name}})
 		return err
 	}
 	if err := at(user.Pos, "one"); err != nil {

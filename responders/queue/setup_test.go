@@ -255,7 +255,7 @@ func (m modelCases) Case(ctx context.Context, id string) (queue.Case, error) {
 		return c, err
 	}
 	c.Active = u.Active
-	c.Rights.Limits, c.Rights.Access = u.Limits, u.Access
+	c.Rights.Active, c.Rights.Limits, c.Rights.Access = u.Active, u.Limits, u.Access
 	if c.Rights.Profile, err = found(m.Profile(ctx, u.Profile)); err != nil {
 		return c, err
 	}
