@@ -34,10 +34,11 @@ func (a audience) admits(role domain.UserRole) bool {
 }
 
 const (
-	get  = http.MethodGet
-	post = http.MethodPost
-	put  = http.MethodPut
-	del  = http.MethodDelete
+	get   = http.MethodGet
+	post  = http.MethodPost
+	put   = http.MethodPut
+	patch = http.MethodPatch
+	del   = http.MethodDelete
 
 	onBoth     = domain.Role("")
 	onRequest  = domain.RequestSite
@@ -94,9 +95,18 @@ func (s *server) routes() []endpoint {
 		on("/users", post, onResponse, admins, taking(s.registerUser)),
 		on("/users", get, onResponse, admins, s.viewed(s.listUsers)),
 		on("/users/{id}", get, onResponse, admins, s.viewed(s.user)),
+		on("/users/{id}", patch, onResponse, admins, taking(s.patchUser)),
+		on("/users/{id}/password", put, onResponse, admins, taking(s.setPassword)),
+		on("/users/{id}/limits", put, onResponse, admins, taking(s.overrideLimits)),
+		on("/users/{id}/limits", del, onResponse, admins, s.clearLimits),
+		on("/users/{id}/access/{type}", put, onResponse, admins, takingIfAny(s.setAccess)),
+		on("/users/{id}/access/{type}", del, onResponse, admins, s.clearAccess),
+		on("/users/{id}/rights", get, onResponse, admins, s.viewed(s.rights)),
 		on("/profiles", post, onResponse, admins, taking(s.defineProfile)),
 		on("/profiles", get, onResponse, admins, s.listProfiles),
 		on("/profiles/{name}", get, onResponse, admins, s.profile),
+		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
+		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
 		// what operators do: the crossing
 		on("/admin/links", get, onBoth, operators, s.listLinks),

@@ -11,38 +11,42 @@ import (
 )
 
 type userShape struct {
-	ID        string           `json:"id"`
-	Username  string           `json:"username"`
-	Email     string           `json:"email"`
-	FullName  string           `json:"full_name"`
-	Role      domain.UserRole  `json:"role"`
-	Profile   string           `json:"profile"`
-	Active    bool             `json:"active"`
-	Limits    domain.Limits    `json:"limits"` // the profile's
-	CreatedAt domain.Timestamp `json:"created_at"`
+	ID               string                  `json:"id"`
+	Username         string                  `json:"username"`
+	Email            string                  `json:"email"`
+	FullName         string                  `json:"full_name"`
+	Role             domain.UserRole         `json:"role"`
+	Profile          string                  `json:"profile"`
+	Active           bool                    `json:"active"`
+	Limits           domain.Limits           `json:"limits"`            // that count
+	Priority         int                     `json:"priority"`          // the highest of their requests
+	LimitsOverridden domain.LimitsOverridden `json:"limits_overridden"` // what of both is not the profile's
+	CreatedAt        domain.Timestamp        `json:"created_at"`
 }
 
 // userShape is what is shown of a user: all but the credential.
 func (s *server) userShape(ctx context.Context, u projections.User) (userShape, error) {
-	limits, err := s.limits(ctx, u.Profile)
-	return shapeOfUser(u, limits), err
+	profile, err := s.knownProfile(ctx, u.Profile)
+	return shapeOfUser(u, profile), err
 }
 
-func shapeOfUser(u projections.User, limits domain.Limits) userShape {
+func shapeOfUser(u projections.User, profile *domain.ProfileDefined) userShape {
+	rights := domain.Rights{Active: u.Active, Profile: profile, Limits: u.Limits}
 	return userShape{ID: u.ID, Username: u.Username, Email: u.Email, FullName: u.FullName, Role: u.Role,
-		Profile: u.Profile, Active: u.Active, Limits: limits, CreatedAt: domain.Timestamp(u.CreatedAt)}
+		Profile: u.Profile, Active: u.Active, Limits: rights.RequestLimits(), Priority: rights.Priority(),
+		LimitsOverridden: u.Limits, CreatedAt: domain.Timestamp(u.CreatedAt)}
 }
 
-// limits are a profile's; of one that is not known here there are none.
-func (s *server) limits(ctx context.Context, profile string) (domain.Limits, error) {
-	if !domain.ValidSlug(profile) {
-		return domain.Limits{}, nil
+// knownProfile returns a profile, nil if it is not known here.
+func (s *server) knownProfile(ctx context.Context, name string) (*domain.ProfileDefined, error) {
+	if !domain.ValidSlug(name) {
+		return nil, nil
 	}
-	p, err := s.Directory.Profile(ctx, profile)
+	p, err := s.Directory.Profile(ctx, name)
 	if errors.Is(err, projections.ErrNotFound) {
-		err = nil
+		return nil, nil
 	}
-	return p.Limits, err
+	return &p, err
 }
 
 type newUser struct {
@@ -62,7 +66,7 @@ func (s *server) registerUser(ctx context.Context, c *call, in newUser) (answer,
 		in.Role = domain.RoleUser
 	}
 	// Nothing may fail once the user is stored, so the answer is gathered before.
-	limits, err := s.limits(ctx, in.Profile)
+	profile, err := s.knownProfile(ctx, in.Profile)
 	if err != nil {
 		return answer{}, err
 	}
@@ -71,7 +75,7 @@ func (s *server) registerUser(ctx context.Context, c *call, in newUser) (answer,
 		return answer{}, err
 	}
 	shown := shapeOfUser(projections.User{ID: stored.ID, Username: in.Username, Email: in.Email,
-		FullName: in.FullName, Role: in.Role, Profile: in.Profile, Active: true, CreatedAt: stored.At}, limits)
+		FullName: in.FullName, Role: in.Role, Profile: in.Profile, Active: true, CreatedAt: stored.At}, profile)
 	return answer{status: http.StatusCreated, location: "/users/" + stored.ID, position: stored.Seq, value: shown}, nil
 }
 
@@ -103,34 +107,5 @@ func (s *server) user(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	shown, err := s.userShape(ctx, u)
-	return answer{value: shown}, err
-}
-
-func (s *server) defineProfile(ctx context.Context, c *call, in domain.ProfileDefined) (answer, error) {
-	defined, stored, err := s.Commands.DefineProfile(ctx, c.by(), in)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusCreated, location: "/profiles/" + defined.Name, position: stored.Seq, value: defined}, nil
-}
-
-func (s *server) listProfiles(ctx context.Context, c *call) (answer, error) {
-	q, err := parseQuery(c)
-	if err != nil {
-		return answer{}, err
-	}
-	profiles, err := s.Reader.Profiles(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	return listByName(c, q.page, profiles, func(p domain.ProfileDefined) string { return p.Name })
-}
-
-func (s *server) profile(ctx context.Context, c *call) (answer, error) {
-	name, err := slugOf(c)
-	if err != nil {
-		return answer{}, err
-	}
-	p, err := s.Directory.Profile(ctx, name)
-	return answer{value: p}, err
+	return answer{value: shown, etag: tagOf(u.Pos)}, err
 }

@@ -138,7 +138,7 @@ func (c BlockAccess) decide(u User) ([]Fact, error) {
 }
 
 func refuseType(name string) error {
-	return refuse(NotFound, "unknown-type", "there is no request type named %q; nothing was stored", name)
+	return refuse(NotFound, "unknown-request-type", "there is no request type named %q; nothing was stored", name)
 }
 
 // ClearAccess asks that the profile alone decides about a request type.

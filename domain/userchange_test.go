@@ -59,10 +59,10 @@ func TestChangeUser(t *testing.T) {
 		"grant the same":        {registered(domain.RoleUser, domain.AccessGranted{RequestType: "aa", Limits: &domain.Limits{Day: 1}}), domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: "aa", Limits: &domain.Limits{Day: 1}}, TypeExists: true}, nil, ""},
 		"grant what is blocked": {registered(domain.RoleUser, domain.AccessBlocked{RequestType: "aa"}), domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: "aa"}, TypeExists: true}, []domain.Fact{domain.AccessGranted{RequestType: "aa"}}, ""},
 		"grant too much":        {registered(domain.RoleUser), domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: "aa", MaxResults: 1001, Limits: &domain.Limits{Day: -1}}, TypeExists: true}, nil, "invalid-access"},
-		"grant what is not":     {registered(domain.RoleUser), domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: "aa"}}, nil, "unknown-type"},
+		"grant what is not":     {registered(domain.RoleUser), domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: "aa"}}, nil, "unknown-request-type"},
 		"block":                 {registered(domain.RoleUser), domain.BlockAccess{RequestType: "aa", TypeExists: true}, []domain.Fact{domain.AccessBlocked{RequestType: "aa"}}, ""},
 		"block twice":           {registered(domain.RoleUser, domain.AccessBlocked{RequestType: "aa"}), domain.BlockAccess{RequestType: "aa", TypeExists: true}, nil, ""},
-		"block what is not":     {registered(domain.RoleUser), domain.BlockAccess{RequestType: "aa"}, nil, "unknown-type"},
+		"block what is not":     {registered(domain.RoleUser), domain.BlockAccess{RequestType: "aa"}, nil, "unknown-request-type"},
 		"clear access":          {registered(domain.RoleUser, domain.AccessBlocked{RequestType: "aa"}), domain.ClearAccess{RequestType: "aa"}, []domain.Fact{domain.AccessCleared{RequestType: "aa"}}, ""},
 		"clear no access":       {registered(domain.RoleUser, domain.AccessBlocked{RequestType: "aa"}, domain.AccessCleared{RequestType: "aa"}), domain.ClearAccess{RequestType: "aa"}, nil, ""},
 	} {
