@@ -81,6 +81,9 @@ func (s *server) routes() []endpoint {
 		on("/api-keys", post, onBoth, inPerson, taking(s.issueAPIKey)),
 		on("/api-keys", get, onBoth, inPerson, s.listAPIKeys),
 		on("/api-keys/{id}", del, onBoth, inPerson, s.revokeAPIKey),
+		on("/webhooks", post, onRequest, users, taking(s.addWebhook)),
+		on("/webhooks", get, onRequest, users, s.listWebhooks),
+		on("/webhooks/{id}", del, onRequest, users, s.removeWebhook),
 		// what needs no login
 		on("/auth/login", post, onBoth, anyone, taking(s.login)),
 		on("/auth/refresh", post, onBoth, anyone, taking(s.refresh)),
@@ -108,6 +111,11 @@ func (s *server) routes() []endpoint {
 		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
 		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
+		// what operators do: what was given up
+		on("/admin/poison", get, onBoth, operators, s.listPoison),
+		on("/admin/poison/{id}", get, onBoth, operators, s.viewed(s.showPoison)),
+		on("/admin/poison/{id}/requeue", post, onBoth, operators, s.requeuePoison),
+		on("/admin/poison/{id}/drop", post, onBoth, operators, s.dropPoison),
 		// what operators do: the crossing
 		on("/admin/links", get, onBoth, operators, s.listLinks),
 		on("/admin/links/{peer}/stop", post, onBoth, operators, taking(s.stopLink)),

@@ -25,7 +25,9 @@ import (
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/webhook"
 	"sallyport/projections"
+	"sallyport/projections/reactor"
 	"sallyport/projections/responsecache"
 )
 
@@ -37,7 +39,8 @@ type Config struct {
 	Reader    *projections.Reader
 	Directory *projections.Directory
 	Commands  *commands.Commands
-	Bridge    *bridge.Bridge // what operators see of the crossing and do with it
+	Bridge    *bridge.Bridge    // what operators see of the crossing and do with it
+	Webhooks  *webhook.Webhooks // of a request site; nil on the other
 	Passwords *password.Hasher
 	Refusals  *refusals.Recorder // of logins; somebody else runs it
 	// SessionEnds is among the log's inline read models.
@@ -99,6 +102,7 @@ type server struct {
 	cacheLog   atomic.Int64       // when a failing cache was last logged, Unix seconds
 	described  document           // of the API, as JSON
 	page       map[string]pageFile
+	poison     *reactor.Poison
 	cors       *cors.Cors    // nil: no other origin may call
 	draining   chan struct{} // closed when the process is to end
 	started    time.Time
@@ -157,7 +161,7 @@ func New(c Config) (*API, error) {
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
 		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), keyGuesses: throttle.New(keyLimit), described: newDocument(described), page: page,
-		cors: newCORS(c.AllowedOrigins), counts: counts, draining: make(chan struct{}), started: c.Now()}
+		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	return &API{Handler: s.router(), server: s}, nil
 }
 

@@ -31,6 +31,7 @@ import (
 	"sallyport/eventstore/eventstoretest"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
 	"sallyport/schema"
@@ -92,6 +93,10 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		Commands: s.commands, Passwords: s.passwords, Refusals: refused, SessionEnds: ends, KeyUses: uses, Cache: responsecache.NewMemory(responsecache.MemoryConfig{}), TokenKey: s.key,
 		Crossing: func(context.Context) (api.Crossing, error) { return *s.crossing.Load(), nil },
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
+	c.Webhooks, err = webhook.New(webhook.Config{Log: store, Pool: db.Pool, Reader: c.Reader, Key: webhook.NewKey(s.key.Seed()), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range change {
 		f(&c)
 	}

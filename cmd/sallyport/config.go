@@ -25,7 +25,7 @@ var settings = []string{
 	"database.url", "database.url_file", "database.migrate_url", "database.migrate_url_file", "database.max_conns",
 	"redis.url", "redis.url_file",
 	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every", "bridge.resend_after", "bridge.keep",
-	"responders.workers", "log.level", "log.format",
+	"responders.workers", "webhooks.allow", "log.level", "log.format",
 }
 
 func envName(key string) string {

@@ -47,7 +47,9 @@ type Config struct {
 	Bridge      Bridge        `koanf:"bridge" yaml:"bridge,omitempty"`
 	// Responders are for response sites only.
 	Responders Responders `koanf:"responders" yaml:"responders,omitempty"`
-	Log        Log        `koanf:"log" yaml:"log,omitempty"`
+	// Webhooks are for request sites only.
+	Webhooks Webhooks `koanf:"webhooks" yaml:"webhooks,omitempty"`
+	Log      Log      `koanf:"log" yaml:"log,omitempty"`
 }
 
 // TLS says what the HTTP server shows its clients; both empty: it speaks plain
@@ -117,6 +119,13 @@ type Source struct {
 	URLFile string `koanf:"url_file" yaml:"url_file,omitempty"`
 }
 
+// Webhooks says whom a request site may call.
+type Webhooks struct {
+	// Allow are networks, such as 10.1.0.0/16, in which webhooks may be though
+	// they are not public; empty: none.
+	Allow []string `koanf:"allow" yaml:"allow,omitempty"`
+}
+
 // Log says what is logged to stderr.
 type Log struct {
 	// Level is debug, info, warn or error; empty: info.
@@ -127,14 +136,15 @@ type Log struct {
 
 // Check refuses a configuration that cannot work and says all that is wrong.
 func (c Config) Check() error {
-	_, trusted := networks(c.TrustedProxies)
+	_, trusted := networks("trusted_proxies", c.TrustedProxies)
+	_, callable := networks("webhooks.allow", c.Webhooks.Allow)
 	return errors.Join(
 		rule(domain.ValidSiteName(c.Site), "site: must be 1 to 32 of a-z 0-9 -"),
 		rule(c.Role.Valid(), "role: must be request or response"),
 		rule(listens(c.Listen), "listen: must be an address such as 127.0.0.1:8001"),
 		rule((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file and tls.key_file: give both or none"),
 		c.CORS.check(),
-		trusted,
+		trusted, callable,
 		rule(c.DrainNotice >= 0 && c.DrainNotice <= maxDrainNotice, "drain_notice: must be 0 to 5m"),
 		rule(c.Database.URL != "" || c.Database.URLFile != "", "database.url or database.url_file: must be given (in the environment: SALLYPORT_DATABASE_URL or SALLYPORT_DATABASE_URL_FILE)"),
 		one("database.url", c.Database.URL, c.Database.URLFile),
@@ -167,8 +177,8 @@ func (c CORS) check() error {
 	return errors.Join(errs...)
 }
 
-// networks reads the networks of trusted proxies.
-func networks(given []string) ([]netip.Prefix, error) {
+// networks reads the networks that a setting lists.
+func networks(key string, given []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	var errs []error
 	for _, text := range given {
@@ -177,7 +187,7 @@ func networks(given []string) ([]netip.Prefix, error) {
 			n, err = address.Prefix(address.BitLen())
 		}
 		out = append(out, n.Masked())
-		errs = append(errs, rule(err == nil, fmt.Sprintf("trusted_proxies: %q must be a network such as 10.0.0.0/8, or an address", text)))
+		errs = append(errs, rule(err == nil, fmt.Sprintf("%s: %q must be a network such as 10.0.0.0/8, or an address", key, text)))
 	}
 	return out, errors.Join(errs...)
 }

@@ -55,11 +55,11 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 	if err != nil {
 		return api.Config{}, err
 	}
-	trusted, err := networks(s.Config.TrustedProxies)
+	trusted, err := networks("trusted_proxies", s.Config.TrustedProxies)
 	if err != nil {
 		return api.Config{}, err
 	}
-	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge,
+	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Webhooks: s.Webhooks,
 		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
 		Version: s.Version, Disk: s.room}

@@ -96,6 +96,7 @@ func TestConfigOfHTTP(t *testing.T) {
 		`cors.origins: "https://x.org/"`: func(c *boot.Config) { c.CORS.Origins = []string{"https://x.org/"} },
 		`cors.origins: "x.org"`:          func(c *boot.Config) { c.CORS.Origins = []string{"x.org"} },
 		`trusted_proxies: "everybody"`:   func(c *boot.Config) { c.TrustedProxies = []string{"10.0.0.0/8", "everybody"} },
+		`webhooks.allow: "home"`:         func(c *boot.Config) { c.Webhooks.Allow = []string{"home"} },
 		"drain_notice":                   func(c *boot.Config) { c.DrainNotice = time.Hour },
 	} {
 		c := good

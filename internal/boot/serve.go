@@ -86,8 +86,8 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	return group.Wait()
 }
 
-// work answers requests on a response site and keeps the cache warm on a
-// request site.
+// work answers requests on a response site; on a request site it keeps the
+// cache warm and tells webhooks.
 func (s *Site) work(ctx context.Context) error {
 	if s.isResponse() {
 		q, err := s.workers(ctx)
@@ -103,11 +103,14 @@ func (s *Site) work(ctx context.Context) error {
 		return q.Stop(ctx)
 	}
 	r, err := reactor.New(reactor.Config{Pool: s.Pool, Log: s.Log, Logger: s.Logger,
-		Handlers: []reactor.Handler{reactor.Warm(s.Log.Site(), s.Reader, s.Cache)}})
+		Handlers: []reactor.Handler{reactor.Warm(s.Log.Site(), s.Reader, s.Cache), s.Webhooks.Announce()}})
 	if err != nil {
 		return err
 	}
-	return r.Run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return r.Run(ctx) })
+	group.Go(func() error { return s.Webhooks.Run(ctx) })
+	return group.Wait()
 }
 
 // crossings keeps in memory how far the link to the response site has got,

@@ -18,6 +18,7 @@ import (
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
 	"sallyport/schema"
@@ -39,6 +40,7 @@ type Site struct {
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge
 	Cache     Cache
+	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
 	redis     redis.UniversalClient // nil: the cache is in the process
 	closers   []func() error
@@ -59,7 +61,7 @@ const (
 // Open opens a site that Init has made. Close ends it.
 func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
 	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
-	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge} {
+	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge, s.openWebhooks} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
 		}
@@ -164,6 +166,23 @@ func (s *Site) openBridge(ctx context.Context) error {
 		return err
 	}
 	return s.Bridge.CheckRestored(ctx)
+}
+
+func (s *Site) openWebhooks(context.Context) error {
+	if s.isResponse() {
+		return nil
+	}
+	secret, err := bridge.EnsureSigningKey(filepath.Join(s.Config.keysDir(), "webhooks.pem"))
+	if err != nil {
+		return err
+	}
+	allow, err := networks("webhooks.allow", s.Config.Webhooks.Allow)
+	if err != nil {
+		return err
+	}
+	s.Webhooks, err = webhook.New(webhook.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Key: webhook.NewKey(secret.Seed()),
+		Allow: allow, Logger: s.Logger})
+	return err
 }
 
 // CacheReady says whether the cache can be asked; one in the process always can.
