@@ -40,6 +40,7 @@ they are answered, each with its own private PostgreSQL and Redis. State stays i
 	flags.IntVar(&f.config.ResponsePort, "response-port", 8000, "the port of core; 0 is any")
 	flags.StringVar(&f.carry, "carry", "auto", "auto: a courier moves finished bundles; manual: nobody does")
 	flags.DurationVar(&f.carryEvery, "carry-every", 2*time.Second, "how often the courier goes")
+	flags.StringSliceVar(&f.config.WebhooksAllow, "webhooks-allow", nil, "networks that webhooks may be in though they are not public, to try them: 127.0.0.1")
 	return cmd
 }
 

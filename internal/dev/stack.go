@@ -32,6 +32,9 @@ type Config struct {
 	// ExportEvery and ScanEvery set the pace of the bridges; 0: one second and
 	// half a second.
 	ExportEvery, ScanEvery time.Duration
+	// WebhooksAllow are networks that the request site's webhooks may be in
+	// though they are not public, such as 127.0.0.1.
+	WebhooksAllow []string
 	// Say is told what happens, a sentence at a time.
 	Say func(format string, args ...any)
 	// Logger gets the sites' logs.
@@ -197,7 +200,8 @@ func (s *Stack) siteConfig(ctx context.Context, e *End) (boot.Config, error) {
 		c.Redis.URL = *u
 	}
 	if e != s.Core {
-		return c, nil
+		c.Webhooks.Allow = s.config.WebhooksAllow
+		return c, c.Check()
 	}
 	c.Role = domain.ResponseSite
 	c.Responders.Sources = map[string]boot.Source{sourceName: {URL: asUser(e.Postgres.DSN(datasetDatabase), dataset.Reader)}}
