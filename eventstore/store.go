@@ -32,6 +32,9 @@ type Config struct {
 	Inline []Projection
 	// Now is the clock for the events' times; nil means time.Now.
 	Now func() time.Time
+	// Committed is told how many appends and events each commit of the writer
+	// held, and must be quick; nil: nobody is.
+	Committed func(appends, events int)
 }
 
 // Head is the end of a site's log.
@@ -54,10 +57,12 @@ type Store struct {
 	check  func([]byte) error
 	inline []Projection
 	now    func() time.Time
-	site   Head // as it was when opened; site, role, epoch and start do not change while it is open
-	writer *writer
-	feed   *feed
-	cancel context.CancelFunc
+	// committed is told of each group; nil: nobody is.
+	committed func(appends, events int)
+	site      Head // as it was when opened; site, role, epoch and start do not change while it is open
+	writer    *writer
+	feed      *feed
+	cancel    context.CancelFunc
 }
 
 // Open opens the log of a database that [Found] has prepared, and starts its
@@ -80,7 +85,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c Config) (*Store, error) {
 }
 
 func newStore(pool *pgxpool.Pool, c Config) *Store {
-	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now}
+	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now, committed: c.Committed}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -210,6 +210,9 @@ func (w *writer) settle(ctx context.Context, t *attempt, group []*pending) ([]*p
 	for _, p := range left {
 		p.finish(nil)
 	}
+	if w.store.committed != nil {
+		w.store.committed(len(left), len(t.batch.records))
+	}
 	w.store.feed.moved(t.head.Seq)
 	return nil, nil
 }

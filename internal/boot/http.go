@@ -40,14 +40,14 @@ func (s *Site) listen(ln net.Listener) (*served, error) {
 		return nil, err
 	}
 	v.server = api.Server(v.api, s.Logger)
+	var pair *tlsfiles.Pair
 	if s.Config.TLS.CertFile != "" {
-		pair, err := tlsfiles.Open(s.Config.TLS.CertFile, s.Config.TLS.KeyFile, s.Logger)
-		if err != nil {
+		if pair, err = tlsfiles.Open(s.Config.TLS.CertFile, s.Config.TLS.KeyFile, s.Logger); err != nil {
 			return nil, err
 		}
 		v.server.TLSConfig = pair.Config()
 	}
-	return v, nil
+	return v, s.measure(pair)
 }
 
 func (s *Site) apiConfig(v *served) (api.Config, error) {
@@ -62,7 +62,7 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Webhooks: s.Webhooks,
 		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
-		Version: s.Version, Disk: s.room}
+		Version: s.Version, Disk: s.room, Metrics: s.metrics}
 	if s.redis != nil {
 		c.CacheReady = s.CacheReady
 	}

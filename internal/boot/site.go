@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"sallyport/api/session"
@@ -43,6 +44,7 @@ type Site struct {
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
 	redis     redis.UniversalClient // nil: the cache is in the process
+	metrics   *prometheus.Registry
 	closers   []func() error
 }
 
@@ -60,7 +62,7 @@ const (
 
 // Open opens a site that Init has made. Close ends it.
 func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
-	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
+	s := &Site{Config: c, Logger: logger.With("site", c.Site), metrics: prometheus.NewRegistry()}
 	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge, s.openWebhooks} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
@@ -105,7 +107,7 @@ func (s *Site) openLog(ctx context.Context) error {
 	s.Reader = projections.NewReader(s.Pool)
 	s.Directory = projections.NewDirectory(s.Pool, s.Logger)
 	inline := append(projections.Inline(), s.Directory, &s.ends)
-	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline}); err != nil {
+	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline, Committed: s.commits()}); err != nil {
 		return err
 	}
 	s.closing(s.Log.Close)

@@ -166,6 +166,12 @@ func (h *Hasher) slot(ctx context.Context, work func()) error {
 // Done returns how many passwords were hashed since the hasher was made.
 func (h *Hasher) Done() int64 { return h.done.Load() }
 
+// Load returns how many hashes run now, and how many wait for their turn.
+func (h *Hasher) Load() (running, waiting int) {
+	running = len(h.slots)
+	return running, max(0, len(h.queue)-running)
+}
+
 // phc is an argon2id digest with its parameters.
 type phc struct {
 	memory, passes uint32

@@ -17,10 +17,14 @@ type Count struct {
 	Jobs  int64  `json:"jobs"`
 }
 
-const selectCounts = `SELECT queue, state::text, count(*) FROM river_job WHERE state NOT IN ('completed', 'cancelled') GROUP BY 1, 2 ORDER BY 1, 2`
+const selectCounts = `
+	SELECT queue, state, sum(jobs)::bigint FROM (
+		SELECT queue, state::text, count(*) AS jobs FROM river_job WHERE state NOT IN ('completed', 'cancelled') GROUP BY 1, 2
+		UNION ALL SELECT '` + queueName + `', unnest('{available,running,retryable,discarded}'::text[]), 0
+	) AS counts GROUP BY 1, 2 ORDER BY 1, 2`
 
-// Counts returns the depths of a site's queues; a state without jobs is left
-// out.
+// Counts returns the depths of a site's queues. A state without jobs is left
+// out, but for those of the answers that people watch.
 func Counts(ctx context.Context, pool *pgxpool.Pool) ([]Count, error) {
 	rows, err := pool.Query(ctx, selectCounts)
 	if err != nil {
