@@ -31,11 +31,12 @@ func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.
 type answer struct {
 	status     int // 0: 200
 	value      any
-	raw        []byte // as media says
-	media      string // Content-Type; empty: JSON
-	encoding   string // Content-Encoding of raw; empty: none
-	policy     string // Content-Security-Policy; empty: nothing may be loaded
-	position   int64  // X-Log-Position; 0: nothing was written
+	raw        []byte    // as media says
+	rest       [2][]byte // what follows raw: large parts that are not copied
+	media      string    // Content-Type; empty: JSON
+	encoding   string    // Content-Encoding of raw; empty: none
+	policy     string    // Content-Security-Policy; empty: nothing may be loaded
+	position   int64     // X-Log-Position; 0: nothing was written
 	location   string
 	link       string // where the list goes on
 	etag       string
@@ -162,12 +163,17 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 	if a.retryAfter > 0 {
 		h["Retry-After"] = []string{seconds(a.retryAfter)}
 	}
-	if len(body) > 0 {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if n := len(body) + len(a.rest[0]) + len(a.rest[1]); n > 0 {
+		h["Content-Length"] = []string{strconv.Itoa(n)}
 	}
 	w.WriteHeader(a.statusCode())
-	if _, err := w.Write(body); err != nil && s.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.Logger.DebugContext(ctx, "the caller went away", "trace_id", c.id, "error", err)
+	for _, part := range [][]byte{body, a.rest[0], a.rest[1]} {
+		if _, err := w.Write(part); err != nil {
+			if s.Logger.Enabled(ctx, slog.LevelDebug) {
+				s.Logger.DebugContext(ctx, "the caller went away", "trace_id", c.id, "error", err)
+			}
+			return
+		}
 	}
 }
 

@@ -66,6 +66,23 @@ func noQuery(c *call) error {
 	return nil
 }
 
+// parseOnly reads a query of an endpoint that is no list, each parameter once.
+func parseOnly(c *call, known ...string) (url.Values, error) {
+	values, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return nil, errQuery
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.Contains(known, name) {
+			return nil, badQuery(name, "is not a known parameter")
+		}
+		if len(values[name]) > 1 {
+			return nil, badQuery(name, "is given more than once")
+		}
+	}
+	return values, nil
+}
+
 // time reads a parameter that is an RFC 3339 time; the zero time if it is not given.
 func (q query) time(name string) (time.Time, error) {
 	text := q.values.Get(name)
@@ -133,6 +150,11 @@ func idOf(c *call) (string, error) {
 	if err := noQuery(c); err != nil {
 		return "", err
 	}
+	return idIn(c)
+}
+
+// idIn is idOf where there may be a query.
+func idIn(c *call) (string, error) {
 	id := strings.ToLower(mux.Vars(c.Request)["id"])
 	if len(id) != 36 || uuid.Validate(id) != nil {
 		return "", errNotFound

@@ -32,34 +32,24 @@ type requestShape struct {
 	ExpectedCrossing expectedCrossing `json:"expected_crossing"`
 }
 
-// expectedCrossing is when the request is likely gone, from the rhythm in
-// which bundles are written. Null means that it is past, or that the rhythm is
-// not known.
-type expectedCrossing struct {
-	Out *domain.Timestamp `json:"out"`
-	// Back is when its answer is likely here. It depends on the other site and
-	// on who carries the media, of which nothing is measured: always null.
-	Back *domain.Timestamp `json:"back"`
+// shapeOfRequest shows a request as its submitter sees it now.
+func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestShape {
+	return shapeAt(q, q.Crossed(link.ExportedThrough, link.AckedThrough), s.Now(), link)
 }
 
-// shapeOfRequest shows a request as its submitter sees it.
-func (s *server) shapeOfRequest(q projections.Request, link Crossing) requestShape {
+// firstShape shows a request as its submission was answered.
+func firstShape(q projections.Request, link Crossing) requestShape {
+	return shapeAt(q, domain.StatusPending, q.CreatedAt, link)
+}
+
+func shapeAt(q projections.Request, status domain.Status, now time.Time, link Crossing) requestShape {
 	shown := requestShape{ID: q.ID, Type: q.Type, TypeVersion: q.TypeVersion, Params: q.Params, Priority: q.Priority,
-		CreatedAt: domain.Timestamp(q.CreatedAt), Position: q.Seq,
-		Status: q.Crossed(link.ExportedThrough, link.AckedThrough)}
+		CreatedAt: domain.Timestamp(q.CreatedAt), Position: q.Seq, Status: status}
 	if q.Name != "" {
 		shown.Name = &q.Name
 	}
-	shown.ExpectedCrossing = expect(shown.Status, s.Now().UTC(), link.ExportEvery)
+	shown.ExpectedCrossing = link.expect(q, status, now)
 	return shown
-}
-
-func expect(status domain.Status, now time.Time, every time.Duration) expectedCrossing {
-	if every <= 0 || status != domain.StatusPending {
-		return expectedCrossing{}
-	}
-	out := domain.Timestamp(now.Add(every).Truncate(time.Second))
-	return expectedCrossing{Out: &out}
 }
 
 // submit stores a request. It is the busiest call: everything but the append
@@ -81,9 +71,14 @@ func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, er
 	if stored.Replayed {
 		return s.replayed(ctx, stored.ID, link)
 	}
-	shown := s.shapeOfRequest(projections.Request{ID: stored.ID, Seq: stored.Seq, AskedPos: stored.Pos, Type: fact.Type, TypeVersion: fact.TypeVersion,
-		Params: fact.Params, Name: fact.Name, Priority: fact.Priority, CreatedAt: stored.At, Status: domain.StatusPending}, link)
+	shown := firstShape(submitted(fact, stored), link)
 	return answer{status: http.StatusAccepted, location: "/requests/" + stored.ID, position: stored.Seq, value: shown}, nil
+}
+
+// submitted is a request as it was just stored.
+func submitted(f domain.RequestSubmitted, at commands.Stored) projections.Request {
+	return projections.Request{ID: at.ID, Seq: at.Seq, Pos: at.Pos, AskedPos: at.Pos, Type: f.Type, TypeVersion: f.TypeVersion,
+		Params: f.Params, Name: f.Name, Priority: f.Priority, CreatedAt: at.At}
 }
 
 // idempotencyKey returns the client's key, empty if there is none.
@@ -98,15 +93,14 @@ func idempotencyKey(c *call) (string, error) {
 	return given[0], nil
 }
 
-// replayed answers a repeated submission with what the first one made, as it
-// is now.
+// replayed answers a repeated submission as the first one was.
 func (s *server) replayed(ctx context.Context, id string, link Crossing) (answer, error) {
 	q, err := s.Reader.Request(ctx, id)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusAccepted, location: "/requests/" + id, position: q.Seq, replay: true,
-		value: s.shapeOfRequest(q, link)}, nil
+		value: firstShape(q, link)}, nil
 }
 
 // own returns a request of the one who asks; another's is not there.
@@ -115,6 +109,10 @@ func (s *server) own(ctx context.Context, c *call) (projections.Request, error) 
 	if err != nil {
 		return projections.Request{}, err
 	}
+	return s.ownOf(ctx, c, id)
+}
+
+func (s *server) ownOf(ctx context.Context, c *call, id string) (projections.Request, error) {
 	q, err := s.Reader.Request(ctx, id)
 	if err == nil && q.User != c.user.ID {
 		err = errNotFound

@@ -82,7 +82,7 @@ func conditional(t *testing.T, field *site, id, token, tag string) {
 func answer(core, field *site, id string, fact domain.Fact) {
 	core.t.Helper()
 	before := core.seq()
-	core.append(eventstore.Write{Stream: domain.ResponseStream(id), Facts: []domain.Fact{fact}})
+	core.append(eventstore.Write{Stream: domain.ResponseStream(id), Expected: eventstore.Any, Facts: []domain.Fact{fact}})
 	field.mirror(core, before)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"sallyport/domain"
 	"sallyport/projections"
@@ -17,7 +16,10 @@ type pendingShape struct {
 }
 
 // response gives the answer to a request: from the cache, which knows whose
-// it is, else from the read models, and then the cache has it.
+// it is, else from the read models, and then the cache has it. An answer is
+// final, so that an entry is never older than the database. A failure may have
+// been taken back: of that the cache only knows what the database confirms, or
+// cannot say.
 func (s *server) response(ctx context.Context, c *call) (answer, error) {
 	id, err := idOf(c)
 	if err != nil {
@@ -27,43 +29,95 @@ func (s *server) response(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		s.logSometimes(ctx, "the response cache does not answer; answers come from the database", err)
 	}
-	if !hit {
-		return s.uncached(ctx, c, id)
-	}
-	if entry.Owner != c.user.ID {
+	if hit && entry.Owner != c.user.ID {
 		return answer{}, errNotFound
 	}
-	return rendered(c, entry, "hit"), nil
+	if hit && !projections.MayChange(entry.Body) {
+		return rendered(c, entry.Position, answer{raw: entry.Body, cache: "hit"}), nil
+	}
+	got, err := s.lookUp(ctx, id)
+	if hit && err != nil && unreachable(err) {
+		return rendered(c, entry.Position, answer{raw: entry.Body, cache: "hit"}), nil
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	if got.owner != c.user.ID {
+		return answer{}, errNotFound
+	}
+	from := "miss"
+	if hit && entry.Position == got.position {
+		from = "hit"
+	}
+	return s.outcome(ctx, c, got, from)
 }
 
-// uncached reads, renders and caches an answer.
-func (s *server) uncached(ctx context.Context, c *call, id string) (answer, error) {
+// outcome shows what the read models say of a request's answer.
+func (s *server) outcome(ctx context.Context, c *call, got *lookedUp, from string) (answer, error) {
+	switch got.status {
+	case domain.StatusCancelled:
+		return answer{}, errCancelled
+	case domain.StatusAnswered, domain.StatusFailed:
+		return rendered(c, got.position, answer{raw: got.body[0], rest: [2][]byte(got.body[1:]), cache: from}), nil
+	}
+	return s.pending(ctx, c)
+}
+
+// lookedUp is what the read models say of a request's answer.
+type lookedUp struct {
+	owner    string
+	status   domain.Status
+	position int64
+	body     projections.Rendered // of a final one
+}
+
+// lookUp reads and renders an answer, once for all who ask at the same time.
+// What others began to read before this call may have changed before it, but
+// for an answer.
+func (s *server) lookUp(ctx context.Context, id string) (*lookedUp, error) {
+	shared := s.lookUps.DoChan(id, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+		defer cancel()
+		return s.read(ctx, id)
+	})
+	select {
+	case r := <-shared:
+		got, _ := r.Val.(*lookedUp)
+		if r.Err == nil && r.Shared && got.status != domain.StatusAnswered {
+			return s.read(ctx, id)
+		}
+		return got, r.Err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// read reads and renders an answer, and lets the cache have it.
+func (s *server) read(ctx context.Context, id string) (*lookedUp, error) {
 	r, err := s.Reader.Response(ctx, id)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	if r.Owner != c.user.ID {
-		return answer{}, errNotFound
-	}
+	got := &lookedUp{owner: r.Owner, status: r.Status, position: r.Pos}
 	if !r.Final() {
-		return s.pending(ctx, c)
+		return got, nil
 	}
-	body, err := projections.RenderResponse(r)
-	if err != nil {
-		return answer{}, err
+	if got.body, err = projections.RenderResponse(r); err != nil || got.body.Len() > responsecache.MaxEntry {
+		return got, err
 	}
-	entry := responsecache.Entry{Owner: r.Owner, Position: r.Pos, Body: body}
-	if err := s.Cache.Set(ctx, id, entry); err != nil {
+	whole := got.body.Bytes()
+	got.body = projections.Rendered{whole}
+	if err := s.Cache.Set(ctx, id, responsecache.Entry{Owner: r.Owner, Position: r.Pos, Body: whole}); err != nil {
 		s.logSometimes(ctx, "an answer could not be cached", err)
 	}
-	return rendered(c, entry, "miss"), nil
+	return got, nil
 }
 
 // rendered is a final answer, or nothing if the caller has it already.
-func rendered(c *call, e responsecache.Entry, from string) answer {
-	a := answer{raw: e.Body, etag: projections.ETag(e.Position), cache: from}
+func rendered(c *call, position int64, a answer) answer {
+	a.etag = projections.ETag(position)
 	if known(c.Header["If-None-Match"], a.etag) {
-		a.status, a.raw = http.StatusNotModified, nil
+		a.status, a.raw, a.rest = http.StatusNotModified, nil, [2][]byte{}
 	}
 	return a
 }
@@ -92,12 +146,4 @@ func (s *server) pending(ctx context.Context, c *call) (answer, error) {
 	}
 	return answer{status: http.StatusAccepted, retryAfter: lookAgain(link.ExportEvery),
 		value: pendingShape{RequestID: q.ID, Status: q.Crossed(link.ExportedThrough, link.AckedThrough)}}, nil
-}
-
-// lookAgain follows the link's rhythm within reason.
-func lookAgain(every time.Duration) time.Duration {
-	if every <= 0 {
-		return 5 * time.Second
-	}
-	return min(max(every, time.Second), 5*time.Minute)
 }

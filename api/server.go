@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
+	"golang.org/x/sync/singleflight"
 
 	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
@@ -76,16 +77,7 @@ type Config struct {
 type Cache interface {
 	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
 	Set(ctx context.Context, requestID string, e responsecache.Entry) error
-}
-
-// Crossing is the state of the link that requests leave by. The zero value
-// means that nothing has crossed and nothing is known of its rhythm.
-type Crossing struct {
-	Peer            string
-	ExportedThrough int64 // position in this site's own log
-	AckedThrough    int64
-	// ExportEvery is how often bundles are written; 0: not known.
-	ExportEvery time.Duration
+	Delete(ctx context.Context, requestID string) error
 }
 
 // server is the API of one site.
@@ -99,6 +91,7 @@ type server struct {
 	sources    *throttle.Throttle // failures from an address
 	keyGuesses *throttle.Throttle // API keys that are none, from an address
 	anyUser    atomic.Bool        // a site that had a user once has users
+	lookUps    singleflight.Group // of answers that are not cached
 	cacheLog   atomic.Int64       // when a failing cache was last logged, Unix seconds
 	described  document           // of the API, as JSON
 	page       map[string]pageFile

@@ -78,7 +78,7 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	background(t, directory.Run)
 	s.store = store
 	s.crossing.Store(&api.Crossing{Peer: "core", ExportEvery: time.Minute})
-	s.commands = commands.New(commands.Config{Log: store, Directory: directory, Passwords: s.passwords, Params: schema.NewParameterCache(0), Now: s.now})
+	s.commands = commands.New(commands.Config{Log: store, Pool: db.Pool, Directory: directory, Passwords: s.passwords, Params: schema.NewParameterCache(0), Now: s.now})
 	_, s.key, err = ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

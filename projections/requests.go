@@ -147,6 +147,12 @@ func (r *Reader) Request(ctx context.Context, id string) (Request, error) {
 	return one(ctx, r, scanRequest, selectRequests+`WHERE q.id = $1`, text(id))
 }
 
+// RequestsOf returns the requests of some ids, in the order of the ids; one
+// that is not known is left out.
+func (r *Reader) RequestsOf(ctx context.Context, ids []string) ([]Request, error) {
+	return many(ctx, r, scanRequest, selectRequests+`WHERE q.id = ANY ($1) ORDER BY array_position($1, q.id)`, ids)
+}
+
 // Cancelled returns those of the requests that were cancelled.
 func (r *Reader) Cancelled(ctx context.Context, ids []string) ([]string, error) {
 	return many(ctx, r, pgx.RowTo[string], `SELECT id FROM readmodel.requests WHERE id = ANY ($1) AND cancelled_pos > 0`, ids)

@@ -211,5 +211,5 @@ func (s *site) cacheAnswer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return id, s.Cache.Set(ctx, id, responsecache.Entry{Owner: s.user, Position: r.Pos, Body: body})
+	return id, s.Cache.Set(ctx, id, responsecache.Entry{Owner: s.user, Position: r.Pos, Body: body.Bytes()})
 }

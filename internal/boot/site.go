@@ -120,7 +120,7 @@ func (s *Site) openLog(ctx context.Context) error {
 func (s *Site) openCommands(context.Context) error {
 	s.Params = schema.NewParameterCache(0)
 	s.Passwords = password.New(password.Config{})
-	s.Commands = commands.New(commands.Config{Log: s.Log, Directory: s.Directory, Passwords: s.Passwords, Params: s.Params})
+	s.Commands = commands.New(commands.Config{Log: s.Log, Pool: s.Pool, Directory: s.Directory, Passwords: s.Passwords, Params: s.Params})
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/domain"
 	"sallyport/eventstore"
@@ -28,6 +29,7 @@ import (
 // Config is what commands work on. All fields but Now are required.
 type Config struct {
 	Log       *eventstore.Store
+	Pool      *pgxpool.Pool // the log's
 	Directory *projections.Directory
 	Passwords *password.Hasher
 	Params    *schema.ParameterCache
@@ -38,6 +40,7 @@ type Config struct {
 // Commands gives a site's commands. It is safe for concurrent use.
 type Commands struct {
 	log       *eventstore.Store
+	pool      *pgxpool.Pool
 	directory *projections.Directory
 	passwords *password.Hasher
 	params    *schema.ParameterCache
@@ -49,7 +52,7 @@ func New(c Config) *Commands {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Commands{log: c.Log, directory: c.Directory, passwords: c.Passwords, params: c.Params, now: c.Now}
+	return &Commands{log: c.Log, pool: c.Pool, directory: c.Directory, passwords: c.Passwords, params: c.Params, now: c.Now}
 }
 
 // By says who is answerable for a command.
@@ -71,13 +74,18 @@ type Stored struct {
 
 // append stores the writes and tells the last event's place.
 func (c *Commands) append(ctx context.Context, by By, writes ...eventstore.Write) (Stored, error) {
-	records, err := c.log.Append(ctx, eventstore.Append{Actor: by.Actor, Corr: by.Corr, Writes: writes})
+	records, err := c.appendAll(ctx, by, writes...)
 	if err != nil {
 		return Stored{}, err
 	}
-	last := records[len(records)-1]
-	return Stored{Seq: last.Seq, Pos: last.Pos, At: last.At}, nil
+	return placeOf(records[len(records)-1]), nil
 }
+
+func (c *Commands) appendAll(ctx context.Context, by By, writes ...eventstore.Write) ([]eventstore.Record, error) {
+	return c.log.Append(ctx, eventstore.Append{Actor: by.Actor, Corr: by.Corr, Writes: writes})
+}
+
+func placeOf(r eventstore.Record) Stored { return Stored{Seq: r.Seq, Pos: r.Pos, At: r.At} }
 
 // CodeWrongSite is the code of a command that belongs to the other role.
 const CodeWrongSite = "wrong-site"

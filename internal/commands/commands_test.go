@@ -23,7 +23,7 @@ func setup(t *testing.T, name string, role domain.Role) (*commands.Commands, *ev
 		CheckLine: func(line []byte) error { return bundle.CheckLine(line, bundle.Limits{}) }})
 	// Without Run the directory asks the tables, which is right if slow.
 	directory := projections.NewDirectory(site.Pool, slog.New(slog.DiscardHandler))
-	return commands.New(commands.Config{Log: site.Store, Directory: directory, Passwords: password.New(password.Config{}),
+	return commands.New(commands.Config{Log: site.Store, Pool: site.Pool, Directory: directory, Passwords: password.New(password.Config{}),
 		Params: schema.NewParameterCache(0)}), site
 }
 

@@ -26,72 +26,81 @@ var errKeyReused = &domain.Error{Kind: domain.Invalid, Code: codeKeyReused,
 // claimed it at the same moment. Once is enough: their claim is then found.
 const maxClaims = 3
 
-// appendOnce stores the writes together with a claim of the key, or finds what
-// was stored under it before. It looks the key up only if it was used before.
-// The claim goes first, so that a repeated call is known by its key before
-// its name is found to be taken.
-func (c *Commands) appendOnce(ctx context.Context, by By, in NewRequest, id string, writes []eventstore.Write) (Stored, error) {
-	body, err := submissionDigest(in)
-	if err != nil {
-		return Stored{}, err
-	}
-	claim := eventstore.Write{Stream: domain.RequestKeyStream(in.User, in.Key), Expected: eventstore.NoStream,
-		Facts: []domain.Fact{domain.RequestKeyClaimed{Request: id, Body: body}}}
-	for range maxClaims {
-		stored, err := c.append(ctx, by, append([]eventstore.Write{claim}, writes...)...)
-		var lost *eventstore.ConflictError
-		if !errors.As(err, &lost) || lost.Stream != claim.Stream {
-			return stored, err
-		}
-		request, version, err := c.claimed(ctx, claim.Stream, body)
-		if err != nil || request != "" {
-			return Stored{ID: request, Replayed: request != ""}, err
-		}
-		claim.Expected = version
-	}
-	return Stored{}, conflict("key-in-flight", "this Idempotency-Key is being used at this very moment; nothing was stored, try again")
+// submission is what an idempotency key stands for.
+type submission struct {
+	user, key string
+	body      string // the digest of all that was asked for
 }
 
-// claimed returns the request that a key stands for, empty if there is none,
-// and the version of the key's stream.
-func (c *Commands) claimed(ctx context.Context, stream, body string) (string, eventstore.Version, error) {
-	records, err := c.log.ReadStream(ctx, stream)
+func (s submission) stream() string { return domain.RequestKeyStream(s.user, s.key) }
+
+// appendOnce stores the writes together with a claim of the key, or finds the
+// claim that was stored under it before, which it returns with its seq. It
+// looks the key up only if it was used before. The claim goes first, so that a
+// repeated call is known by its key before its name is found to be taken.
+func (c *Commands) appendOnce(ctx context.Context, by By, s submission, id string, writes []eventstore.Write) (stored []eventstore.Record, claim *eventstore.Record, err error) {
+	first := eventstore.Write{Stream: s.stream(), Expected: eventstore.NoStream,
+		Facts: []domain.Fact{domain.RequestKeyClaimed{Request: id, Body: s.body}}}
+	for range maxClaims {
+		stored, err := c.appendAll(ctx, by, append([]eventstore.Write{first}, writes...)...)
+		var lost *eventstore.ConflictError
+		if !errors.As(err, &lost) || lost.Stream != first.Stream {
+			return stored, nil, err
+		}
+		claim, version, err := c.claimed(ctx, s)
+		if err != nil || claim != nil {
+			return nil, claim, err
+		}
+		first.Expected = version
+	}
+	return nil, nil, conflict("key-in-flight", "this Idempotency-Key is being used at this very moment; nothing was stored, try again")
+}
+
+// claimed returns the claim that holds a key, nil if there is none, and the
+// version of the key's stream.
+func (c *Commands) claimed(ctx context.Context, s submission) (*eventstore.Record, eventstore.Version, error) {
+	records, err := c.log.ReadStream(ctx, s.stream())
 	if err != nil || len(records) == 0 {
-		return "", eventstore.NoStream, err
+		return nil, eventstore.NoStream, err
 	}
 	last := records[len(records)-1]
 	version := eventstore.Version(last.Ver)
 	claim, ok := last.Fact.(domain.RequestKeyClaimed)
 	switch {
 	case !ok:
-		return "", version, fmt.Errorf("stream %s holds a %s; nothing was stored, run `sallyport audit verify`", stream, last.Type)
+		return nil, version, fmt.Errorf("stream %s holds a %s; nothing was stored, run `sallyport audit verify`", last.Stream, last.Type)
 	case c.now().Sub(last.At) >= keyLifetime:
-		return "", version, nil
-	case claim.Body != body:
-		return "", version, errKeyReused
+		return nil, version, nil
+	case claim.Body != s.body:
+		return nil, version, errKeyReused
 	}
-	return claim.Request, version, nil
+	return &last, version, nil
 }
 
 // replayRefused looks whether a submission that is refused now was accepted
 // under the same key before; if not, the refusal stands.
-func (c *Commands) replayRefused(ctx context.Context, in NewRequest, refusal error) (Stored, error) {
+func (c *Commands) replayRefused(ctx context.Context, user, key string, digest func() (string, error), refusal error) (*eventstore.Record, error) {
 	var refused *domain.Error
-	if in.Key == "" || errors.Is(refusal, domain.ErrIdempotencyKey) || !errors.As(refusal, &refused) {
-		return Stored{}, refusal
+	if key == "" || errors.Is(refusal, domain.ErrIdempotencyKey) || !errors.As(refusal, &refused) {
+		return nil, refusal
 	}
-	body, err := submissionDigest(in)
+	body, err := digest()
 	if err != nil {
-		return Stored{}, refusal // of what cannot be stored nothing was
+		return nil, refusal // of what cannot be stored nothing was
 	}
-	request, _, err := c.claimed(ctx, domain.RequestKeyStream(in.User, in.Key), body)
+	claim, _, err := c.claimed(ctx, submission{user, key, body})
 	if err != nil {
-		return Stored{}, err
+		return nil, err
 	}
-	if request == "" {
-		return Stored{}, refusal
+	if claim == nil {
+		return nil, refusal
 	}
-	return Stored{ID: request, Replayed: true}, nil
+	return claim, nil
+}
+
+// replayed names the request that a claim stands for.
+func replayed(claim *eventstore.Record) Stored {
+	return Stored{ID: claim.Fact.(domain.RequestKeyClaimed).Request, Replayed: true}
 }
 
 // submissionDigest names all that a client asks for. Space between the parts

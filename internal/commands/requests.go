@@ -37,8 +37,11 @@ func (c *Commands) SubmitRequest(ctx context.Context, by By, in NewRequest) (dom
 	facts, err := c.decideRequest(ctx, in)
 	if err != nil {
 		// What was accepted once is answered the same, whatever was decided since.
-		stored, err := c.replayRefused(ctx, in, err)
-		return none, stored, err
+		claim, err := c.replayRefused(ctx, in.User, in.Key, func() (string, error) { return submissionDigest(in) }, err)
+		if err != nil {
+			return none, Stored{}, err
+		}
+		return none, replayed(claim), nil
 	}
 	id, err := newID()
 	if err != nil {
@@ -62,15 +65,33 @@ func (c *Commands) storeRequest(ctx context.Context, by By, in NewRequest, id st
 		writes = append(writes, eventstore.Write{Stream: name, Facts: []domain.Fact{domain.RequestNameClaimed{Request: id}}})
 	}
 	writes = append(writes, eventstore.Write{Stream: domain.RequestStream(id), Facts: facts})
-	var stored Stored
-	var err error
-	if in.Key == "" {
-		stored, err = c.append(ctx, by, writes...)
-	} else {
-		stored, err = c.appendOnce(ctx, by, in, id, writes)
+	stored, claim, err := c.submit(ctx, by, in.User, in.Key, func() (string, error) { return submissionDigest(in) }, id, writes)
+	if err != nil {
+		return Stored{}, taken(err, map[string]*domain.Error{name: nameTaken(in.Name)})
 	}
-	return stored, taken(err, map[string]*domain.Error{
-		name: conflict("name-taken", "you have a request named %q already; nothing was stored", in.Name)})
+	if claim != nil {
+		return replayed(claim), nil
+	}
+	return placeOf(stored[len(stored)-1]), nil
+}
+
+// submit appends what was submitted, once for its key if it has one; then a
+// claim says that it was stored before.
+func (c *Commands) submit(ctx context.Context, by By, user, key string, digest func() (string, error), id string,
+	writes []eventstore.Write) (stored []eventstore.Record, claim *eventstore.Record, err error) {
+	if key == "" {
+		stored, err = c.appendAll(ctx, by, writes...)
+		return stored, nil, err
+	}
+	body, err := digest()
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.appendOnce(ctx, by, submission{user, key, body}, id, writes)
+}
+
+func nameTaken(name string) *domain.Error {
+	return conflict("name-taken", "you have a request named %q already; nothing was stored", name)
 }
 
 func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.Fact, error) {

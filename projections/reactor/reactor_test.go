@@ -174,11 +174,31 @@ func TestAnswersAreCachedUnasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got.Body) != string(body) || got.Owner != "user-1" || got.Position != 4 {
-		t.Errorf("cached %+v of %s, want position 4 of %s", got, got.Body, body)
+	if string(got.Body) != string(body.Bytes()) || got.Owner != "user-1" || got.Position != 4 {
+		t.Errorf("cached %+v of %s, want position 4 of %s", got, got.Body, body.Bytes())
 	}
 	if r.Poisoned() != 0 {
 		t.Errorf("%d events were given up", r.Poisoned())
+	}
+}
+
+func TestAFailureThatIsTakenBackIsForgotten(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	start(t, site, cache)
+	for _, change := range []domain.Fact{domain.RequestRetried{Failure: 1}, domain.RequestCancelled{}} {
+		id := submit(t, site)
+		e, line := other.event(t, domain.ResponseStream(id), domain.ResponseFailed{Code: "timeout", Error: "slow", Attempts: 1})
+		if err := site.Store.Mirror(t.Context(), eventstore.Mirrored{Origin: "center", Events: []domain.Event{e},
+			Facts: []domain.Fact{domain.ResponseFailed{Code: "timeout", Error: "slow", Attempts: 1}}, Lines: [][]byte{line}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the failure is cached", func() bool { _, ok := cached(t, cache, id); return ok })
+		if _, err := site.Store.Append(t.Context(), eventstore.Append{Actor: "user-1", Writes: []eventstore.Write{
+			{Stream: domain.RequestStream(id), Expected: eventstore.Any, Facts: []domain.Fact{change}}}}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is forgotten", func() bool { _, ok := cached(t, cache, id); return !ok })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"sallyport/domain"
 	"sallyport/projections"
@@ -13,16 +14,20 @@ import (
 // Cache is where answers are put, see responsecache for what it promises.
 type Cache interface {
 	Set(ctx context.Context, requestID string, e responsecache.Entry) error
+	Delete(ctx context.Context, requestID string) error
 }
 
 // Warm keeps the response cache of a site warm with the answers to what was
-// asked there. It reads the read model rather than the event, so that of two
-// events of one answer, in whatever order they are handled, the later state is
-// cached.
+// asked there, and forgets a failure that was taken back. It reads the read
+// model rather than the event, so that of two events of one answer, in whatever
+// order they are handled, the later state is cached.
 func Warm(site string, reader *projections.Reader, cache Cache) Handler {
-	return Handler{Name: "response-cache", Types: []string{"response.recorded", "response.failed"},
+	return Handler{Name: "response-cache", Types: []string{"response.recorded", "response.failed", "request.cancelled", "request.retried"},
 		Handle: func(ctx context.Context, e Event) error {
 			id, _ := domain.RequestOf(e.Stream)
+			if strings.HasPrefix(e.Type, "request.") {
+				return cache.Delete(ctx, id)
+			}
 			if err := warm(ctx, site, reader, cache, id); err != nil {
 				return fmt.Errorf("warm the cache for request %s: %w", id, err)
 			}
@@ -42,5 +47,5 @@ func warm(ctx context.Context, site string, reader *projections.Reader, cache Ca
 	if err != nil {
 		return err
 	}
-	return cache.Set(ctx, id, responsecache.Entry{Owner: response.Owner, Position: response.Pos, Body: body})
+	return cache.Set(ctx, id, responsecache.Entry{Owner: response.Owner, Position: response.Pos, Body: body.Bytes()})
 }
