@@ -31,8 +31,8 @@ func TestTheDescriptionIsThatOfTheRoutes(t *testing.T) {
 		coded = append(coded, d)
 	}
 	for _, o := range spectest.Of(t, core.handler).Operations() {
-		slices.Sort(o.Roles)
-		written = append(written, described{call: o.String(), site: o.Site, roles: strings.Join(o.Roles, " ")})
+		roles := slices.Sorted(slices.Values(o.Roles)) // the description is shared with other tests
+		written = append(written, described{call: o.String(), site: o.Site, roles: strings.Join(roles, " ")})
 	}
 	for _, d := range coded {
 		if i := slices.IndexFunc(written, func(w described) bool { return w.call == d.call }); i < 0 {
