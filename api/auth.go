@@ -2,13 +2,12 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"sallyport/api/session"
+	"sallyport/api/throttle"
 	"sallyport/api/token"
 	"sallyport/domain"
 	"sallyport/projections"
@@ -53,29 +52,29 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 	if err := s.someUser(ctx); err != nil {
 		return answer{}, err
 	}
-	pair, source := throttleKeys(*in.Username, c.RemoteAddr)
-	if wait := max(s.pairs.Blocked(pair, s.Now()), s.sources.Blocked(source, s.Now())); wait > 0 {
-		s.loginRefused(ctx, c, *in.Username, domain.RefusedThrottled)
-		return answer{}, throttled(wait)
-	}
-	user, wrong, err := s.checkPassword(ctx, *in.Username, *in.Password)
+	user, err := s.checkLogin(ctx, c, *in.Username, *in.Password)
 	if err != nil {
 		return answer{}, err
-	}
-	now := s.Now()
-	if wait := max(s.pairs.Outcome(pair, wrong != "", now), s.sources.Outcome(source, wrong != "", now)); wait > 0 {
-		s.loginRefused(ctx, c, *in.Username, domain.RefusedThrottled)
-		return answer{}, throttled(wait)
-	}
-	if wrong != "" {
-		s.loginRefused(ctx, c, *in.Username, wrong)
-		return answer{}, errLogin
 	}
 	opened, err := s.sessions.Open(ctx, user.ID, c.caller())
 	if err != nil {
 		return answer{}, err
 	}
 	return s.grant(opened)
+}
+
+// checkLogin finds the user of a username and its password, unless too many
+// were wrong.
+func (s *server) checkLogin(ctx context.Context, c *call, username, password string) (projections.User, error) {
+	try := s.loginTry(ctx, c, username)
+	if err := try.blocked(ctx); err != nil {
+		return projections.User{}, err
+	}
+	user, wrong, err := s.checkPassword(ctx, username, password)
+	if err != nil {
+		return projections.User{}, err
+	}
+	return user, try.outcome(ctx, wrong, errLogin)
 }
 
 // checkPassword hashes exactly once, whether or not the user exists. Someone
@@ -99,13 +98,6 @@ func (s *server) checkPassword(ctx context.Context, username, password string) (
 		wrong = domain.RefusedInactiveUser
 	}
 	return user, wrong, nil
-}
-
-// loginRefused leaves a record of a refusal. What goes wrong with it does not
-// concern the one who is refused.
-func (s *server) loginRefused(ctx context.Context, c *call, username, reason string) {
-	from := c.client()
-	s.Refusals.Refused(ctx, domain.RefuseLogin(username, from.IP, reason, from.Agent, 1))
 }
 
 // someUser refuses logins while a request site has no user yet: they come by
@@ -134,34 +126,6 @@ func (s *server) grant(of session.Session) (answer, error) {
 		ExpiresIn: int(token.Lifetime / time.Second), RefreshToken: of.Token}}, nil
 }
 
-func throttled(wait time.Duration) *problem {
-	return &problem{Status: http.StatusTooManyRequests, code: "too-many-failures", retryAfter: wait,
-		Detail: "too many failed logins; wait before you try again"}
-}
-
-// throttleKeys names an account at an address, and the address alone. Hashed,
-// they are short whatever was sent.
-func throttleKeys(username, remote string) (pair, source string) {
-	source = sourceOf(remote)
-	sum := sha256.Sum256([]byte(username + "\n" + source))
-	return string(sum[:]), source
-}
-
-// sourceOf is an address as guessing is counted: all of an IPv6 network is one.
-func sourceOf(remote string) string {
-	ap, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return remote
-	}
-	address := ap.Addr().Unmap()
-	if address.Is6() {
-		if network, err := address.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return address.String()
-}
-
 type refreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
 }
@@ -170,26 +134,27 @@ type refreshRequest struct {
 func (s *server) refresh(ctx context.Context, c *call, in refreshRequest) (answer, error) {
 	next, err := s.sessions.Refresh(ctx, in.RefreshToken, c.caller())
 	if err != nil {
-		return answer{}, s.refused(err)
+		return answer{}, s.refused(ctx, c, err)
 	}
 	user, err := s.Directory.User(ctx, next.User)
 	switch {
 	case errors.Is(err, projections.ErrNotFound), err == nil && !user.Active:
-		return answer{}, s.refused(session.ErrInvalid)
+		return answer{}, s.refused(ctx, c, session.ErrInvalid)
 	case err != nil:
 		return answer{}, err
 	}
 	return s.grant(next)
 }
 
-// refused turns a refusal of the sessions into one of the API.
-func (s *server) refused(err error) error {
+// refused turns a refusal of the sessions into one of the API, and counts it.
+func (s *server) refused(ctx context.Context, c *call, err error) error {
 	var reused *session.ReusedError
 	if errors.As(err, &reused) {
 		s.tokens.CloseSession(reused.Session)
 	}
 	if reused != nil || errors.Is(err, session.ErrInvalid) {
-		return &problem{Status: http.StatusUnauthorized, code: "invalid-refresh-token", challenge: true, Detail: err.Error()}
+		return s.try(c, "", throttle.Key{Rule: refreshRule, ID: sourceOf(c.RemoteAddr)}).outcome(ctx, domain.RefusedRefreshToken,
+			&problem{Status: http.StatusUnauthorized, code: "invalid-refresh-token", challenge: true, Detail: err.Error()})
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/api/throttle"
 	"sallyport/domain"
 	"sallyport/internal/apikey"
 	"sallyport/projections"
@@ -74,40 +75,25 @@ func (s *server) byToken(ctx context.Context, c *call, text string) (user string
 	return claims.User, nil
 }
 
-// byAPIKey looks a key up, in memory if it is one of those that are used.
-// Guessing is slowed down by address, and never a key that is in use.
+// byAPIKey looks a key up, in memory if it is one of those that are used. Only
+// one that is none is slowed down: whoever has a good one goes on.
 func (s *server) byAPIKey(ctx context.Context, c *call, text string) (user string, err error) {
+	guess := s.try(c, "", throttle.Key{Rule: keyRule, ID: sourceOf(c.RemoteAddr)})
 	given, ok := apikey.Parse(text)
 	if !ok {
-		return "", s.badKey(ctx, c)
+		return "", guess.outcome(ctx, domain.RefusedAPIKey, errAPIKey)
 	}
-	hash := given.Hash()
-	if !s.Directory.KnowsAPIKey(hash) {
-		if wait := s.keyGuesses.Blocked(sourceOf(c.RemoteAddr), s.Now()); wait > 0 {
-			return "", throttled(wait)
-		}
-	}
+	hash, now := given.Hash(), s.Now()
 	key, err := s.Directory.APIKey(ctx, hash)
-	if err != nil && !errors.Is(err, projections.ErrNotFound) {
+	switch {
+	case errors.Is(err, projections.ErrNotFound), err == nil && (!hash.Equal(key.Hash) || !key.Good(now)):
+		return "", guess.outcome(ctx, domain.RefusedAPIKey, errAPIKey)
+	case err != nil:
 		return "", err
-	}
-	now := s.Now()
-	if err != nil || !hash.Equal(key.Hash) || !key.Good(now) {
-		return "", s.badKey(ctx, c)
 	}
 	s.KeyUses.Note(key.ID, now)
 	c.key = &key
 	return key.User, nil
-}
-
-// badKey counts a key that is none.
-func (s *server) badKey(ctx context.Context, c *call) error {
-	if wait := s.keyGuesses.Outcome(sourceOf(c.RemoteAddr), true, s.Now()); wait > 0 {
-		s.loginRefused(ctx, c, "", domain.RefusedThrottled)
-		return throttled(wait)
-	}
-	s.loginRefused(ctx, c, "", domain.RefusedAPIKey)
-	return errAPIKey
 }
 
 // The scope that an endpoint asks of an API key, beside those of the domain.

@@ -81,6 +81,7 @@ func (s *server) routes() []endpoint {
 		on("/request-types", get, onBoth, users, s.listRequestTypes),
 		on("/request-types/{name}", get, onBoth, users, s.requestType),
 		on("/auth/me", get, onBoth, whoever, s.me),
+		on("/auth/password", put, onResponse, inPerson, taking(s.changeOwnPassword)),
 		on("/api-keys", post, onBoth, inPerson, taking(s.issueAPIKey)),
 		on("/api-keys", get, onBoth, inPerson, s.listAPIKeys),
 		on("/api-keys/{id}", del, onBoth, inPerson, s.revokeAPIKey),

@@ -49,6 +49,8 @@ type Config struct {
 	Cache       Cache
 	// CacheReady tells whether the cache's server answers; nil: it has none.
 	CacheReady func(context.Context) error
+	// Throttle slows down guessing; nil: it counts in this process.
+	Throttle *throttle.Throttle
 	// KeyUses is told when API keys are used; somebody else runs it.
 	KeyUses *keyuse.Uses
 	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.
@@ -83,31 +85,23 @@ type Cache interface {
 // server is the API of one site.
 type server struct {
 	Config
-	role       domain.Role
-	tokens     *token.Authority
-	sessions   *session.Store
-	closed     *session.Watch
-	pairs      *throttle.Throttle // failures of an account from an address
-	sources    *throttle.Throttle // failures from an address
-	keyGuesses *throttle.Throttle // API keys that are none, from an address
-	anyUser    atomic.Bool        // a site that had a user once has users
-	lookUps    singleflight.Group // of answers that are not cached
-	cacheLog   atomic.Int64       // when a failing cache was last logged, Unix seconds
-	described  document           // of the API, as JSON
-	page       map[string]pageFile
-	poison     *reactor.Poison
-	cors       *cors.Cors    // nil: no other origin may call
-	draining   chan struct{} // closed when the process is to end
-	started    time.Time
+	role      domain.Role
+	tokens    *token.Authority
+	sessions  *session.Store
+	closed    *session.Watch
+	throttle  *throttle.Throttle
+	known     *throttle.Known
+	anyUser   atomic.Bool        // a site that had a user once has users
+	lookUps   singleflight.Group // of answers that are not cached
+	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
+	described document           // of the API, as JSON
+	page      map[string]pageFile
+	poison    *reactor.Poison
+	cors      *cors.Cors    // nil: no other origin may call
+	draining  chan struct{} // closed when the process is to end
+	started   time.Time
 	counts
 }
-
-// Failed logins that are free, and how soon one is forgiven.
-var (
-	pairLimit   = throttle.Config{Burst: 10, Every: 30 * time.Second}
-	sourceLimit = throttle.Config{Burst: 100, Every: 3 * time.Second}
-	keyLimit    = throttle.Config{Burst: 100, Every: 3 * time.Second}
-)
 
 // API is a site's whole API.
 type API struct {
@@ -127,6 +121,9 @@ func New(c Config) (*API, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Throttle == nil {
+		c.Throttle = throttle.New(throttle.Config{})
 	}
 	if c.Crossing == nil {
 		c.Crossing = func(context.Context) (Crossing, error) { return Crossing{}, nil }
@@ -152,8 +149,8 @@ func New(c Config) (*API, error) {
 	}
 	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
-		closed: session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
-		pairs:  throttle.New(pairLimit), sources: throttle.New(sourceLimit), keyGuesses: throttle.New(keyLimit), described: newDocument(described), page: page,
+		closed:   session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
+		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: newDocument(described), page: page,
 		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	return &API{Handler: s.router(), server: s}, nil
 }

@@ -31,6 +31,7 @@ const (
 	RefusedWrongPassword = "wrong-password"
 	RefusedThrottled     = "throttled"
 	RefusedAPIKey        = "wrong-api-key"
+	RefusedRefreshToken  = "wrong-refresh-token"
 )
 
 // AdminActed records an act of administration that leaves no other event.

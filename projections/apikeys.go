@@ -149,12 +149,3 @@ func (d *Directory) APIKey(ctx context.Context, hash [32]byte) (APIKey, error) {
 	return lookUp(d, func() map[string]APIKey { return d.keys }, string(hash[:]),
 		func() (APIKey, error) { return d.reader.APIKey(ctx, hash) })
 }
-
-// KnowsAPIKey reports whether a key is in memory, so that asking for it costs
-// no trip to the database.
-func (d *Directory) KnowsAPIKey(hash [32]byte) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	_, ok := d.keys[string(hash[:])]
-	return ok && d.fresh()
-}

@@ -1,34 +1,78 @@
-// Package throttle slows down guessing: it counts the failures of each key and
-// refuses a key that has used up its allowance, until time gives some back.
+// Package throttle slows down guessing: it counts failures by key, such as an
+// account or an address, and refuses a key that has used up its allowance,
+// until time gives some back.
+//
+//	Blocked ─▶ the work ─▶ Outcome ─┬▶ memory of this process
+//	                                └▶ and Redis: one script for all keys of a try
+//	                                     │ away, or slower than 250 ms
+//	                                     └──▶ another memory, at a tenth of the
+//	                                          limits, for a second
 //
 // Only failures cost, so that a busy client which logs in rightly is never
 // slowed down. An outcome is judged after the work, in one step with the
 // count: however many guesses run side by side, no more of them than the
 // allowance are told whether they were right.
 //
-// It counts in this process's memory, a bounded number of keys; who is
-// forgotten to make room begins anew.
+// # Promised
+//
+//   - Without Redis guessing does not get easier: each process then allows a
+//     tenth. A Redis that was flushed does not begin anew for what this process
+//     counted itself.
+//   - Memory holds a bounded number of keys; who is forgotten to make room
+//     begins anew. No key is kept in clear, here or there.
 package throttle
 
 import (
-	"sync"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
+	"github.com/redis/go-redis/v9"
 )
 
-// Config says how much a key may fail.
-type Config struct {
+// Rule says how much one kind of key may fail.
+type Rule struct {
+	Name  string
 	Burst int           // failures that are free at first
 	Every time.Duration // one failure is forgiven in this time
-	Keys  int           // keys remembered; 0 means 100,000
+}
+
+// tenth is the rule while Redis is away.
+func (r Rule) tenth() Rule {
+	return Rule{Name: r.Name, Burst: max(1, r.Burst/10), Every: 10 * r.Every}
+}
+
+// Key is what failures are counted of.
+type Key struct {
+	Rule Rule
+	ID   string // of any length
+}
+
+func (k Key) name() string {
+	sum := sha256.Sum256([]byte(k.ID))
+	return "throttle:" + k.Rule.Name + ":" + hex.EncodeToString(sum[:16])
+}
+
+// Config says where failures are counted. The zero value is this process.
+type Config struct {
+	// Redis is shared by all processes of a site; nil: there is none. It must
+	// give up within the time of a context.
+	Redis redis.UniversalClient
+	// Failed is told when Redis did not answer; may be nil.
+	Failed func(error)
+	Keys   int // keys remembered in memory; 0 means 100,000
 }
 
 // Throttle counts failures by key. It is safe for concurrent use.
 type Throttle struct {
-	config Config
-	mu     sync.Mutex
-	keys   map[string]*rate.Limiter
+	redis  redis.UniversalClient
+	failed func(error)
+	memory *memory      // of what this process judged
+	alone  *memory      // of what it judged while Redis was away
+	until  atomic.Int64 // Redis is left alone until then, Unix nanoseconds; 0: it works
 }
 
 // New returns a throttle that nobody has failed at.
@@ -36,65 +80,97 @@ func New(c Config) *Throttle {
 	if c.Keys <= 0 {
 		c.Keys = 100_000
 	}
-	return &Throttle{config: c, keys: map[string]*rate.Limiter{}}
+	if c.Failed == nil {
+		c.Failed = func(error) {}
+	}
+	return &Throttle{redis: c.Redis, failed: c.Failed, memory: newMemory(c.Keys), alone: newMemory(c.Keys)}
 }
 
 // Blocked returns how long to wait before another try is of use; 0 means now.
-func (t *Throttle) Blocked(key string, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.blocked(key, now)
+func (t *Throttle) Blocked(ctx context.Context, now time.Time, keys ...Key) time.Duration {
+	return t.judge(ctx, now, false, keys)
 }
 
-// Outcome judges a try that has been made. If the key is blocked by now, the
-// wait is returned and the outcome must not be told; else a failure is counted.
-func (t *Throttle) Outcome(key string, failed bool, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if wait := t.blocked(key, now); wait > 0 {
-		return wait
-	}
-	if failed {
-		t.limiter(key, now).AllowN(now, 1)
-	}
-	return 0
+// Outcome judges a try that has been made. If one of the keys is blocked by
+// now, the wait is returned and the outcome must not be told; else a failure is
+// counted for all of them.
+func (t *Throttle) Outcome(ctx context.Context, failed bool, now time.Time, keys ...Key) time.Duration {
+	return t.judge(ctx, now, failed, keys)
 }
 
-func (t *Throttle) blocked(key string, now time.Time) time.Duration {
-	l, ok := t.keys[key]
-	if !ok {
-		return 0
+// script keeps for each key the time at which all of its failures will be
+// forgiven, in milliseconds. The arguments are now, whether to count, and then
+// burst and milliseconds of each key.
+var script = redis.NewScript(`
+	local now, count, wait = tonumber(ARGV[1]), ARGV[2], 0
+	local clear = {}
+	for i, key in ipairs(KEYS) do
+		local burst, every = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+		clear[i] = math.max(now, tonumber(redis.call('GET', key) or 0))
+		local left = burst - (clear[i] - now) / every
+		if left < 1 then wait = math.max(wait, 1000, math.ceil((1 - left) * every)) end
+	end
+	if wait == 0 and count == '1' then
+		for i, key in ipairs(KEYS) do
+			local at = clear[i] + tonumber(ARGV[2 + 2 * i])
+			redis.call('SET', key, string.format('%.0f', at), 'PX', string.format('%.0f', at - now))
+		end
+	end
+	return wait`)
+
+func (t *Throttle) judge(ctx context.Context, now time.Time, count bool, keys []Key) time.Duration {
+	names, args := make([]string, len(keys)), []any{now.UnixMilli(), count}
+	for i, k := range keys {
+		names[i] = k.name()
+		args = append(args, k.Rule.Burst, k.Rule.Every.Milliseconds())
 	}
-	if left := l.TokensAt(now); left < 1 {
-		return max(time.Second, time.Duration((1-left)*float64(t.config.Every)))
+	if t.redis == nil {
+		return t.memory.judge(now, count, keys)
 	}
-	return 0
+	var wait int64
+	inRedis := t.try(ctx, now, func(ctx context.Context) (err error) {
+		wait, err = script.Run(ctx, t.redis, names, args...).Int64()
+		return err
+	})
+	if inRedis {
+		return max(time.Duration(wait)*time.Millisecond, t.memory.judge(now, count && wait == 0, keys))
+	}
+	tenths := make([]Key, len(keys))
+	for i, k := range keys {
+		tenths[i] = Key{k.Rule.tenth(), k.ID}
+	}
+	return t.alone.judge(now, count, tenths)
 }
 
-func (t *Throttle) limiter(key string, now time.Time) *rate.Limiter {
-	l, ok := t.keys[key]
-	if !ok {
-		if len(t.keys) >= t.config.Keys {
-			t.shrink(now)
-		}
-		l = rate.NewLimiter(rate.Every(t.config.Every), t.config.Burst)
-		t.keys[key] = l
+// answerTime is how long Redis may take; retryAfter is how long it is left
+// alone after it failed.
+const (
+	answerTime = 250 * time.Millisecond
+	retryAfter = time.Second
+)
+
+// try asks Redis, unless there is none or it failed a moment ago, and reports
+// whether it answered. After it failed, one call in a second finds out whether
+// it is back; the others do not wait for it.
+func (t *Throttle) try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
+	if t.redis == nil || !t.mayTry(now) {
+		return false
 	}
-	return l
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := do(ctx)
+	switch {
+	case err == nil:
+		t.until.Store(0)
+	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away: that says nothing about Redis
+	default:
+		t.until.Store(now.Add(retryAfter).UnixNano())
+		t.failed(err)
+	}
+	return err == nil
 }
 
-// shrink forgets those who have all of their allowance again, and some others
-// if that is not enough.
-func (t *Throttle) shrink(now time.Time) {
-	for key, l := range t.keys {
-		if l.TokensAt(now) >= float64(t.config.Burst) {
-			delete(t.keys, key)
-		}
-	}
-	for key := range t.keys {
-		if len(t.keys) <= t.config.Keys*3/4 {
-			return
-		}
-		delete(t.keys, key)
-	}
+func (t *Throttle) mayTry(now time.Time) bool {
+	until := t.until.Load()
+	return until == 0 || now.UnixNano() >= until && t.until.CompareAndSwap(until, now.Add(retryAfter).UnixNano())
 }
