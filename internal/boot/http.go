@@ -12,6 +12,7 @@ import (
 	"sallyport/api"
 	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
+	"sallyport/api/throttle"
 	"sallyport/bridge"
 	"sallyport/internal/disk"
 	"sallyport/internal/tlsfiles"
@@ -60,7 +61,7 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 		return api.Config{}, err
 	}
 	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Webhooks: s.Webhooks,
-		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Cache: s.Cache, TokenKey: key, Logger: s.Logger,
+		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Throttle: s.throttle(), Cache: s.Cache, TokenKey: key, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
 		Version: s.Version, Disk: s.room, Metrics: s.metrics}
 	if s.redis != nil {
@@ -108,4 +109,11 @@ func (v *served) run() error {
 		return v.server.ServeTLS(v.listener, "", "")
 	}
 	return v.server.Serve(v.listener)
+}
+
+// throttle counts failed tries where all processes of the site see them.
+func (s *Site) throttle() *throttle.Throttle {
+	return throttle.New(throttle.Config{Redis: s.counting, Failed: func(err error) {
+		s.Logger.Warn("failed logins could not be counted in Redis; this process allows a tenth of them meanwhile", "error", err)
+	}})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"sallyport/api/ratelimit"
 	"sallyport/api/session"
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
@@ -44,6 +45,7 @@ type Site struct {
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
 	redis     redis.UniversalClient // nil: the cache is in the process
+	counting  redis.UniversalClient // the same, for counts: it gives up soon and repeats nothing
 	metrics   *prometheus.Registry
 	closers   []func() error
 }
@@ -138,7 +140,8 @@ func (s *Site) openCache(context.Context) error {
 		return errors.New("redis.url does not parse (it is not shown: it may hold a password)")
 	}
 	s.redis = redis.NewClient(o)
-	s.closers = append(s.closers, s.redis.Close)
+	s.counting = ratelimit.Connect(*o)
+	s.closers = append(s.closers, s.redis.Close, s.counting.Close)
 	s.Cache = responsecache.NewRedis(s.redis, responsecache.TTL)
 	return nil
 }
