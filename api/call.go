@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/api/ratelimit"
 	"sallyport/bridge"
 	"sallyport/domain"
 	"sallyport/internal/commands"
@@ -23,6 +24,7 @@ type call struct {
 
 	session string              // whose token this is; empty: none
 	key     *projections.APIKey // what the call is made with; nil: a token
+	metered *ratelimit.Report   // how the caller's limits stand; nil: nothing was counted
 }
 
 func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.user.ID), Corr: c.id} }
@@ -162,6 +164,12 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 	}
 	if a.retryAfter > 0 {
 		h["Retry-After"] = []string{seconds(a.retryAfter)}
+	}
+	if c.metered != nil {
+		showLimits(h, c.metered, s.Now())
+		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
+			h["Retry-After"] = []string{seconds(c.metered.Wait)}
+		}
 	}
 	if n := len(body) + len(a.rest[0]) + len(a.rest[1]); n > 0 {
 		h["Content-Length"] = []string{strconv.Itoa(n)}

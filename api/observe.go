@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+
+	"sallyport/api/ratelimit"
 )
 
 // sent counts what an answer sends.
@@ -49,6 +51,9 @@ type counts struct {
 	inFlight  prometheus.Gauge
 	durations *prometheus.HistogramVec
 	reads     *prometheus.CounterVec
+	limits    *prometheus.CounterVec
+	// limitFailures counts how often Redis did not count.
+	limitFailures prometheus.Counter
 }
 
 func newCounts(r *prometheus.Registry) (counts, error) {
@@ -60,13 +65,26 @@ func newCounts(r *prometheus.Registry) (counts, error) {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"route", "method", "status"}),
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_response_cache_reads_total",
 			Help: "Answers fetched, by whether the cache had them."}, []string{"result"}),
+		limits: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_rate_limit_decisions_total",
+			Help: "Submissions held against their limits, by where they were counted and what came of it."}, []string{"backend", "status"}),
+		limitFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_rate_limit_redis_failures_total",
+			Help: "How often Redis did not answer and a limit was counted in the process instead."}),
 	}
-	for _, part := range []prometheus.Collector{c.inFlight, c.durations, c.reads} {
+	for _, part := range []prometheus.Collector{c.inFlight, c.durations, c.reads, c.limits, c.limitFailures} {
 		if err := r.Register(part); err != nil {
 			return counts{}, err
 		}
 	}
 	return c, nil
+}
+
+// metered counts a decision about a limit.
+func (c counts) metered(r ratelimit.Report) {
+	backend := "redis"
+	if r.InMemory {
+		backend = "memory"
+	}
+	c.limits.WithLabelValues(backend, string(r.Status)).Inc()
 }
 
 // classes are the names of statuses in metrics.

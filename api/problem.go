@@ -102,6 +102,7 @@ var kindStatus = map[domain.ErrorKind]int{
 	domain.Forbidden: http.StatusForbidden,
 	domain.NotFound:  http.StatusNotFound,
 	domain.Conflict:  http.StatusConflict,
+	domain.Exhausted: http.StatusTooManyRequests,
 }
 
 // classify is the one table from errors to problems; false means that nobody

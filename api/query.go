@@ -56,14 +56,25 @@ var errQuery = &problem{Status: http.StatusBadRequest, code: "invalid-query",
 
 // noQuery refuses parameters where none has a meaning.
 func noQuery(c *call) error {
+	_, err := onlyQuery(c)
+	return err
+}
+
+// onlyQuery refuses all but the given parameters.
+func onlyQuery(c *call, known ...string) (url.Values, error) {
 	values, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
-		return errQuery
+		return nil, errQuery
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		return badQuery(name, "is not a known parameter")
+		if !slices.Contains(known, name) {
+			return nil, badQuery(name, "is not a known parameter")
+		}
+		if len(values[name]) > 1 {
+			return nil, badQuery(name, "is given more than once")
+		}
 	}
-	return nil
+	return values, nil
 }
 
 // parseOnly reads a query of an endpoint that is no list, each parameter once.

@@ -34,11 +34,13 @@ func (s *server) submitBatch(ctx context.Context, c *call, in newBatch) (answer,
 	if err != nil {
 		return answer{}, err
 	}
-	batch := commands.NewBatch{User: c.user.ID, Key: key}
+	meter := s.meter(c)
+	batch := commands.NewBatch{User: c.user.ID, Key: key, Admit: meter.admit}
 	for _, item := range in.Items {
 		batch.Items = append(batch.Items, commands.NewRequest{Type: item.Type, Params: item.Params, Name: item.Name, Priority: item.Priority})
 	}
 	stored, err := s.Commands.SubmitRequests(ctx, c.by(), batch)
+	meter.settle(ctx, stored.Replayed, err)
 	if err != nil {
 		return answer{}, err
 	}

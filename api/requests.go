@@ -63,8 +63,10 @@ func (s *server) submit(ctx context.Context, c *call, in newRequest) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
+	meter := s.meter(c)
 	fact, stored, err := s.Commands.SubmitRequest(ctx, c.by(), commands.NewRequest{User: c.user.ID,
-		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority, Key: key})
+		Type: in.Type, Params: in.Params, Name: in.Name, Priority: in.Priority, Key: key, Admit: meter.admit})
+	meter.settle(ctx, stored.Replayed, err)
 	if err != nil {
 		return answer{}, err
 	}

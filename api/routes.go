@@ -78,6 +78,7 @@ func (s *server) routes() []endpoint {
 		on("/requests/{id}", get, onRequest, users, s.request),
 		on("/requests/{id}", del, onRequest, users, s.cancel),
 		on("/requests/{id}/retry", post, onRequest, users, takingIfAny(s.retry)),
+		on("/rate-limit", get, onRequest, users, s.rateLimit),
 		on("/request-types", get, onBoth, users, s.listRequestTypes),
 		on("/request-types/{name}", get, onBoth, users, s.requestType),
 		on("/auth/me", get, onBoth, whoever, s.me),
@@ -115,6 +116,9 @@ func (s *server) routes() []endpoint {
 		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
 		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
+		on("/admin/rate-limits", get, onRequest, admins, s.listRateLimits),
+		on("/admin/rate-limits/{user_id}", get, onRequest, admins, s.viewed(s.limitsOfOther)),
+		on("/admin/rate-limits/{user_id}", del, onRequest, admins, s.resetLimits),
 		// what operators do: what was given up
 		on("/admin/poison", get, onBoth, operators, s.listPoison),
 		on("/admin/poison/{id}", get, onBoth, operators, s.viewed(s.showPoison)),

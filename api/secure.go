@@ -52,7 +52,9 @@ func newCORS(origins []string) *cors.Cors {
 		AllowedMethods: []string{get, http.MethodHead, post, put, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Range", "X-API-Key", "X-Request-Id"},
 		ExposedHeaders: []string{"Content-Disposition", "Content-Range", "ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy",
-			"Retry-After", "X-Cache", "X-Log-Position", "X-RateLimit-Message", "X-RateLimit-Status", "X-Request-Id"},
+			"Retry-After", "X-Cache", "X-Log-Position", "X-RateLimit-Backend", "X-RateLimit-Grace-Period-Ends", "X-RateLimit-Message",
+			"X-RateLimit-Remaining-Day", "X-RateLimit-Remaining-Hour", "X-RateLimit-Remaining-Minute", "X-RateLimit-Remaining-Month",
+			"X-RateLimit-Status", "X-Request-Id"},
 		MaxAge: 600, OptionsSuccessStatus: http.StatusNoContent})
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"sallyport/api/keyuse"
+	"sallyport/api/ratelimit"
 	"sallyport/api/refusals"
 	"sallyport/api/session"
 	"sallyport/api/throttle"
@@ -53,6 +54,8 @@ type Config struct {
 	Throttle *throttle.Throttle
 	// KeyUses is told when API keys are used; somebody else runs it.
 	KeyUses *keyuse.Uses
+	// RateLimits counts requests; nil: they are counted in the process.
+	RateLimits *ratelimit.Redis
 	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.
 	TokenKey       ed25519.PrivateKey
 	OlderTokenKeys []ed25519.PublicKey // may be empty
@@ -93,8 +96,10 @@ type server struct {
 	known     *throttle.Known
 	anyUser   atomic.Bool        // a site that had a user once has users
 	lookUps   singleflight.Group // of answers that are not cached
-	cacheLog  atomic.Int64       // when a failing cache was last logged, Unix seconds
-	described document           // of the API, as JSON
+	limiter   *ratelimit.Limiter
+	limitLog  atomic.Int64 // when a failing Redis was last logged, Unix seconds
+	cacheLog  atomic.Int64 // when a failing cache was last logged, Unix seconds
+	described document     // of the API, as JSON
 	page      map[string]pageFile
 	poison    *reactor.Poison
 	cors      *cors.Cors    // nil: no other origin may call
@@ -152,6 +157,7 @@ func New(c Config) (*API, error) {
 		closed:   session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
 		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: newDocument(described), page: page,
 		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
+	s.limiter = ratelimit.New(ratelimit.Config{Redis: c.RateLimits, Failed: s.redisFailed})
 	return &API{Handler: s.router(), server: s}, nil
 }
 

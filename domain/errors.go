@@ -16,6 +16,7 @@ const (
 	Forbidden                      // the one who asks may not
 	NotFound                       // what it speaks of does not exist, or is not theirs to see
 	Conflict                       // the present state does not allow it
+	Exhausted                      // a limit is used up; later it will do
 )
 
 // Error is a command that the rules refuse. Its text may be shown to whoever

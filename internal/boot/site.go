@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,7 @@ type Site struct {
 	Cache     Cache
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
+	limits    *ratelimit.Redis      // nil: requests are counted in the process
 	redis     redis.UniversalClient // nil: the cache is in the process
 	counting  redis.UniversalClient // the same, for counts: it gives up soon and repeats nothing
 	metrics   *prometheus.Registry
@@ -139,12 +141,23 @@ func (s *Site) openCache(context.Context) error {
 	if err != nil {
 		return errors.New("redis.url does not parse (it is not shown: it may hold a password)")
 	}
+	quietRedis()
 	s.redis = redis.NewClient(o)
 	s.counting = ratelimit.Connect(*o)
+	s.limits = ratelimit.NewRedis(s.counting)
 	s.closers = append(s.closers, s.redis.Close, s.counting.Close)
 	s.Cache = responsecache.NewRedis(s.redis, responsecache.TTL)
 	return nil
 }
+
+// quietRedis keeps the client library from writing to stderr by itself: who
+// asks Redis tells of its failures, and not once for each connection.
+var quietRedis = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
+
+type silent struct{}
+
+// Printf implements the library's logger.
+func (silent) Printf(context.Context, string, ...any) {}
 
 func (s *Site) openBridge(ctx context.Context) error {
 	folders, err := bridge.OpenFolders(s.Config.Data)

@@ -20,7 +20,9 @@ type NewBatch struct {
 	User string
 	// Key is the client's own mark of the whole batch; empty: none.
 	Key string
-	// Items are 1 to [MaxBatch] requests; their User and Key are not read.
+	// Admit is that of [NewRequest], asked about all of them together.
+	Admit func(context.Context, []domain.Fact) error
+	// Items are 1 to [MaxBatch] requests; their User, Key and Admit are not read.
 	Items []NewRequest
 }
 
@@ -42,6 +44,9 @@ func (c *Commands) SubmitRequests(ctx context.Context, by By, in NewBatch) (Stor
 		return StoredBatch{}, err
 	}
 	facts, err := c.decideBatch(ctx, in)
+	if err == nil && in.Admit != nil {
+		err = in.Admit(ctx, facts)
+	}
 	if err != nil {
 		claim, err := c.replayRefused(ctx, in.User, in.Key, in.digest, err)
 		if err != nil {

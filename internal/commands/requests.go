@@ -21,6 +21,9 @@ type NewRequest struct {
 	// Key is the client's own mark of this submission, see
 	// [domain.SubmitRequest]; empty: none.
 	Key string
+	// Admit is asked about what the rules allow, before it is stored; its error
+	// is the call's unless the key led to it before. Nil: all is admitted.
+	Admit func(context.Context, []domain.Fact) error
 }
 
 // SubmitRequest stores a request on a request site. It asks the database for
@@ -35,6 +38,9 @@ func (c *Commands) SubmitRequest(ctx context.Context, by By, in NewRequest) (dom
 		return none, Stored{}, err
 	}
 	facts, err := c.decideRequest(ctx, in)
+	if err == nil && in.Admit != nil {
+		err = in.Admit(ctx, facts)
+	}
 	if err != nil {
 		// What was accepted once is answered the same, whatever was decided since.
 		claim, err := c.replayRefused(ctx, in.User, in.Key, func() (string, error) { return submissionDigest(in) }, err)

@@ -29,6 +29,7 @@ type Account struct {
 const (
 	sourceName    = "airports"
 	narrowProfile = "narrow"
+	wideProfile   = "wide"
 )
 
 func (s *Stack) loadDataset(ctx context.Context) error {
@@ -50,7 +51,10 @@ func (s *Stack) loadDataset(ctx context.Context) error {
 // What is there already stays.
 func (s *Stack) fill(ctx context.Context) error {
 	by := commands.By{Actor: actor}
-	for _, p := range append(boot.ShippedProfiles(), domain.ProfileDefined{Name: narrowProfile, DisplayName: "One question only",
+	const many = 1_000_000 // a minute: more than this machine can do, so that load can be tried
+	for _, p := range append(boot.ShippedProfiles(), domain.ProfileDefined{Name: wideProfile, DisplayName: "Everything",
+		Description: "May ask for everything public, as often as the machine can.", Priority: domain.MaxPriority - 1,
+		Limits: domain.Limits{Minute: many, Hour: 60 * many, Day: 1000 * many, Month: 1000 * many}}, domain.ProfileDefined{Name: narrowProfile, DisplayName: "One question only",
 		Description: "May ask for one airport at a time, and nothing else.", Allowed: []string{"airport"}, Priority: domain.DefaultPriority,
 		MaxResults: 10, Limits: domain.Limits{Minute: 10, Hour: 100, Day: 1000}}) {
 		if _, _, err := s.Core.Commands.DefineProfile(ctx, by, p); boot.Existing(err) != nil {
@@ -114,7 +118,7 @@ func readAccounts(path string) ([]Account, error) {
 		{Username: "operator", Role: domain.RoleOperator, Profile: "free"},
 		{Username: "auditor", Role: domain.RoleAuditor, Profile: "free"},
 		{Username: "analyst", Role: domain.RoleAnalyst, Profile: "free"},
-		{Username: "wide", Role: domain.RoleUser, Profile: "enterprise"},
+		{Username: "wide", Role: domain.RoleUser, Profile: wideProfile},
 		{Username: "narrow", Role: domain.RoleUser, Profile: narrowProfile},
 	} {
 		a.Site, a.Password = "core", rand.Text()
