@@ -139,8 +139,9 @@ func (s *Store) Origins(ctx context.Context, streams []string) (map[string]strin
 }
 
 // Pool opens a connection pool with the settings that the log relies on: a
-// holder of the head that falls asleep is cut off after ten seconds.
-func Pool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
+// holder of the head that falls asleep is cut off after ten seconds. Each of
+// change may add to them.
+func Pool(ctx context.Context, url string, maxConns int32, change ...func(*pgxpool.Config)) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("the database URL does not parse (it is not shown: it may hold a password)")
@@ -151,6 +152,9 @@ func Pool(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	c.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
+	for _, f := range change {
+		f(c)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)

@@ -159,8 +159,8 @@ const reachable = 10 * time.Second
 
 // connect opens a pool whose database answers now, or says that it does not:
 // whatever is asked later would fail with a harder riddle.
-func connect(ctx context.Context, url string, maxConns int32) (*pgxpool.Pool, error) {
-	pool, err := eventstore.Pool(ctx, url, maxConns)
+func connect(ctx context.Context, url string, maxConns int32, change ...func(*pgxpool.Config)) (*pgxpool.Pool, error) {
+	pool, err := eventstore.Pool(ctx, url, maxConns, change...)
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	// What the API stands on runs until the last call was answered.
 	under, drained := context.WithCancel(context.WithoutCancel(ctx))
 	defer drained()
+	group.Go(func() error { return s.pulse.Run(under, s.Pool) })
 	group.Go(func() error { return s.Directory.Run(under) })
 	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {

@@ -21,6 +21,7 @@ import (
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/pulse"
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
@@ -49,6 +50,7 @@ type Site struct {
 	redis     redis.UniversalClient // nil: the cache is in the process
 	counting  redis.UniversalClient // the same, for counts: it gives up soon and repeats nothing
 	metrics   *prometheus.Registry
+	pulse     *pulse.Watch
 	closers   []func() error
 }
 
@@ -98,7 +100,8 @@ func (s *Site) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Pool, err = connect(ctx, url, int32(cmp.Or(s.Config.Database.MaxConns, defaultMaxConns))) //nolint:gosec // bounded by Check
+	s.Pool, err = connect(ctx, url, int32(cmp.Or(s.Config.Database.MaxConns, defaultMaxConns)), //nolint:gosec // bounded by Check
+		func(c *pgxpool.Config) { s.pulse = pulse.Attach(c, s.Logger) })
 	if err != nil {
 		return err
 	}
