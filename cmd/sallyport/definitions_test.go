@@ -20,6 +20,9 @@ func (c *crossing) definitions(t *testing.T) {
 	}
 	good := responder("airports", "select iata, name from airports where iata = @iata::text")
 	password := file("password", "correct horse battery staple\n")
+	const bcrypt = "$2b$12$abcdefghijklmnopqrstuuDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD"
+	old := file("users.csv", "id,username,email,hashed_password,role,is_active\n1,Carol,carol@example.org,"+bcrypt+",staff,t\n2,dan,dan@example.org,"+bcrypt+",,f\n")
+	imported := []string{"user", "import", old, "--lower-case", "--role", "staff=analyst"}
 	newUser := []string{"user", "create", "asker", "--email", "asker@example.org", "--password-file", password}
 
 	for _, step := range []struct {
@@ -43,6 +46,12 @@ func (c *crossing) definitions(t *testing.T) {
 		{c.core, 16, "", []string{"user", "create", "weak", "--email", "weak@example.org", "--password-file", file("weak", "x\n")}},
 		{c.core, 0, "", newUser},
 		{c.core, 16, "taken", newUser},
+		{c.field, 16, "response site", imported},
+		{c.core, 2, "--format", []string{"user", "import", password}},
+		{c.core, 16, "nothing was stored", []string{"user", "import", old}}, // no role staff, no username Carol
+		{c.core, 0, "passed over", append(slices.Clone(imported), "--dry-run")},
+		{c.core, 0, "", imported},
+		{c.core, 0, "", imported},
 	} {
 		r := call(t, append([]string{"-C", step.at.config}, step.args...)...)
 		if r.code != step.code || !strings.Contains(r.stderr, step.says) || strings.Contains(r.stdout+r.stderr, "horse") {
@@ -56,6 +65,10 @@ func (c *crossing) definitions(t *testing.T) {
 	users := must[[]listedUser](t, "-C", c.core.config, "user", "list")
 	if !slices.ContainsFunc(users, func(u listedUser) bool { return u.Username == "asker" && u.Role == domain.RoleUser && u.Active }) {
 		t.Errorf("users %+v", users)
+	}
+	if !slices.ContainsFunc(users, func(u listedUser) bool { return u.Username == "carol" && u.Role == domain.RoleAnalyst && u.Active }) ||
+		!slices.ContainsFunc(users, func(u listedUser) bool { return u.Username == "dan" && !u.Active }) {
+		t.Errorf("imported users %+v", users)
 	}
 	if all := must[[]domain.ProfileDefined](t, "-C", c.core.config, "profile", "list"); len(all) < 4 {
 		t.Errorf("profiles %+v", all)

@@ -16,8 +16,8 @@ import (
 )
 
 func (p *program) userCommand() *cobra.Command {
-	c := &cobra.Command{Use: "user", Short: "Register and list users"}
-	c.AddCommand(p.userCreate(), p.userList())
+	c := &cobra.Command{Use: "user", Short: "Register, import and list users"}
+	c.AddCommand(p.userCreate(), p.userList(), p.userImport())
 	return c
 }
 

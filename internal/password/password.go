@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -131,9 +132,8 @@ const maxBcryptCost = 14
 func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (ok bool, err error) {
 	// $2y$ is what PHP calls the same function.
 	hash = strings.Replace(hash, "$2y$", "$2b$", 1)
-	cost, err := bcrypt.Cost([]byte(hash))
-	if err != nil || cost > maxBcryptCost {
-		return false, ErrCredential
+	if err := checkBcrypt(hash); err != nil {
+		return false, err
 	}
 	if len(password) > MaxBytes {
 		return false, nil
@@ -142,6 +142,18 @@ func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (ok bool, er
 		ok = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
 	})
 	return ok, err
+}
+
+var bcryptForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+
+func checkBcrypt(hash string) error {
+	if !bcryptForm.MatchString(hash) {
+		return ErrCredential
+	}
+	if cost, err := bcrypt.Cost([]byte(hash)); err != nil || cost > maxBcryptCost {
+		return ErrCredential
+	}
+	return nil
 }
 
 // slot runs work in one of the slots.
@@ -226,4 +238,17 @@ func random(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: crypto/rand ends the program instead
 	return b
+}
+
+// Check reports whether a credential that comes from elsewhere could ever be
+// verified: [ErrCredential] if not. It hashes nothing.
+func Check(c domain.Credential) error {
+	switch c.Algorithm {
+	case Argon2id:
+		_, err := parsePHC(c.Hash)
+		return err
+	case Bcrypt:
+		return checkBcrypt(c.Hash)
+	}
+	return ErrCredential
 }
