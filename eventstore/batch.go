@@ -41,7 +41,7 @@ const selectVersions = `
 // lockHead takes the head's lock and then reads the versions of the streams,
 // in one trip, after whatever lead holds already.
 func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, streams []string) (Head, map[string]int64, error) {
-	skip := lead.Len()
+	seen, skip := s.seen(), lead.Len()
 	lead.Queue(selectHead + ` FOR UPDATE`)
 	lead.Queue(selectVersions, streams)
 	results := to.SendBatch(ctx, lead)
@@ -50,7 +50,7 @@ func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, stream
 		err = closeErr
 	}
 	if err == nil {
-		err = s.mayAppend(head)
+		err = s.mayAppend(head, seen)
 	}
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("append: lock the log: %w; nothing was stored", err)

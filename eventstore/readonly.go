@@ -30,26 +30,37 @@ func (s *Store) MakeReadOnly(ctx context.Context, reason string) (bool, error) {
 // Writable returns a [*ReadOnlyError] if appends are refused now. It is for
 // those who would do more than append, and want to know before they begin.
 func (s *Store) Writable(ctx context.Context) error {
+	seen := s.seen() // before the head, which others may move meanwhile
 	h, err := s.Head(ctx)
 	if err != nil {
 		return err
 	}
-	return s.mayAppend(h)
+	return s.mayAppend(h, seen)
 }
 
-// mayAppend is asked under the head's lock. A head behind what this program
-// has seen committed means that the database was exchanged under it.
-func (s *Store) mayAppend(h Head) error {
+// seen is how far this program has seen the log committed.
+func (s *Store) seen() int64 {
+	if s.feed == nil { // the log is just being founded
+		return 0
+	}
+	seq, _ := s.feed.now()
+	return seq
+}
+
+// mayAppend tells whether a log with this head may grow. A head behind what this
+// program had seen committed before it read the head means that the database was
+// exchanged under it.
+func (s *Store) mayAppend(h Head, seen int64) error {
 	if h.ReadOnly != "" {
 		return &ReadOnlyError{Reason: h.ReadOnly}
 	}
 	if s.feed == nil {
-		return nil // the log is just being founded
+		return nil
 	}
 	if h.Epoch != s.site.Epoch {
 		return ErrRefounded
 	}
-	if seen, _ := s.feed.now(); h.Seq < seen {
+	if h.Seq < seen {
 		return &ReadOnlyError{Reason: fmt.Sprintf("its database was replaced by an older one while the program ran: the log ends at seq %d and ended at %d before", h.Seq, seen)}
 	}
 	return nil

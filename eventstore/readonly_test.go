@@ -1,13 +1,18 @@
 package eventstore_test
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/eventstore/eventstoretest"
 )
 
 func TestAReadOnlyLogRefusesWhoeverAsks(t *testing.T) {
@@ -71,4 +76,30 @@ func TestALogThatGoesBackIsNotWrittenTo(t *testing.T) {
 	if _, err := site.Store.Append(t.Context(), write(eventstore.NoStream, "username-b", claim(1))); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A log that grows while it is looked at is no older one.
+func TestAGrowingLogIsWritable(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var growing sync.WaitGroup
+	for range 4 {
+		growing.Go(func() {
+			for ctx.Err() == nil {
+				a := eventstore.Append{Actor: "user-1", Writes: []eventstore.Write{{Stream: "username-" + uuid.NewString(), Facts: []domain.Fact{claim(1)}}}}
+				if _, err := site.Store.Append(ctx, a); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 300 {
+		if err := site.Store.Writable(ctx); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	cancel()
+	growing.Wait()
 }
