@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -13,10 +14,10 @@ import (
 // target is an HTTP endpoint and what to ask it. The client is written by
 // hand: net/http's would cost as much as the server that is measured.
 type target struct {
-	address string
-	request []byte // as it goes over the wire, with Content-Length
-	status  int    // what the answer must be
-	header  string // what the answer's header must hold, if anything
+	address  string
+	requests [][]byte // as they go over the wire, with Content-Length; each caller asks them in turn
+	status   int      // what the answers must be
+	header   string   // what an answer's header must hold, if anything
 }
 
 // stuck is when a caller gives up: nothing measured here takes that long.
@@ -30,11 +31,13 @@ func (t target) join(ctx context.Context) (member, error) {
 	}
 	in := bufio.NewReader(conn)
 	want := []byte(strconv.Itoa(t.status))
+	next := rand.IntN(len(t.requests)) //nolint:gosec // so that not all begin with the same
 	ask := func() error {
+		next = (next + 1) % len(t.requests)
 		if err := conn.SetDeadline(time.Now().Add(stuck)); err != nil {
 			return err
 		}
-		if _, err := conn.Write(t.request); err != nil {
+		if _, err := conn.Write(t.requests[next]); err != nil {
 			return err
 		}
 		return t.answer(in, want)

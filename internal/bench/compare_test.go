@@ -111,7 +111,7 @@ func TestCaller(t *testing.T) {
 		"no header":    {status: http.StatusAccepted, header: "X-Cache: miss", wrong: `lacks "X-Cache: miss"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			to := target{address: address, status: c.status, header: c.header, request: wire(http.MethodPost, "/x", address, "t", []byte("{}"))}
+			to := target{address: address, status: c.status, header: c.header, requests: [][]byte{wire(http.MethodPost, "/x", address, "t", []byte("{}"))}}
 			rate, err := crowd{size: 3, measure: 30 * time.Millisecond}.rate(t.Context(), to.join)
 			if c.wrong == "" && (err != nil || rate <= 0) || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
 				t.Errorf("rate %v, error %v", rate, err)

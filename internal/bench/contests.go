@@ -19,7 +19,7 @@ func (r *rig) post(ctx context.Context) (measure, error) {
 		return nil, err
 	}
 	t := target{address: r.site.address, status: http.StatusAccepted,
-		request: wire(http.MethodPost, "/requests", r.site.address, token, []byte(question))}
+		requests: [][]byte{wire(http.MethodPost, "/requests", r.site.address, token, []byte(question))}}
 	return func(ctx context.Context) (float64, error) { return r.crowd(clients).rate(ctx, t.join) }, r.settle(ctx, siteDatabase)
 }
 
@@ -30,7 +30,7 @@ func (r *rig) postTo(ctx context.Context, do func(context.Context) error) (measu
 		return nil, err
 	}
 	t := target{address: b.address, status: http.StatusAccepted,
-		request: wire(http.MethodPost, "/requests", b.address, "none", []byte(question))}
+		requests: [][]byte{wire(http.MethodPost, "/requests", b.address, "none", []byte(question))}}
 	return func(ctx context.Context) (float64, error) { return r.crowd(clients).rate(ctx, t.join) }, nil
 }
 
@@ -90,7 +90,7 @@ func getAgainstRedis(ctx context.Context, r *rig) (contest, error) {
 		return contest{}, err
 	}
 	t := target{address: r.site.address, status: http.StatusOK, header: "X-Cache: hit",
-		request: wire(http.MethodGet, "/requests/"+id+"/response", r.site.address, token, nil)}
+		requests: [][]byte{wire(http.MethodGet, "/requests/"+id+"/response", r.site.address, token, nil)}}
 	c := contest{subject: func(ctx context.Context) (float64, error) { return r.crowd(clients).rate(ctx, t.join) }}
 	c.limit, c.limitName = r.redisGet(id)
 	return c, nil

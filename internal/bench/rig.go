@@ -25,6 +25,7 @@ type rig struct {
 	bare     *pgxpool.Pool // to the limits' own database
 	limits   []*bareServer
 	crossing map[string]*crossing // by name, see [rig.cross]
+	grown    *grown               // nil: nobody asked yet
 }
 
 // limitDatabase is where the limits write, beside the site's own.
@@ -81,7 +82,7 @@ func (r *rig) makeBare(ctx context.Context) (err error) {
 }
 
 func (r *rig) makeSite(ctx context.Context) (err error) {
-	r.site, err = makeSite(ctx, r)
+	r.site, err = makeSite(ctx, r, siteDatabase)
 	return err
 }
 
@@ -98,6 +99,9 @@ func (r *rig) stop(ctx context.Context) error {
 	}
 	for _, c := range r.crossing {
 		errs = append(errs, c.close())
+	}
+	if r.grown != nil {
+		errs = append(errs, r.grown.stop())
 	}
 	if r.site != nil {
 		errs = append(errs, r.site.stop())

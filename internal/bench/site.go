@@ -14,10 +14,12 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
+	"sallyport/eventstore"
 	"sallyport/internal/boot"
 	"sallyport/internal/commands"
 	"sallyport/internal/dataset"
@@ -39,20 +41,24 @@ type site struct {
 
 const (
 	siteDatabase = "field"
-	peerDatabase = "core"
 	actor        = "cli:bench"
-	profile      = "bench"
 )
+
+// unhindered is the profile of the user: requests are counted against limits
+// that nobody reaches.
+func unhindered() domain.ProfileDefined {
+	return domain.ProfileDefined{Name: "unhindered", Limits: domain.Limits{Minute: 1e9, Hour: 1e9, Day: 1e9, Month: 1e9}}
+}
 
 // makeSite makes two sites in one cluster, lets the user cross, closes the
 // response site, which has nothing to do in these figures, and serves the other.
-func makeSite(ctx context.Context, r *rig) (_ *site, err error) {
-	core, err := openSite(ctx, r, peerDatabase, domain.ResponseSite)
+func makeSite(ctx context.Context, r *rig, name string) (_ *site, err error) {
+	core, err := openSite(ctx, r, name+"core", domain.ResponseSite)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, core.Close()) }()
-	field, err := openSite(ctx, r, siteDatabase, domain.RequestSite)
+	field, err := openSite(ctx, r, name, domain.RequestSite)
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +99,8 @@ func openSite(ctx context.Context, r *rig, name string, role domain.Role) (*boot
 // fill makes a user and the request types on core and lets them cross.
 func (s *site) fill(ctx context.Context, core *boot.Site) error {
 	by := commands.By{Actor: actor}
-	// Limits that are counted and never reached.
-	const most = 1_000_000_000
-	for _, p := range append(boot.ShippedProfiles(), domain.ProfileDefined{Name: profile,
-		Limits: domain.Limits{Minute: most, Hour: most, Day: most, Month: most}}) {
-		if _, _, err := core.Commands.DefineProfile(ctx, by, p); err != nil {
-			return err
-		}
+	if _, _, err := core.Commands.DefineProfile(ctx, by, unhindered()); err != nil {
+		return err
 	}
 	for _, t := range dataset.RequestTypes() {
 		if _, err := core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
@@ -108,7 +109,7 @@ func (s *site) fill(ctx context.Context, core *boot.Site) error {
 		}
 	}
 	user, err := core.Commands.RegisterUser(ctx, by, commands.NewUser{Username: s.username, Email: "bench@example.org",
-		FullName: "Bench", Role: domain.RoleUser, Profile: profile, Password: s.password})
+		FullName: "Bench", Role: domain.RoleUser, Profile: unhindered().Name, Password: s.password})
 	if err != nil {
 		return err
 	}
@@ -201,6 +202,31 @@ const question = `{"type":"airports-in-country","params":{"country":"CH","min_el
 func (s *site) submitted() domain.RequestSubmitted {
 	return domain.RequestSubmitted{Type: "airports-in-country", TypeVersion: 1, User: s.user, Priority: domain.DefaultPriority,
 		Params: json.RawMessage(`{"country":"CH","min_elevation_ft":1500}`)}
+}
+
+// fillLog appends requests of the user until the log has so many events, and
+// returns the ids of some of them, from all over the log.
+func (s *site) fillLog(ctx context.Context, events int) (ids []string, err error) {
+	every := max(1, events/askedFor)
+	for made := 0; made < events; {
+		a := eventstore.Append{Actor: s.user}
+		for range min(appended, events-made) {
+			id := newID()
+			a.Writes = append(a.Writes, eventstore.Write{Stream: domain.RequestStream(id), Facts: []domain.Fact{s.submitted()}})
+			if made%every == 0 {
+				ids = append(ids, id)
+			}
+			made++
+		}
+		err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+			_, err := s.Log.AppendTx(ctx, tx, a)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 // cacheAnswer puts an answer of usual size into the site's cache and returns
