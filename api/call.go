@@ -45,6 +45,7 @@ type answer struct {
 	file       *bridge.Fetched // the body, instead of value and raw
 	cache      string          // X-Cache
 	replay     bool            // Idempotent-Replay: it was answered before
+	waited     time.Duration   // Preference-Applied: how long the caller would wait
 	retryAfter time.Duration
 }
 
@@ -122,12 +123,19 @@ func (p path) answer(ctx context.Context, w http.ResponseWriter, c *call) (a ans
 			return answer{}, err
 		}
 	}
+	if wait := preferredWait(c); e.holds && wait > 0 {
+		e.bounds.time = wait + callTimeout
+	}
 	ctx, cancel, err := e.bounds.open(ctx, w, c)
 	if err != nil {
 		return answer{}, err
 	}
 	defer cancel()
-	return e.handler(ctx, c)
+	a, err = e.handler(ctx, c)
+	if err == nil && a.waited > 0 { // what the caller may do may have changed meanwhile
+		err = p.server.authenticate(ctx, c, e)
+	}
+	return a, err
 }
 
 // write sends an answer's headers and body.
@@ -158,6 +166,9 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 	}
 	if a.etag != "" {
 		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
+	}
+	if a.waited > 0 {
+		h["Preference-Applied"] = []string{"wait=" + seconds(a.waited)}
 	}
 	if a.position > 0 {
 		h["X-Log-Position"] = []string{strconv.FormatInt(a.position, 10)}

@@ -95,8 +95,10 @@ func parseOnly(c *call, known ...string) (url.Values, error) {
 }
 
 // time reads a parameter that is an RFC 3339 time; the zero time if it is not given.
-func (q query) time(name string) (time.Time, error) {
-	text := q.values.Get(name)
+func (q query) time(name string) (time.Time, error) { return timeOf(q.values, name) }
+
+func timeOf(values url.Values, name string) (time.Time, error) {
+	text := values.Get(name)
 	if text == "" {
 		return time.Time{}, nil
 	}

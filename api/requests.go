@@ -122,15 +122,6 @@ func (s *server) ownOf(ctx context.Context, c *call, id string) (projections.Req
 	return q, err
 }
 
-func (s *server) request(ctx context.Context, c *call) (answer, error) {
-	q, err := s.own(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	link, err := s.Crossing(ctx)
-	return answer{value: s.shapeOfRequest(q, link)}, err
-}
-
 func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {
 	q, err := parseQuery(c, "status", "type", "name", "from", "to")
 	if err != nil {
@@ -155,11 +146,7 @@ func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	items := make([]requestShape, len(found))
-	for i, q := range found {
-		items[i] = s.shapeOfRequest(q, link)
-	}
-	return list(c, items, next), nil
+	return s.requestList(c, found, next, link), nil
 }
 
 var statuses = []domain.Status{domain.StatusPending, domain.StatusExported, domain.StatusDelivered,

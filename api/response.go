@@ -33,34 +33,36 @@ func (s *server) response(ctx context.Context, c *call) (answer, error) {
 		return answer{}, errNotFound
 	}
 	if hit && !projections.MayChange(entry.Body) {
-		return rendered(c, entry.Position, answer{raw: entry.Body, cache: "hit"}), nil
+		return tagged(c, projections.ETag(entry.Position), answer{raw: entry.Body, cache: "hit"}), nil
 	}
-	got, err := s.lookUp(ctx, id)
-	if hit && err != nil && unreachable(err) {
-		return rendered(c, entry.Position, answer{raw: entry.Body, cache: "hit"}), nil
+	look := func(ctx context.Context) (view, error) {
+		got, err := s.lookUp(ctx, id)
+		switch {
+		case hit && err != nil && unreachable(err):
+			return view{answer: tagged(c, projections.ETag(entry.Position), answer{raw: entry.Body, cache: "hit"}), status: domain.StatusFailed}, nil
+		case err != nil:
+			return view{}, err
+		case got.owner != c.user.ID:
+			return view{}, errNotFound
+		case hit && entry.Position == got.position:
+			return s.outcome(ctx, c, id, got, "hit")
+		}
+		return s.outcome(ctx, c, id, got, "miss")
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	if got.owner != c.user.ID {
-		return answer{}, errNotFound
-	}
-	from := "miss"
-	if hit && entry.Position == got.position {
-		from = "hit"
-	}
-	return s.outcome(ctx, c, got, from)
+	// What is on its way is of no use to who waits for the answer.
+	return s.held(ctx, c, id, look, func(view, view) bool { return false })
 }
 
 // outcome shows what the read models say of a request's answer.
-func (s *server) outcome(ctx context.Context, c *call, got *lookedUp, from string) (answer, error) {
+func (s *server) outcome(ctx context.Context, c *call, id string, got *lookedUp, from string) (view, error) {
 	switch got.status {
 	case domain.StatusCancelled:
-		return answer{}, errCancelled
+		return view{}, errCancelled
 	case domain.StatusAnswered, domain.StatusFailed:
-		return rendered(c, got.position, answer{raw: got.body[0], rest: [2][]byte(got.body[1:]), cache: from}), nil
+		a := answer{raw: got.body[0], rest: [2][]byte(got.body[1:]), cache: from}
+		return view{answer: tagged(c, projections.ETag(got.position), a), status: got.status}, nil
 	}
-	return s.pending(ctx, c)
+	return s.pending(ctx, c, id)
 }
 
 // lookedUp is what the read models say of a request's answer.
@@ -113,20 +115,11 @@ func (s *server) read(ctx context.Context, id string) (*lookedUp, error) {
 	return got, nil
 }
 
-// rendered is a final answer, or nothing if the caller has it already.
-func rendered(c *call, position int64, a answer) answer {
-	a.etag = projections.ETag(position)
-	if known(c.Header["If-None-Match"], a.etag) {
-		a.status, a.raw, a.rest = http.StatusNotModified, nil, [2][]byte{}
-	}
-	return a
-}
-
 // known reports whether one of the caller's tags is this one (RFC 9110, 13.1.2).
 func known(given []string, tag string) bool {
 	for _, line := range given {
 		for t := range strings.SplitSeq(line, ",") {
-			if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+			if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == strings.TrimPrefix(tag, "W/") {
 				return true
 			}
 		}
@@ -135,15 +128,23 @@ func known(given []string, tag string) bool {
 }
 
 // pending says that there is no answer yet, and when to look again.
-func (s *server) pending(ctx context.Context, c *call) (answer, error) {
-	q, err := s.own(ctx, c)
+func (s *server) pending(ctx context.Context, c *call, id string) (view, error) {
+	q, err := s.ownOf(ctx, c, id)
 	if err != nil {
-		return answer{}, err
+		return view{}, err
 	}
 	link, err := s.Crossing(ctx)
 	if err != nil {
-		return answer{}, err
+		return view{}, err
 	}
-	return answer{status: http.StatusAccepted, retryAfter: lookAgain(link.ExportEvery),
-		value: pendingShape{RequestID: q.ID, Status: q.Crossed(link.ExportedThrough, link.AckedThrough)}}, nil
+	now := q.Crossed(link.ExportedThrough, link.AckedThrough)
+	if (view{status: now}).settled() { // it came a moment ago
+		got, err := s.read(ctx, id)
+		if err != nil {
+			return view{}, err
+		}
+		return s.outcome(ctx, c, id, got, "miss")
+	}
+	return view{status: now, pos: q.AskedPos, answer: answer{status: http.StatusAccepted, retryAfter: lookAgain(link.ExportEvery),
+		value: pendingShape{RequestID: q.ID, Status: now}}}, nil
 }

@@ -53,6 +53,13 @@ type endpoint struct {
 	who     audience
 	handler handler
 	bounds  bounds
+	holds   bool // a call may ask to be answered only when something changes
+}
+
+// holding lets an endpoint's calls wait.
+func (e endpoint) holding() endpoint {
+	e.holds = true
+	return e
 }
 
 // within gives an endpoint other bounds than the usual ones.
@@ -73,9 +80,11 @@ func (s *server) routes() []endpoint {
 		// what users do
 		on("/requests", post, onRequest, users, taking(s.submit)),
 		on("/requests", get, onRequest, users, s.listRequests),
-		on("/requests/{id}/response", get, onRequest, users, s.response),
+		on("/requests/{id}/response", get, onRequest, users, s.response).holding(),
 		on("/requests/batch", post, onRequest, users, taking(s.submitBatch)),
-		on("/requests/{id}", get, onRequest, users, s.request),
+		on("/requests/stats", get, onRequest, users, s.requestStats),
+		on("/requests/{id}", get, onRequest, users, s.request).holding(),
+		on("/requests/{id}/status", get, onRequest, users, s.requestStatus).holding(),
 		on("/requests/{id}", del, onRequest, users, s.cancel),
 		on("/requests/{id}/retry", post, onRequest, users, takingIfAny(s.retry)),
 		on("/rate-limit", get, onRequest, users, s.rateLimit),

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/cors"
 	"golang.org/x/sync/singleflight"
 
+	"sallyport/api/hold"
 	"sallyport/api/keyuse"
 	"sallyport/api/ratelimit"
 	"sallyport/api/refusals"
@@ -105,6 +106,7 @@ type server struct {
 	cors      *cors.Cors    // nil: no other origin may call
 	draining  chan struct{} // closed when the process is to end
 	started   time.Time
+	room      *hold.Room // where calls wait for a change
 	counts
 }
 
@@ -158,6 +160,10 @@ func New(c Config) (*API, error) {
 		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: newDocument(described), page: page,
 		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	s.limiter = ratelimit.New(ratelimit.Config{Redis: c.RateLimits, Failed: s.redisFailed})
+	s.room = hold.New(c.Log, c.Pool, func(ctx context.Context) (exportedThrough, ackedThrough int64) {
+		link, _ := s.Crossing(ctx) // what is not known has not moved
+		return link.ExportedThrough, link.AckedThrough
+	})
 	return &API{Handler: s.router(), server: s}, nil
 }
 

@@ -228,3 +228,28 @@ func TestForeignCursorsAreRefused(t *testing.T) {
 		t.Errorf("text that PostgreSQL cannot hold in a cursor: %v", err)
 	}
 }
+
+// TestRoundTrip measures what came back by this site's clock, and of that the
+// newest.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	site := requestSite(t)
+	reader := projections.NewReader(site.Pool)
+	if got, err := reader.RoundTrip(t.Context()); err != nil || got != (projections.RoundTrip{}) {
+		t.Errorf("nothing came back: %+v, %v", got, err)
+	}
+	center := responseSite(t)
+	for n := range 10 {
+		appendTo(t, site.Store, domain.RequestStream(id(n)), submitted(id(1), ""))
+		appendTo(t, center.Store, domain.ResponseStream(id(n)), recorded(`[]`, 0))
+	}
+	carry(t, center.Store, site.Store)
+	got, err := reader.RoundTrip(t.Context())
+	if err != nil || got.Half <= 0 || got.Most < got.Half || got.Most > time.Minute {
+		t.Errorf("took %+v, %v", got, err)
+	}
+	appendTo(t, site.Store, domain.RequestStream(id(99)), submitted(id(1), "")) // still away
+	if again, err := reader.RoundTrip(t.Context()); err != nil || again != got {
+		t.Errorf("one that is still away counts: %+v, %v, want %+v", again, err, got)
+	}
+}

@@ -174,36 +174,36 @@ type RequestFilter struct {
 	Page
 }
 
-// where builds the condition. Only constant text becomes SQL; values are
+// conditions are a filter as SQL. Only constant text becomes SQL; values are
 // arguments.
-func (f RequestFilter) where() (string, []any, error) {
-	var conditions []string
-	var args []any
-	add := func(given bool, condition string, values ...any) {
-		if !given {
-			return
-		}
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
-		}
-		conditions = append(conditions, condition)
+type conditions struct {
+	sql  []string
+	args []any
+}
+
+func (w *conditions) add(given bool, condition string, values ...any) {
+	if !given {
+		return
 	}
-	pos, origin, err := f.position()
-	if err != nil {
-		return "", nil, err
+	for _, v := range values {
+		w.args = append(w.args, v)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(w.args)), 1)
 	}
-	add(f.User != "", "q.user_id = ?", text(f.User))
-	add(f.Status != "", status+" = ?", text(string(f.Status)))
-	add(f.Type != "", "q.type = ?", text(f.Type))
-	add(f.Name != "", "q.name = ?", text(f.Name))
-	add(!f.From.IsZero(), "q.created_at >= ?", f.From)
-	add(!f.To.IsZero(), "q.created_at < ?", f.To)
-	add(f.After > 0, askedPos+" > ?", f.After)
-	add(f.Through > 0, askedPos+" <= ?", f.Through)
-	add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(origin))
-	add(true, "true ORDER BY q.pos DESC, q.origin DESC LIMIT ?", f.limit()+1)
-	return "WHERE " + strings.Join(conditions, " AND "), args, nil
+	w.sql = append(w.sql, condition)
+}
+
+func (w *conditions) where() string { return "WHERE " + strings.Join(append(w.sql, "true"), " AND ") }
+
+func (f RequestFilter) conditions() (w conditions) {
+	w.add(f.User != "", "q.user_id = ?", text(f.User))
+	w.add(f.Status != "", status+" = ?", text(string(f.Status)))
+	w.add(f.Type != "", "q.type = ?", text(f.Type))
+	w.add(f.Name != "", "q.name = ?", text(f.Name))
+	w.add(!f.From.IsZero(), "q.created_at >= ?", f.From)
+	w.add(!f.To.IsZero(), "q.created_at < ?", f.To)
+	w.add(f.After > 0, askedPos+" > ?", f.After)
+	w.add(f.Through > 0, askedPos+" <= ?", f.Through)
+	return w
 }
 
 func (f RequestFilter) position() (int64, string, error) {
@@ -224,15 +224,39 @@ func (f RequestFilter) position() (int64, string, error) {
 // each other, the order is only stable. A cursor that this method did not
 // give is refused with [ErrCursor].
 func (r *Reader) Requests(ctx context.Context, f RequestFilter) ([]Request, string, error) {
-	where, args, err := f.where()
+	pos, origin, err := f.position()
 	if err != nil {
 		return nil, "", err
 	}
-	found, err := many(ctx, r, scanRequest, selectRequests+where, args...)
+	w := f.conditions()
+	w.add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(origin))
+	w.args = append(w.args, f.limit()+1)
+	found, err := many(ctx, r, scanRequest, selectRequests+w.where()+
+		fmt.Sprintf(` ORDER BY q.pos DESC, q.origin DESC LIMIT $%d`, len(w.args)), w.args...)
 	if err != nil || len(found) <= f.limit() {
 		return found, "", err
 	}
 	found = found[:f.limit()]
 	last := found[len(found)-1]
 	return found, cursor(strconv.FormatInt(last.Pos, 10), last.Origin), nil
+}
+
+// RequestCount says how many requests of one type are in one state.
+type RequestCount struct {
+	Type   string
+	Status domain.Status
+	Count  int64
+}
+
+// CountRequests counts the requests that a filter names, by type and by status
+// as the link's cursors refine it; the filter's page has no meaning.
+func (r *Reader) CountRequests(ctx context.Context, f RequestFilter, exportedThrough, ackedThrough int64) ([]RequestCount, error) {
+	w := f.conditions()
+	n := len(w.args)
+	crossed := fmt.Sprintf(`CASE WHEN status <> 'pending' THEN status WHEN asked <= $%d THEN 'delivered'
+		WHEN asked <= $%d THEN 'exported' ELSE 'pending' END`, n+1, n+2)
+	return many(ctx, r, pgx.RowToStructByPos[RequestCount], `SELECT type, `+crossed+` AS crossed, count(*) FROM (
+			SELECT q.type, `+status+` AS status, `+askedPos+` AS asked
+			FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id `+w.where()+`) AS found
+		GROUP BY type, crossed ORDER BY type, crossed`, append(w.args, ackedThrough, exportedThrough)...)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/api"
+	"sallyport/projections"
 	"sallyport/projections/reactor"
 )
 
@@ -119,9 +120,15 @@ func (s *Site) work(ctx context.Context) error {
 type crossings struct {
 	site *Site
 	last atomic.Pointer[api.Crossing]
+	// trip is how long answers took when it was last measured; only run uses both.
+	trip     projections.RoundTrip
+	measured time.Time
 }
 
-const refreshCrossing = 250 * time.Millisecond
+const (
+	refreshCrossing = 250 * time.Millisecond
+	measureTrips    = 15 * time.Second
+)
 
 func (c *crossings) now(context.Context) (api.Crossing, error) {
 	if last := c.last.Load(); last != nil {
@@ -151,8 +158,14 @@ func (c *crossings) refresh(ctx context.Context) error {
 	if err != nil || len(links) == 0 {
 		return err
 	}
+	if time.Since(c.measured) >= measureTrips {
+		if c.trip, err = c.site.Reader.RoundTrip(ctx); err != nil {
+			return err
+		}
+		c.measured = time.Now()
+	}
 	l := links[0]
 	c.last.Store(&api.Crossing{Peer: l.Peer, ExportedThrough: l.ExportedThrough, AckedThrough: l.AckedThrough,
-		ExportEvery: c.site.Bridge.ExportEvery})
+		ExportEvery: c.site.Bridge.ExportEvery, RoundTrip: c.trip})
 	return nil
 }
