@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,8 +75,8 @@ type reading struct{ metrics []prometheus.Metric }
 // add takes the value of a gauge; labels are name, value, ….
 func (r *reading) add(name, help string, value float64, labels ...string) {
 	var names, values []string
-	for i := 0; i < len(labels); i += 2 {
-		names, values = append(names, labels[i]), append(values, labels[i+1])
+	for pair := range slices.Chunk(labels, 2) {
+		names, values = append(names, pair[0]), append(values, pair[1])
 	}
 	r.metrics = append(r.metrics, prometheus.MustNewConstMetric(prometheus.NewDesc("sallyport_"+name, help, names, nil), prometheus.GaugeValue, value, values...))
 }

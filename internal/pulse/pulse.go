@@ -124,7 +124,7 @@ func (w *Watch) Run(ctx context.Context, pool *pgxpool.Pool) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var conn *pgx.Conn
-	defer func() { hangUp(conn) }()
+	defer func() { hangUp(ctx, conn) }()
 	for {
 		asked := time.Now()
 		var err error
@@ -149,17 +149,17 @@ func (w *Watch) ask(ctx context.Context, conn *pgx.Conn) (*pgx.Conn, error) {
 		return pgx.ConnectConfig(ctx, w.config)
 	}
 	if err := conn.Ping(ctx); err != nil {
-		hangUp(conn)
+		hangUp(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
-func hangUp(conn *pgx.Conn) {
+func hangUp(ctx context.Context, conn *pgx.Conn) {
 	if conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lateness)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateness)
 	defer cancel()
 	_ = conn.Close(ctx) // the other end may be gone
 }
