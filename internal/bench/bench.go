@@ -24,6 +24,10 @@ type Config struct {
 	// speed and in those of memory. 0: as Quick says, 64 MB and 1 GB if it says
 	// nothing.
 	Bulk, Range int64
+	// Arrivals override how many callers a percentile is taken of, and Events how
+	// many events the long log has. 0: as Quick says, 300 and 1,000,000 if it says
+	// nothing.
+	Arrivals, Events int
 	// Program is the path of this program, which is run anew where its memory
 	// is measured. Empty: that is not measured.
 	Program string
@@ -36,11 +40,14 @@ type Config struct {
 func (c Config) settled() Config {
 	pairs, warm, measure := 5, 500*time.Millisecond, 4*time.Second
 	bulk, span := int64(64_000_000), int64(wholeRange)
+	arrivals, events := 300, 1_000_000
 	if c.Quick {
 		pairs, warm, measure = 3, 250*time.Millisecond, 1500*time.Millisecond
 		bulk, span = bulk/4, span/16
+		arrivals, events = arrivals/4, events/10
 	}
 	c.Bulk, c.Range = cmp.Or(c.Bulk, bulk), cmp.Or(c.Range, span)
+	c.Arrivals, c.Events = cmp.Or(c.Arrivals, arrivals), cmp.Or(c.Events, events)
 	c.Pairs, c.Warm, c.Measure = cmp.Or(c.Pairs, pairs), cmp.Or(c.Warm, warm), cmp.Or(c.Measure, measure)
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}

@@ -16,7 +16,7 @@ import (
 
 // The names are a contract: scripts ask for them.
 var names = []string{"post_c64", "post_pgbench", "post_vs_row_lock",
-	"append_callers_64", "append_callers_256", "get_response_hit_c64",
+	"append_callers_64", "append_callers_256", "post_p99_17", "post_p99_200", "post_p99_login_flood", "growth_append", "growth_get", "growth_list", "get_response_hit_c64",
 	"export", "verify", "import_bulk", "bundle_size", "small_bundle",
 	"memory_export", "memory_verify", "memory_import"}
 
@@ -114,7 +114,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	figures, err := bench.Run(t.Context(), bench.Config{Dir: dir, Pairs: 1, Warm: 10 * time.Millisecond,
-		Measure: 200 * time.Millisecond, Bulk: 1 << 20, Range: 4 << 20, Program: build(t), Say: t.Logf})
+		Measure: 200 * time.Millisecond, Bulk: 1 << 20, Range: 4 << 20, Arrivals: 10, Events: 5000, Program: build(t), Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,8 @@ import (
 	"time"
 )
 
-// How many events the logs have that growth is measured on.
-const (
-	fewEvents   = 1_000
-	manyEvents  = 1_000_000
-	quickEvents = 100_000
-)
+// fewEvents is how many events the short log has.
+const fewEvents = 1_000
 
 // askedFor is how many different requests are asked for: enough that the answer
 // is not always in the same page of the database.
@@ -30,17 +26,13 @@ func (r *rig) grow(ctx context.Context) (*grown, error) {
 	if r.grown != nil {
 		return r.grown, nil
 	}
-	many := manyEvents
-	if r.config.Quick {
-		many = quickEvents
-	}
 	g := &grown{ids: map[*site][]string{}}
 	r.grown = g // from here on it is stopped with the rig
 	for _, s := range []struct {
 		name   string
 		events int
 		at     **site
-	}{{"few", fewEvents, &g.few}, {"many", many, &g.many}} {
+	}{{"few", fewEvents, &g.few}, {"many", r.config.Events, &g.many}} {
 		made, err := makeSite(ctx, r, s.name)
 		if err != nil {
 			return nil, err

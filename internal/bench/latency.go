@@ -9,16 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// leastArrivals is how many callers a percentile of 99 is taken of, at least.
-const leastArrivals = 300
-
 // steadily returns callers so many a second. At a slow pace it takes longer to
 // have enough of them.
 func (r *rig) steadily(perSecond int) steady {
-	enough := time.Duration(leastArrivals) * time.Second / time.Duration(perSecond)
-	if r.config.Quick {
-		enough /= 4
-	}
+	enough := time.Duration(r.config.Arrivals) * time.Second / time.Duration(perSecond)
 	return steady{perSecond: perSecond, warm: r.config.Warm, measure: max(r.config.Measure, enough)}
 }
 
