@@ -116,25 +116,3 @@ func (p *program) requestTypeList() *cobra.Command {
 		},
 	}
 }
-
-func (p *program) profileCommand() *cobra.Command {
-	c := &cobra.Command{Use: "profile", Short: "Look at what users may ask"}
-	c.AddCommand(&cobra.Command{
-		Use: "list", Short: "List the profiles", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all, err := s.Reader.Profiles(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return p.print(all, func(w io.Writer) {
-					fmt.Fprintln(w, "NAME\tPRIORITY\tA MINUTE\tAN HOUR\tA DAY\tTITLE")
-					for _, d := range all {
-						fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", d.Name, d.Priority, d.Limits.Minute, d.Limits.Hour, d.Limits.Day, d.DisplayName)
-					}
-				})
-			})
-		},
-	})
-	return c
-}

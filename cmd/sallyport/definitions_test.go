@@ -52,11 +52,43 @@ func (c *crossing) definitions(t *testing.T) {
 		{c.core, 0, "passed over", append(slices.Clone(imported), "--dry-run")},
 		{c.core, 0, "", imported},
 		{c.core, 0, "", imported},
+		{c.field, 16, "response site", []string{"user", "change", "wide", "--role", "auditor"}},
+		{c.core, 2, "email", []string{"user", "change", "asker"}},
+		{c.core, 16, "no user", []string{"user", "change", "nobody", "--full-name", "x"}},
+		{c.core, 0, "", []string{"user", "change", "asker", "--full-name", "Asker A.", "--profile", "basic"}},
+		{c.core, 16, "profile", []string{"user", "change", "asker", "--profile", "none"}},
+		{c.core, 2, "grant", []string{"user", "access", "asker", "by-code", "--block", "--day", "3"}},
+		{c.core, 0, "", []string{"user", "access", "asker", "by-code", "--grant", "--max-results", "2", "--day", "9"}},
+		{c.core, 16, "no request type", []string{"user", "access", "asker", "nothing", "--block"}},
+		{c.core, 2, "clear", []string{"user", "limits", "asker", "--clear", "--minute", "3"}},
+		{c.core, 16, "must be", []string{"user", "limits", "asker", "--priority", "11"}},
+		{c.core, 0, "", []string{"user", "limits", "asker", "--hour", "77", "--priority", "2"}},
+		{c.core, 16, "8 to 128", []string{"user", "password", "asker", "--password-file", file("weak", "x\n")}},
+		{c.core, 0, "", []string{"user", "password", "asker", "--password-file", file("other", "another horse battery\n")}},
+		{c.core, 16, "active already", []string{"user", "activate", "asker"}},
+		{c.core, 0, "", []string{"user", "deactivate", "asker", "--reason", "left"}},
+		{c.core, 16, "not active already", []string{"user", "deactivate", "asker"}},
+		{c.core, 0, "", []string{"user", "activate", "asker"}},
+		{c.core, 0, "is made", []string{"profile", "create", file("press.json", `{"name":"press","limits":{"day":5}}`)}},
+		{c.core, 16, "exists", []string{"profile", "create", dir + "/press.json"}},
+		{c.core, 0, "so already", []string{"profile", "change", dir + "/press.json"}},
+		{c.core, 0, "is changed", []string{"profile", "change", file("press2.json", `{"name":"press","limits":{"day":6}}`)}},
+		{c.core, 16, "users have", []string{"profile", "retire", "basic"}},
+		{c.core, 0, "is retired", []string{"profile", "retire", "press"}},
+		{c.core, 16, "no profile", []string{"profile", "show", "press"}},
+		{c.field, 16, "response site", []string{"profile", "retire", "basic"}},
 	} {
 		r := call(t, append([]string{"-C", step.at.config}, step.args...)...)
 		if r.code != step.code || !strings.Contains(r.stderr, step.says) || strings.Contains(r.stdout+r.stderr, "horse") {
 			t.Errorf("%v: exit code %d, want %d and %q: %s%s", step.args, r.code, step.code, step.says, r.stdout, r.stderr)
 		}
+	}
+	asker := must[shownUser](t, "-C", c.core.config, "user", "show", "asker")
+	right := func(r shownRight) bool {
+		return r.RequestType == "by-code" && r.Allowed && r.Rule == domain.RuleGrantedToUser && r.MaxResults == 2 && r.Limits.Day == 9
+	}
+	if asker.FullName != "Asker A." || asker.Profile != "basic" || asker.Limits.Hour != 77 || asker.Limits.Minute != 30 || asker.Priority != 2 || !asker.Active || !slices.ContainsFunc(asker.RequestTypes, right) {
+		t.Errorf("shown as %+v", asker)
 	}
 	types := must[[]domain.RequestTypeDefined](t, "-C", c.core.config, "requesttype", "list")
 	if !slices.ContainsFunc(types, func(d domain.RequestTypeDefined) bool { return d.Name == "by-code" && d.MaxResults == 3 }) {

@@ -88,7 +88,7 @@ func isUsage(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
-	for _, begin := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "required flag"} {
+	for _, begin := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "required flag", "at least one of the flags", "if any flags in the group"} {
 		if strings.HasPrefix(err.Error(), begin) {
 			return true
 		}

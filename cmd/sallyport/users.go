@@ -16,8 +16,9 @@ import (
 )
 
 func (p *program) userCommand() *cobra.Command {
-	c := &cobra.Command{Use: "user", Short: "Register, import and list users"}
-	c.AddCommand(p.userCreate(), p.userList(), p.userImport())
+	c := &cobra.Command{Use: "user", Short: "Register, import, show and change users"}
+	c.AddCommand(p.userCreate(), p.userList(), p.userImport(), p.userShow(), p.userChange(), p.userActivate(), p.userDeactivate(),
+		p.userPassword(), p.userLimits(), p.userAccess())
 	return c
 }
 
