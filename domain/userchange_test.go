@@ -151,7 +151,7 @@ func TestProfileChanges(t *testing.T) {
 		"retire in use":  {basic, domain.RetireProfile{Name: "basic", InUse: true}, nil, "profile-in-use"},
 		"retire twice":   {retired, domain.RetireProfile{Name: "basic"}, nil, "unknown-profile"},
 		"define again":   {retired, domain.ProfileDefined(same), []domain.Fact{domain.ProfileDefined(same)}, ""},
-		"after a change": {basic.Apply(other), domain.ProfileChanged(same), []domain.Fact{same}, ""},
+		"after a change": {basic.Apply(other), same, []domain.Fact{same}, ""},
 	} {
 		got, err := c.state.Decide(c.command)
 		if codeOf(err) != c.refused || c.refused == "" && (err != nil || !reflect.DeepEqual(got, c.want)) {
