@@ -84,6 +84,9 @@ type Cache interface {
 	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
 	Set(ctx context.Context, requestID string, e responsecache.Entry) error
 	Delete(ctx context.Context, requestID string) error
+	Clear(ctx context.Context) (cleared int64, err error)
+	ClearUser(ctx context.Context, user string) (cleared int64, err error)
+	Stats(ctx context.Context) (responsecache.Stats, error)
 }
 
 // server is the API of one site.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"sallyport/api"
 	"sallyport/api/ratelimit"
 	"sallyport/api/session"
 	"sallyport/bridge"
@@ -43,7 +44,7 @@ type Site struct {
 	Passwords *password.Hasher
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge
-	Cache     Cache
+	Cache     api.Cache         // of finished answers
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
 	limits    *ratelimit.Redis      // nil: requests are counted in the process
@@ -52,13 +53,6 @@ type Site struct {
 	metrics   *prometheus.Registry
 	pulse     *pulse.Watch
 	closers   []func() error
-}
-
-// Cache is where finished answers are kept for those who ask again.
-type Cache interface {
-	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
-	Set(ctx context.Context, requestID string, e responsecache.Entry) error
-	Delete(ctx context.Context, requestID string) error
 }
 
 const (
@@ -145,7 +139,7 @@ func (s *Site) openCache(context.Context) error {
 		return errors.New("redis.url does not parse (it is not shown: it may hold a password)")
 	}
 	quietRedis()
-	s.redis = redis.NewClient(o)
+	s.redis = responsecache.Connect(*o)
 	s.counting = ratelimit.Connect(*o)
 	s.limits = ratelimit.NewRedis(s.counting)
 	s.closers = append(s.closers, s.redis.Close, s.counting.Close)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,9 @@ type cache interface {
 	Get(ctx context.Context, requestID string) (responsecache.Entry, bool, error)
 	Set(ctx context.Context, requestID string, e responsecache.Entry) error
 	Delete(ctx context.Context, requestID string) error
+	ClearUser(ctx context.Context, user string) (int64, error)
+	Clear(ctx context.Context) (int64, error)
+	Stats(ctx context.Context) (responsecache.Stats, error)
 }
 
 // onEach runs a test of the contract on every implementation.
@@ -52,7 +56,7 @@ func connect(t *testing.T) (redis.UniversalClient, bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := redis.NewClient(options)
+	client := responsecache.Connect(*options)
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Error(err)
@@ -140,6 +144,70 @@ func TestDelete(t *testing.T) {
 		set(t, c, "r1", entry(1, `{}`))
 		if there(t, c, "r1").Position != 1 {
 			t.Error("an answer cannot be set after it was deleted")
+		}
+	})
+}
+
+func TestClearing(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c, short := open(0), open(time.Millisecond)
+		of := func(user string, n int) responsecache.Entry {
+			return responsecache.Entry{Owner: user, Position: int64(n), Body: []byte(`{}`)}
+		}
+		for n := range 1200 { // more than one step
+			set(t, c, fmt.Sprint("ada", n), of("ada", n+1))
+			set(t, c, fmt.Sprint("ada", n), of("ada", n+2)) // counts once
+		}
+		set(t, short, "gone", of("ada", 1))
+		set(t, c, "bob1", of("bob", 1))
+		set(t, c, "moved", of("ada", 1))
+		set(t, c, "moved", of("bob", 2))
+		if err := c.Delete(t.Context(), "ada0"); err != nil {
+			t.Fatal(err)
+		}
+		clear := func(what string, n int64, err error, want int64) {
+			t.Helper()
+			if err != nil || n != want {
+				t.Errorf("%s cleared %d (%v), want %d", what, n, err, want)
+			}
+		}
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for there(t, short, "gone").Position != 0 {
+			<-tick.C
+		}
+		n, err := c.ClearUser(t.Context(), "ada")
+		clear("ada", n, err, 1199)
+		if there(t, c, "ada7").Position != 0 || there(t, c, "bob1").Position != 1 || there(t, c, "moved").Position != 2 {
+			t.Error("clearing a user clears another, or not all")
+		}
+		n, err = c.ClearUser(t.Context(), "ada")
+		clear("ada again", n, err, 0)
+		n, err = c.Clear(t.Context())
+		clear("all", n, err, 2)
+		n, err = c.ClearUser(t.Context(), "bob")
+		clear("bob after all", n, err, 0)
+		set(t, c, "bob1", of("bob", 1))
+		n, err = c.ClearUser(t.Context(), "bob")
+		clear("bob", n, err, 1)
+	})
+}
+
+func TestStats(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
+		c := open(0)
+		if s, err := c.Stats(t.Context()); err != nil || s.Answers != 0 || s.HitRatio != 0 {
+			t.Errorf("of nothing: %+v, %v", s, err)
+		}
+		set(t, c, "r1", entry(1, `{}`))
+		set(t, c, "r2", entry(1, `{}`))
+		for range 3 {
+			there(t, c, "r1")
+		}
+		there(t, c, "r3")
+		s, err := c.Stats(t.Context())
+		if err != nil || s.Answers != 2 || s.Keys < 2 || s.HitRatio != 0.75 || s.UsedMemory == "" || s.Backend == "" || (s.Clients > 0) != (s.Backend == "redis") {
+			t.Errorf("%+v, %v", s, err)
 		}
 	})
 }
@@ -252,7 +320,7 @@ func TestFormInRedis(t *testing.T) {
 
 func TestWithoutRedisThereIsAnError(t *testing.T) {
 	t.Parallel()
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
+	client := responsecache.Connect(redis.Options{Addr: "127.0.0.1:1"})
 	defer client.Close()
 	c := responsecache.NewRedis(client, 0)
 	if _, ok, err := c.Get(t.Context(), "r1"); ok || err == nil {
@@ -263,5 +331,42 @@ func TestWithoutRedisThereIsAnError(t *testing.T) {
 	}
 	if err := c.Delete(t.Context(), "r1"); err == nil {
 		t.Error("delete has no error")
+	}
+	if _, err := c.ClearUser(t.Context(), "u"); err == nil {
+		t.Error("clearing a user has no error")
+	}
+	if _, err := c.Clear(t.Context()); err == nil {
+		t.Error("clearing has no error")
+	}
+	if _, err := c.Stats(t.Context()); err == nil {
+		t.Error("stats have no error")
+	}
+}
+
+// A server that hangs costs one call its time, not every call.
+func TestAServerThatHangsIsLetAlone(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client := responsecache.Connect(redis.Options{Addr: l.Addr().String()})
+	defer client.Close()
+	c := responsecache.NewRedis(client, 0)
+	if _, _, err := c.Get(t.Context(), "r1"); err == nil {
+		t.Fatal("a server that says nothing answers")
+	}
+	begun := time.Now()
+	for range 100 {
+		if _, ok, err := c.Get(t.Context(), "r1"); ok || err == nil {
+			t.Fatalf("found %v, %v", ok, err)
+		}
+		if err := c.Set(t.Context(), "r1", entry(1, `{}`)); err == nil {
+			t.Fatal("it takes an entry")
+		}
+	}
+	if took := time.Since(begun); took > 500*time.Millisecond {
+		t.Errorf("200 calls took %v", took)
 	}
 }

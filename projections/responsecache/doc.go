@@ -14,6 +14,10 @@
 // byte. Because the form is fixed, a hit is taken apart by looking for two
 // marks: nothing is decoded and nothing copied.
 //
+// Beside them, `response-keys:<user id>` is the sorted set of that user's request
+// ids, each with the moment at which its entry expires. It is changed in the same
+// script as the entry, so that a user's entries are cleared exactly.
+//
 // # Contract of every implementation
 //
 //   - Set replaces an entry only if it is not older: whatever the order in
@@ -28,5 +32,7 @@
 //
 // # Not promised
 //
-// That an entry is there: it may be evicted at any time.
+// That an entry is there: it may be evicted at any time. Should Redis run out of
+// memory and evict a user's set before the entries, clearing that user misses
+// them; clearing all does not.
 package responsecache

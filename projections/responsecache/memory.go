@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // MemoryConfig bounds a cache in memory.
@@ -22,11 +24,13 @@ type MemoryConfig struct {
 // It is safe for concurrent use.
 type Memory struct {
 	config MemoryConfig
+	asked
 
-	mu    sync.Mutex
-	bytes int64
-	byID  map[string]*list.Element // of *kept
-	order *list.List               // most recently asked for first
+	mu     sync.Mutex
+	bytes  int64
+	byID   map[string]*list.Element       // of *kept
+	byUser map[string]map[string]struct{} // the ids of each owner's entries
+	order  *list.List                     // most recently asked for first
 }
 
 type kept struct {
@@ -51,7 +55,7 @@ func NewMemory(c MemoryConfig) *Memory {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Memory{config: c, byID: map[string]*list.Element{}, order: list.New()}
+	return &Memory{config: c, byID: map[string]*list.Element{}, byUser: map[string]map[string]struct{}{}, order: list.New()}
 }
 
 // Get returns the answer to a request, if it is there.
@@ -59,7 +63,7 @@ func (m *Memory) Get(_ context.Context, requestID string) (Entry, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, ok := m.live(requestID)
-	if !ok {
+	if m.count(ok); !ok {
 		return Entry{}, false, nil
 	}
 	m.order.MoveToFront(m.byID[requestID])
@@ -97,6 +101,10 @@ func (m *Memory) Set(_ context.Context, requestID string, e Entry) error {
 		return nil
 	}
 	m.byID[requestID] = m.order.PushFront(k)
+	if m.byUser[e.Owner] == nil {
+		m.byUser[e.Owner] = map[string]struct{}{}
+	}
+	m.byUser[e.Owner][requestID] = struct{}{}
 	m.bytes += k.size()
 	for m.bytes > m.config.MaxBytes {
 		m.drop(m.order.Back().Value.(*kept).id)
@@ -113,8 +121,50 @@ func (m *Memory) Delete(_ context.Context, requestID string) error {
 }
 
 func (m *Memory) drop(id string) {
-	if at, ok := m.byID[id]; ok {
-		m.bytes -= m.order.Remove(at).(*kept).size()
-		delete(m.byID, id)
+	at, ok := m.byID[id]
+	if !ok {
+		return
 	}
+	k := m.order.Remove(at).(*kept)
+	m.bytes -= k.size()
+	delete(m.byID, id)
+	if delete(m.byUser[k.entry.Owner], id); len(m.byUser[k.entry.Owner]) == 0 {
+		delete(m.byUser, k.entry.Owner)
+	}
+}
+
+// ClearUser forgets all answers to one user and returns how many there were.
+func (m *Memory) ClearUser(_ context.Context, user string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var cleared int64
+	for id := range m.byUser[user] {
+		if _, ok := m.live(id); ok {
+			m.drop(id)
+			cleared++
+		}
+	}
+	return cleared, nil
+}
+
+// Clear forgets all answers and returns how many there were.
+func (m *Memory) Clear(context.Context) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var cleared int64
+	for id := range m.byID {
+		if _, ok := m.live(id); ok {
+			m.drop(id)
+			cleared++
+		}
+	}
+	return cleared, nil
+}
+
+// Stats looks at what is kept.
+func (m *Memory) Stats(context.Context) (Stats, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := int64(len(m.byID))
+	return Stats{Backend: "memory", Keys: n, Answers: n, UsedMemory: humanize.IBytes(uint64(m.bytes)), HitRatio: m.ratio()}, nil //nolint:gosec // it is never negative
 }
