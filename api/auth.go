@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"sallyport/api/throttle"
 	"sallyport/api/token"
 	"sallyport/domain"
+	"sallyport/internal/password"
 	"sallyport/projections"
 )
 
@@ -80,15 +82,15 @@ func (s *server) checkLogin(ctx context.Context, c *call, username, password str
 // checkPassword hashes exactly once, whether or not the user exists. Someone
 // who is not active is told no more than someone unknown; wrong, for the audit
 // trail, tells it.
-func (s *server) checkPassword(ctx context.Context, username, password string) (user projections.User, wrong string, err error) {
+func (s *server) checkPassword(ctx context.Context, username, given string) (user projections.User, wrong string, err error) {
 	user, err = s.Reader.UserByName(ctx, username)
 	if errors.Is(err, projections.ErrNotFound) {
-		return user, domain.RefusedUnknownUser, s.Passwords.Nobody(ctx, password)
+		return user, domain.RefusedUnknownUser, s.checkNobody(ctx, username, given)
 	}
 	if err != nil {
 		return user, "", err
 	}
-	ok, err := s.Passwords.Verify(ctx, user.Credential, password)
+	ok, err := s.Passwords.Verify(ctx, user.Credential, given)
 	switch {
 	case err != nil:
 		return user, "", err
@@ -98,6 +100,24 @@ func (s *server) checkPassword(ctx context.Context, username, password string) (
 		wrong = domain.RefusedInactiveUser
 	}
 	return user, wrong, nil
+}
+
+// checkNobody does the work of checking a password for a username that nobody
+// has: that of some user, always the same one for a name. The hashes of users
+// who came from elsewhere take another time than those made here, and from
+// the time of an answer nobody shall learn whether there is somebody.
+func (s *server) checkNobody(ctx context.Context, username, given string) error {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	sum := sha256.Sum256([]byte(s.Log.Epoch() + username))
+	place := []byte{letters[int(sum[0])%len(letters)], letters[int(sum[1])%len(letters)]}
+	somebody, err := s.Reader.UserFrom(ctx, string(place))
+	if err == nil {
+		_, err = s.Passwords.Verify(ctx, somebody.Credential, given)
+	}
+	if errors.Is(err, projections.ErrNotFound) || errors.Is(err, password.ErrCredential) {
+		return s.Passwords.Nobody(ctx, given)
+	}
+	return err
 }
 
 // someUser refuses logins while a request site has no user yet: they come by

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"slices"
@@ -50,6 +51,30 @@ func TestUnknownUsersCostTheSame(t *testing.T) {
 		}
 		if got.Header.Get("WWW-Authenticate") == "" {
 			t.Error("401 without a challenge")
+		}
+	}
+}
+
+// Nobody learns from the time of a refusal whether there is somebody: neither
+// where hashes are quick, nor where they are slow. The bound is wide because
+// machines are noisy; what it must tell apart differs by a factor of thirty.
+func TestTheTimeOfARefusalTellsNothing(t *testing.T) {
+	core := newCore(t) // whose hashes take a thirtieth of those made here
+	median := func(name string) time.Duration {
+		var took []time.Duration
+		for i := range 9 {
+			core.address = fmt.Sprintf("192.0.2.%d:1", i)
+			began := time.Now()
+			core.call("POST", "/auth/login", "", `{"username":"`+name+`","password":"wrong"}`).want(t, 401, "invalid-credentials")
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		return took[len(took)/2]
+	}
+	known := median("alice")
+	for _, name := range []string{"nobody", "alicf", "zzz", "0", strings.Repeat("x", 5000), "Alice", "a b"} {
+		if unknown := median(name); unknown > 5*known || known > 5*unknown {
+			t.Errorf("%.10s is refused in %v, somebody who is there in %v", name, unknown, known)
 		}
 	}
 }

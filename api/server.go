@@ -123,6 +123,12 @@ type API struct {
 // else is answered as before. It may be called once.
 func (a *API) Drain() { close(a.server.draining) }
 
+// FollowTokenKeys takes the keys of access tokens from a file whenever it
+// changes, until the context ends, see [token.KeyFile].
+func (a *API) FollowTokenKeys(ctx context.Context, path string) error {
+	return a.server.tokens.Follow(ctx, path, a.server.Logger)
+}
+
 // New returns a site's API, ready to answer.
 func New(c Config) (*API, error) {
 	if c.Log == nil || c.Pool == nil || c.Reader == nil || c.Directory == nil || c.Commands == nil || c.Bridge == nil ||

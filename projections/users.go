@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -51,6 +52,16 @@ func (r *Reader) User(ctx context.Context, id string) (User, error) {
 // UserByName returns the user of a username, or [ErrNotFound].
 func (r *Reader) UserByName(ctx context.Context, username string) (User, error) {
 	return one(ctx, r, scanUser, selectUsers+`WHERE username = $1 ORDER BY pos LIMIT 1`, text(username))
+}
+
+// UserFrom returns the first user whose username is not before a text, or the
+// first of all, or [ErrNotFound] if there is none.
+func (r *Reader) UserFrom(ctx context.Context, username string) (User, error) {
+	u, err := one(ctx, r, scanUser, selectUsers+`WHERE username >= $1 ORDER BY username, pos LIMIT 1`, text(username))
+	if errors.Is(err, ErrNotFound) {
+		return one(ctx, r, scanUser, selectUsers+`ORDER BY username, pos LIMIT 1`)
+	}
+	return u, err
 }
 
 // Users returns a page of all users, ordered by username, and the cursor of

@@ -6,7 +6,8 @@
 //
 // # Promised
 //
-//   - One algorithm, one issuer, one audience; the key is looked up by kid
+//   - One algorithm, one issuer, one audience; header and claims have exactly
+//     the members that are written here. The key is looked up by kid
 //     among those given, so that no header of a token chooses how it is checked.
 //   - A token says who somebody is and nothing else: whether that user is
 //     active and what their role is must be asked anew at each call.

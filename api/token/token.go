@@ -6,9 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	strict "github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -57,31 +60,61 @@ type Claims struct {
 // concurrent use.
 type Authority struct {
 	site     string
-	signing  ed25519.PrivateKey
-	kid      string
-	keys     map[string]ed25519.PublicKey
+	keys     atomic.Pointer[keys]
 	now      func() time.Time
 	parser   *jwt.Parser
 	verified *verified
 	closed   *closed
 }
 
+// keys is what signs and what is believed at one moment.
+type keys struct {
+	signing  ed25519.PrivateKey
+	kid      string
+	believed map[string]ed25519.PublicKey
+}
+
+// SetKeys changes the keys; one caller at a time. Tokens that were verified by one that is not among
+// them any more are refused from now on.
+func (a *Authority) SetKeys(signing ed25519.PrivateKey, verifying []ed25519.PublicKey) error {
+	if len(signing) != ed25519.PrivateKeySize {
+		return errors.New("access tokens need an Ed25519 private key")
+	}
+	public := signing.Public().(ed25519.PublicKey)
+	next := &keys{signing: signing, kid: KeyID(public), believed: map[string]ed25519.PublicKey{KeyID(public): public}}
+	for _, k := range verifying {
+		if len(k) != ed25519.PublicKeySize {
+			return errors.New("a key for verifying access tokens is no Ed25519 public key")
+		}
+		next.believed[KeyID(k)] = k
+	}
+	before := a.keys.Load()
+	if before != nil && before.kid == next.kid && maps.EqualFunc(before.believed, next.believed, func(a, b ed25519.PublicKey) bool { return a.Equal(b) }) {
+		return nil
+	}
+	a.keys.Store(next)
+	if before == nil {
+		return nil
+	}
+	for kid := range before.believed {
+		if next.believed[kid] == nil {
+			a.verified.forget(kid)
+		}
+	}
+	return nil
+}
+
 // New returns a site's authority.
 func New(c Config) (*Authority, error) {
-	if c.Site == "" || len(c.Signing) != ed25519.PrivateKeySize {
-		return nil, errors.New("access tokens need the site's name and an Ed25519 private key")
+	if c.Site == "" {
+		return nil, errors.New("access tokens need the site's name")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	public := c.Signing.Public().(ed25519.PublicKey)
-	a := &Authority{site: c.Site, signing: c.Signing, kid: KeyID(public), now: c.Now,
-		keys: map[string]ed25519.PublicKey{}, verified: newVerified(maxVerified), closed: newClosed()}
-	for _, k := range append([]ed25519.PublicKey{public}, c.Verifying...) {
-		if len(k) != ed25519.PublicKeySize {
-			return nil, errors.New("a key for verifying access tokens is no Ed25519 public key")
-		}
-		a.keys[KeyID(k)] = k
+	a := &Authority{site: c.Site, now: c.Now, verified: newVerified(maxVerified), closed: newClosed()}
+	if err := a.SetKeys(c.Signing, c.Verifying); err != nil {
+		return nil, err
 	}
 	a.parser = jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}),
 		jwt.WithIssuer(c.Site), jwt.WithAudience(Audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
@@ -100,14 +133,36 @@ type claims struct {
 	Session string `json:"sid,omitempty"`
 }
 
+// UnmarshalJSON takes exactly what Issue writes: each name once, no other, and
+// no text in the place of a number.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	var w struct {
+		Issuer   string   `json:"iss"`
+		Subject  string   `json:"sub"`
+		Audience []string `json:"aud"`
+		Expires  *int64   `json:"exp"`
+		Issued   *int64   `json:"iat"`
+		Session  string   `json:"sid"`
+	}
+	if err := strict.Unmarshal(b, &w, strict.RejectUnknownMembers(true)); err != nil {
+		return err
+	}
+	if w.Expires == nil || w.Issued == nil {
+		return ErrInvalid
+	}
+	*c = claims{Session: w.Session, RegisteredClaims: jwt.RegisteredClaims{Issuer: w.Issuer, Subject: w.Subject, Audience: w.Audience,
+		ExpiresAt: jwt.NewNumericDate(time.Unix(*w.Expires, 0)), IssuedAt: jwt.NewNumericDate(time.Unix(*w.Issued, 0))}}
+	return nil
+}
+
 // Issue makes a token for a user within a session; the session may be empty.
 func (a *Authority) Issue(user, session string) (string, error) {
-	now := a.now()
+	now, keys := a.now(), a.keys.Load()
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{Session: session, RegisteredClaims: jwt.RegisteredClaims{
 		Issuer: a.site, Subject: user, Audience: jwt.ClaimStrings{Audience},
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(Lifetime))}})
-	t.Header["typ"], t.Header["kid"] = Type, a.kid
-	signed, err := t.SignedString(a.signing)
+	t.Header["typ"], t.Header["kid"] = Type, keys.kid
+	signed, err := t.SignedString(keys.signing)
 	if err != nil {
 		return "", fmt.Errorf("sign an access token: %w", err)
 	}
@@ -124,11 +179,15 @@ func (a *Authority) Verify(token string) (Claims, error) {
 		return a.unlessClosed(c, now)
 	}
 	var c claims
-	if _, err := a.parser.ParseWithClaims(token, &c, a.key); err != nil || c.Subject == "" {
+	keys := a.keys.Load()
+	parsed, err := a.parser.ParseWithClaims(token, &c, keys.find)
+	if err != nil || c.Subject == "" {
 		return Claims{}, ErrInvalid
 	}
 	out := Claims{User: c.Subject, Session: c.Session, Expires: c.ExpiresAt.Time}
-	a.verified.put(sum, out, now)
+	if a.verified.put(sum, out, parsed.Header["kid"].(string), now); a.keys.Load() != keys { // they were changed meanwhile
+		a.verified.drop(sum)
+	}
 	return a.unlessClosed(out, now)
 }
 
@@ -143,12 +202,17 @@ func (a *Authority) unlessClosed(c Claims, now time.Time) (Claims, error) {
 // others must be told too. To tell it twice changes nothing.
 func (a *Authority) CloseSession(session string) { a.closed.add(session, a.now()) }
 
-// key finds the key of a token whose header holds exactly what Issue writes.
-func (a *Authority) key(t *jwt.Token) (any, error) {
+// find finds the key of a token whose header is, to the byte, what Issue writes
+// for one of the keys.
+func (k *keys) find(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
-	key, ok := a.keys[kid]
-	if !ok || len(t.Header) != 3 || t.Header["typ"] != Type {
+	key, ok := k.believed[kid]
+	if header, _, _ := strings.Cut(t.Raw, "."); !ok || header != headerOf(kid) {
 		return nil, ErrInvalid
 	}
 	return key, nil
+}
+
+func headerOf(kid string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"EdDSA","kid":"` + kid + `","typ":"` + Type + `"}`))
 }

@@ -124,7 +124,7 @@ func segment(t *testing.T, v any) string {
 // if nil, left out.
 func (d desk) good(header, claims map[string]any) (map[string]any, map[string]any) {
 	now := d.clock.Load()
-	h := map[string]any{"alg": "EdDSA", "typ": Type, "kid": d.kid}
+	h := map[string]any{"alg": "EdDSA", "typ": Type, "kid": d.keys.Load().kid}
 	c := map[string]any{"iss": "field", "sub": "user-1", "aud": []string{Audience}, "iat": now, "exp": now + 900}
 	for to, from := range map[*map[string]any]map[string]any{&h: header, &c: claims} {
 		for k, v := range from {
@@ -194,7 +194,7 @@ func TestBrokenTokens(t *testing.T) {
 	}
 	cut := strings.Split(text, ".")
 	mac := hmac.New(sha256.New, d.key.Public().(ed25519.PublicKey))
-	confused := segment(t, parts{"alg": "HS256", "typ": Type, "kid": d.kid}) + "." + cut[1]
+	confused := segment(t, parts{"alg": "HS256", "typ": Type, "kid": d.keys.Load().kid}) + "." + cut[1]
 	mac.Write([]byte(confused))
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "user-1"}).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	if err != nil {
@@ -232,7 +232,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	v, now := newVerified(100), time.Unix(1_800_000_000, 0)
 	for i := range 1000 {
-		v.put(sha256.Sum256([]byte{byte(i), byte(i >> 8)}), Claims{Expires: now.Add(time.Minute)}, now)
+		v.put(sha256.Sum256([]byte{byte(i), byte(i >> 8)}), Claims{Expires: now.Add(time.Minute)}, "kid", now)
 	}
 	if n := len(v.tokens); n > 100 {
 		t.Errorf("%d tokens are remembered, want at most 100", n)

@@ -46,6 +46,9 @@ func (c *crossing) definitions(t *testing.T) {
 		{c.core, 16, "", []string{"user", "create", "weak", "--email", "weak@example.org", "--password-file", file("weak", "x\n")}},
 		{c.core, 0, "", newUser},
 		{c.core, 16, "taken", newUser},
+		{c.core, 2, "--tokens", []string{"keys", "rotate", "--stolen"}},
+		{c.core, 2, "nothing to finish", []string{"keys", "rotate", "--tokens", "--finish"}},
+		{c.core, 0, "", []string{"keys", "rotate", "--tokens"}}, // and everybody stays logged in
 		{c.field, 16, "response site", imported},
 		{c.core, 2, "--format", []string{"user", "import", password}},
 		{c.core, 16, "nothing was stored", []string{"user", "import", old}}, // no role staff, no username Carol

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +61,7 @@ func toldWords(peer bridge.ToldPeer) string {
 }
 
 func (p *program) keysRotate() *cobra.Command {
-	var finish bool
+	var finish, tokens, stolen bool
 	cmd := &cobra.Command{
 		Use: "rotate", Short: "Change the key that signs, as soon as every linked peer knows the next one",
 		Long: `Change the key that signs. From now on everything is signed by the old and the next
@@ -70,10 +72,23 @@ waited for, and this command begins nothing anew.
 --finish goes on at once, without the peers that have not answered. They refuse what
 this site sends until somebody brings them its new site card. Do that when a peer is
 lost, or when the key was stolen: then every peer needs the new card anyway, with
-` + "`sallyport link add CARD --replace --last-valid NUMBER`" + `.`,
+` + "`sallyport link add CARD --replace --last-valid NUMBER`" + `.
+
+--tokens changes the key that signs access tokens, which only this site uses. Running
+servers take it up by themselves, and the old one is believed until its last token
+has expired: nobody is logged out. With --stolen the old one is believed no more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if tokens && finish {
+				return &usageError{errors.New("--tokens has nothing to finish: no peer knows that key; nothing was changed")}
+			}
+			if stolen && !tokens {
+				return &usageError{errors.New("--stolen is for --tokens: a stolen signing key is replaced by --finish and a new card; nothing was changed")}
+			}
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				if tokens {
+					return p.rotateTokens(cmd, s, stolen)
+				}
 				if err := p.rotate(cmd, s, finish); err != nil {
 					return err
 				}
@@ -81,8 +96,27 @@ lost, or when the key was stolen: then every peer needs the new card anyway, wit
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&tokens, "tokens", false, "change the key of access tokens instead, which no peer knows")
+	cmd.Flags().BoolVar(&stolen, "stolen", false, "with --tokens: believe the old key no more; clients refresh their tokens")
 	cmd.Flags().BoolVar(&finish, "finish", false, "end the rotation that runs, without the peers that have not answered")
 	return cmd
+}
+
+// rotateTokens changes the key of access tokens. Servers that run take it up
+// from the file by themselves.
+func (p *program) rotateTokens(cmd *cobra.Command, s *boot.Site, stolen bool) error {
+	made, err := s.RotateTokenKey(cmd.Context(), by(), stolen)
+	if err != nil {
+		return err
+	}
+	return p.print(made, func(w io.Writer) {
+		fmt.Fprintf(w, "key\t%s\nsigns from\t%s\n", made.KeyID, made.SignsFrom.Format(time.RFC3339))
+		if stolen {
+			fmt.Fprintln(w, "old keys\tare not believed any more: clients refresh, nobody has to log in")
+		} else {
+			fmt.Fprintf(w, "old key\tis believed until %s: nobody is logged out\n", made.OldUntil.Format(time.RFC3339))
+		}
+	})
 }
 
 func (p *program) rotate(cmd *cobra.Command, s *boot.Site, finish bool) error {

@@ -13,7 +13,9 @@ import (
 	"sallyport/api/keyuse"
 	"sallyport/api/refusals"
 	"sallyport/api/throttle"
+	"sallyport/api/token"
 	"sallyport/bridge"
+	"sallyport/internal/commands"
 	"sallyport/internal/disk"
 	"sallyport/internal/tlsfiles"
 )
@@ -52,16 +54,20 @@ func (s *Site) listen(ln net.Listener) (*served, error) {
 }
 
 func (s *Site) apiConfig(v *served) (api.Config, error) {
-	key, err := bridge.EnsureSigningKey(s.tokenKeyPath())
+	if _, err := bridge.EnsureSigningKey(s.tokenKeyPath()); err != nil {
+		return api.Config{}, err
+	}
+	keys, err := token.ReadKeyFile(s.tokenKeyPath())
 	if err != nil {
 		return api.Config{}, err
 	}
+	signing, older := keys.At(time.Now())
 	trusted, err := networks("trusted_proxies", s.Config.TrustedProxies)
 	if err != nil {
 		return api.Config{}, err
 	}
 	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Webhooks: s.Webhooks,
-		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Throttle: s.throttle(), Cache: s.Cache, RateLimits: s.limits, TokenKey: key, Logger: s.Logger,
+		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Throttle: s.throttle(), Cache: s.Cache, RateLimits: s.limits, TokenKey: signing, OlderTokenKeys: older, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
 		Version: s.Version, Disk: s.room, Metrics: s.metrics}
 	if s.redis != nil {
@@ -116,4 +122,17 @@ func (s *Site) throttle() *throttle.Throttle {
 	return throttle.New(throttle.Config{Redis: s.counting, Failed: func(err error) {
 		s.Logger.Warn("failed logins could not be counted in Redis; this process allows a tenth of them meanwhile", "error", err)
 	}})
+}
+
+// RotateTokenKey gives the site another key for access tokens, which running
+// processes take up by themselves. See [token.Rotate].
+func (s *Site) RotateTokenKey(ctx context.Context, by commands.By, stolen bool) (token.Rotated, error) {
+	action := "keys.rotate-tokens"
+	if stolen {
+		action = "keys.replace-stolen-tokens"
+	}
+	if _, err := s.Commands.Acted(ctx, by, action, "", commands.Client{}); err != nil {
+		return token.Rotated{}, err
+	}
+	return token.Rotate(s.tokenKeyPath(), time.Now(), stolen)
 }

@@ -72,6 +72,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 		}
 		group.Go(func() error { return served.refused.Run(under) })
 		group.Go(func() error { return served.uses.Run(under) })
+		group.Go(func() error { return served.api.FollowTokenKeys(under, s.tokenKeyPath()) })
 		group.Go(func() error {
 			defer drained()
 			return served.serve(ctx)

@@ -61,7 +61,7 @@ type Problem struct {
 type File struct {
 	Users    []User
 	Problems []Problem
-	Ignored  []string                 // fields that mean nothing here
+	Ignored  []string // fields that mean nothing here
 }
 
 const (
