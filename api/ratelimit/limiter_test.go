@@ -116,7 +116,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	client := ratelimit.Connect(*options)
 	t.Cleanup(func() { _ = client.Close() })
 	failures := 0
-	l := ratelimit.New(ratelimit.Config{Redis: ratelimit.NewRedis(client), Failed: func(error) { failures++ }})
+	l := ratelimit.New(ratelimit.Config{Redis: counting(t, client), Failed: func(error) { failures++ }})
 	clock := time.Duration(0)
 	take := func() ratelimit.Report { return l.Take(t.Context(), at(clock, 1, domain.Limits{Hour: 10})) }
 	eventually(t, "it counts in Redis", func() bool { clock += time.Second; return !take().InMemory })
@@ -154,7 +154,7 @@ func TestAHangingRedisCostsLittle(t *testing.T) {
 	defer ln.Close()
 	client := ratelimit.Connect(redis.Options{Addr: ln.Addr().String()})
 	t.Cleanup(func() { _ = client.Close() })
-	l := ratelimit.New(ratelimit.Config{Redis: ratelimit.NewRedis(client)})
+	l := ratelimit.New(ratelimit.Config{Redis: counting(t, client)})
 	begun := time.Now()
 	var together sync.WaitGroup
 	for range 20 {

@@ -140,9 +140,12 @@ func (s *Site) openCache(context.Context) error {
 	}
 	quietRedis()
 	s.redis = responsecache.Connect(*o)
-	s.counting = ratelimit.Connect(*o)
-	s.limits = ratelimit.NewRedis(s.counting)
-	s.closers = append(s.closers, s.redis.Close, s.counting.Close)
+	counting := ratelimit.Connect(*o)
+	s.counting = counting
+	s.closers = append(s.closers, s.redis.Close, counting.Close)
+	if s.limits, err = ratelimit.NewRedis(counting); err != nil {
+		return err
+	}
 	s.Cache = responsecache.NewRedis(s.redis, responsecache.TTL)
 	return nil
 }
