@@ -178,7 +178,7 @@ func (s *server) resetLimits(ctx context.Context, c *call) (answer, error) {
 	for _, w := range windows {
 		names = append(names, w.String())
 	}
-	if err := s.acted(ctx, c, "rate-limits.reset "+strings.Join(names, " "), domain.UserStream(u.ID)); err != nil {
+	if err := s.acted(ctx, c, "rate-limits.reset", domain.UserStream(u.ID)+" "+strings.Join(names, " ")); err != nil {
 		return answer{}, err
 	}
 	s.limiter.Reset(ctx, u.ID, windows, s.Now())

@@ -214,7 +214,7 @@ func TestAdministratorsSeeAndReset(t *testing.T) {
 	if all := field.call("DELETE", path, root, ""); all.body["windows"].(map[string]any)["day"].(map[string]any)["used"] != 0.0 {
 		t.Errorf("%s", all.text)
 	}
-	if acted := field.audited("admin.acted"); len(acted) != 2 || !strings.Contains(acted[0], `"rate-limits.reset minute"`) || !strings.Contains(acted[0], domain.UserStream(id)) {
+	if acted := field.audited("admin.acted"); len(acted) != 2 || !strings.Contains(acted[0], `"rate-limits.reset"`) || !strings.Contains(acted[0], domain.UserStream(id)+" minute") {
 		t.Errorf("the audit trail holds %v", acted)
 	}
 	for _, bad := range []string{"?window=week", "?window=", "?windows=day", "?window=day&window=hour"} {

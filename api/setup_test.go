@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,7 +62,22 @@ type site struct {
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.clock.Load())) }
 
-func checkLine(line []byte) error { return bundle.CheckLine(line, bundle.Limits{}) }
+// events are the schemas of all events.
+var events = sync.OnceValues(schema.LoadEvents)
+
+// checkLine is what the log holds a line against, and the event's schema, which
+// only a peer would look at: what stays at home must obey it too.
+func checkLine(line []byte) error {
+	l, err := bundle.ParseLine(line, bundle.Limits{})
+	if err != nil {
+		return err
+	}
+	e, err := events()
+	if err != nil {
+		return err
+	}
+	return errors.Join(bundle.CheckLine(line, bundle.Limits{}), e.Validate(l.Event.Type, int(l.Event.Schema), l.Event.Data))
+}
 
 func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Config)) *site {
 	t.Helper()

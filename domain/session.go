@@ -20,7 +20,7 @@ type SessionClosed struct {
 	Reason string `json:"reason"`
 }
 
-// How a session was opened.
+// ByPassword says that a session was opened with a password.
 const ByPassword = "password"
 
 // Why a session was closed.

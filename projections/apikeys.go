@@ -36,6 +36,7 @@ func (k APIKey) Good(now time.Time) bool {
 // LogValue keeps everything but the id out of logs.
 func (k APIKey) LogValue() slog.Value { return slog.StringValue(k.ID) }
 
+//nolint:gosec // statements, no credentials
 const (
 	insertAPIKeys = `
 	INSERT INTO readmodel.api_keys (id, user_id, name, prefix, hash, scopes, created_at, expires_at, pos)
@@ -89,6 +90,7 @@ func scopesText(scopes []domain.Scope) string {
 	return strings.Join(names, " ")
 }
 
+//nolint:gosec // a statement, no credential
 const selectAPIKeys = `SELECT k.id, k.user_id, k.name, k.prefix, k.hash, k.scopes, k.created_at, k.expires_at, k.revoked_at, u.last_used_at
 	FROM readmodel.api_keys AS k LEFT JOIN api_key_uses AS u ON u.id = k.id `
 
