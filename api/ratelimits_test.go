@@ -262,11 +262,7 @@ func TestLimitsInRedis(t *testing.T) {
 	}
 	client := ratelimit.Connect(*options)
 	t.Cleanup(func() { _ = client.Close() })
-	limits, err := ratelimit.NewRedis(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, field, bob := metered(t, `{"hour":10}`, func(c *api.Config) { c.RateLimits = limits })
+	_, field, bob := metered(t, `{"hour":10}`, func(c *api.Config) { c.RateLimits = ratelimit.NewRedis(client) })
 	twin, err := api.New(field.config)
 	if err != nil {
 		t.Fatal(err)

@@ -176,7 +176,7 @@ func newCore(t testing.TB) *site {
 	s := newSite(t, "core", domain.ResponseSite)
 	by := commands.By{Actor: "cli:test"}
 	for _, p := range []domain.ProfileDefined{
-		{Name: "wide", Allowed: []string{"airport", "hidden"}, Priority: 8, Limits: domain.Limits{Minute: 1000}}, {Name: "narrow"}} {
+		{Name: "wide", Allowed: []string{"airport", "hidden"}, Priority: 8, Limits: domain.Limits{Minute: 1_000_000}}, {Name: "narrow"}} {
 		if _, _, err := s.commands.DefineProfile(t.Context(), by, p); err != nil {
 			t.Fatal(err)
 		}

@@ -224,7 +224,7 @@ func TestRightsSayWhoSaidIt(t *testing.T) {
 	core.call("PUT", path+"/limits", root, `{"hour":5}`).want(t, 200, "")
 	got := core.call("GET", path+"/rights", root, "")
 	got.want(t, 200, "")
-	if fmt.Sprint(got.body["limits"]) != "map[day:map[from:profile value:0] hour:map[from:user value:5] minute:map[from:profile value:1000] month:map[from:profile value:0]]" ||
+	if fmt.Sprint(got.body["limits"]) != "map[day:map[from:profile value:0] hour:map[from:user value:5] minute:map[from:profile value:1e+06] month:map[from:profile value:0]]" ||
 		fmt.Sprint(got.body["priority"]) != "map[from:profile value:8]" {
 		t.Errorf("%s", got.text)
 	}

@@ -32,7 +32,7 @@ func onEach(t *testing.T, test func(t *testing.T, c counter)) {
 		t.Log("there is no redis-server on this machine: the contract is only checked in memory")
 		return
 	}
-	t.Run("redis", func(t *testing.T) { test(t, counting(t, client)) })
+	t.Run("redis", func(t *testing.T) { test(t, ratelimit.NewRedis(client)) })
 }
 
 func connect(t *testing.T) (*redis.Client, bool) {
@@ -266,7 +266,7 @@ func TestBothAgree(t *testing.T) {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		both := []counter{ratelimit.NewMemory(), counting(t, client)}
+		both := []counter{ratelimit.NewMemory(), ratelimit.NewRedis(client)}
 		now := noon
 		for range rapid.IntRange(1, 30).Draw(r, "calls") {
 			// Mostly on, sometimes back: the clocks of two processes differ.
@@ -302,13 +302,4 @@ func TestBothAgree(t *testing.T) {
 			}
 		}
 	})
-}
-
-func counting(t testing.TB, client *redis.Client) *ratelimit.Redis {
-	t.Helper()
-	r, err := ratelimit.NewRedis(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

@@ -21,8 +21,9 @@
 // # Promised
 //
 //   - Redis and memory decide the same (a property test holds them together).
-//   - A call costs one trip to Redis. One that hangs costs a quarter of a
-//     second, and that once a second; nobody waits for it otherwise.
+//   - A call costs one trip to Redis, which calls at the same time share. One
+//     that hangs costs a quarter of a second, and that once a second; nobody
+//     waits for it otherwise.
 //   - When Redis goes away, memory goes on from what Redis last told this
 //     process; when it is back it is used again within a second.
 //   - Limits are given with each call: a change of them acts at once, on what was

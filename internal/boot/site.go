@@ -140,12 +140,9 @@ func (s *Site) openCache(context.Context) error {
 	}
 	quietRedis()
 	s.redis = responsecache.Connect(*o)
-	counting := ratelimit.Connect(*o)
-	s.counting = counting
-	s.closers = append(s.closers, s.redis.Close, counting.Close)
-	if s.limits, err = ratelimit.NewRedis(counting); err != nil {
-		return err
-	}
+	s.counting = ratelimit.Connect(*o)
+	s.limits = ratelimit.NewRedis(s.counting)
+	s.closers = append(s.closers, s.redis.Close, s.counting.Close)
 	s.Cache = responsecache.NewRedis(s.redis, responsecache.TTL)
 	return nil
 }
