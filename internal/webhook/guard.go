@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,10 +37,9 @@ var errAddress = errors.New("its address is not public, and this site's configur
 func (g guard) checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil // the domain refuses it, and says why
+		return fmt.Errorf("read a webhook's URL: %w", err) // the domain refuses it before
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	if err == nil && g.SafeAddr(ip.Unmap()) != nil {
+	if ip, named := netip.ParseAddr(u.Hostname()); named == nil && g.SafeAddr(ip.Unmap()) != nil {
 		return errAddress
 	}
 	return nil

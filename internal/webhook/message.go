@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -96,7 +97,7 @@ func post(ctx context.Context, client *http.Client, to, id, secret string, m mes
 	}
 	_, err = io.CopyN(io.Discard, got.Body, maxReply)
 	_ = got.Body.Close() // what matters has been read
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("the answer of the server broke off: %w", err)
 	}
 	return got.StatusCode, nil

@@ -202,13 +202,13 @@ func (r *Reactor) requeued(ctx context.Context, h Handler) error {
 		return err
 	}
 	for _, p := range all {
-		failure := h.Handle(ctx, Event{Seq: p.Seq, Origin: p.Origin, ID: p.EventID, Stream: p.Stream, Type: p.Type, Corr: p.Corr, Line: p.Event, Target: p.Target})
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case failure != nil:
-			err = r.poison.Put(ctx, h.Name, p.Seq, p.Target, failure.Error())
-		default:
+		failed := h.Handle(ctx, Event{Seq: p.Seq, Origin: p.Origin, ID: p.EventID, Stream: p.Stream, Type: p.Type, Corr: p.Corr, Line: p.Event, Target: p.Target})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if failed != nil {
+			err = r.poison.Put(ctx, h.Name, p.Seq, p.Target, failed.Error())
+		} else {
 			err = r.poison.handled(ctx, p.ID)
 		}
 		if err != nil && !errors.Is(err, ErrNotPoisoned) {
