@@ -131,13 +131,11 @@ func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f := projections.RequestFilter{User: c.user.ID, Type: q.values.Get("type"), Name: q.values.Get("name"), Page: q.page}
-	if f.From, err = q.time("from"); err != nil {
+	f, err := q.requestFilter()
+	if err != nil {
 		return answer{}, err
 	}
-	if f.To, err = q.time("to"); err != nil {
-		return answer{}, err
-	}
+	f.User = c.user.ID
 	empty, err := narrow(&f, domain.Status(q.values.Get("status")), link)
 	if err != nil || empty {
 		return list(c, []requestShape{}, ""), err
@@ -147,6 +145,17 @@ func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return s.requestList(c, found, next, link), nil
+}
+
+// requestFilter reads what narrows a list of requests, but for the status.
+func (q query) requestFilter() (projections.RequestFilter, error) {
+	f := projections.RequestFilter{Type: q.values.Get("type"), Name: q.values.Get("name"), Page: q.page}
+	var err error
+	if f.From, err = q.time("from"); err != nil {
+		return f, err
+	}
+	f.To, err = q.time("to")
+	return f, err
 }
 
 var statuses = []domain.Status{domain.StatusPending, domain.StatusExported, domain.StatusDelivered,

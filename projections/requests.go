@@ -206,39 +206,54 @@ func (f RequestFilter) conditions() (w conditions) {
 	return w
 }
 
-func (f RequestFilter) position() (int64, string, error) {
-	first, origin, err := f.after()
-	if err != nil || f.Cursor == "" {
-		return 0, "", err
+// order is that of a list, and the condition that continues it. Of one user the
+// newest by position come first, of all those with the newest id, which bears a
+// time: positions of different origins say nothing about each other.
+func (f RequestFilter) order(w *conditions) (string, error) {
+	first, second, err := f.after()
+	if err != nil {
+		return "", err
+	}
+	if f.User == "" {
+		if f.Cursor != "" && second != "all" {
+			return "", ErrCursor
+		}
+		w.add(f.Cursor != "", "q.id < ?", text(first))
+		return "q.id DESC", nil
 	}
 	pos, err := strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		return 0, "", ErrCursor
+	if err != nil && f.Cursor != "" {
+		return "", ErrCursor
 	}
-	return pos, origin, nil
+	w.add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(second))
+	return "q.pos DESC, q.origin DESC", nil
 }
 
-// Requests returns a page of the requests that the filter names, newest
-// first, and the cursor of the next page: empty at the end. Newest is by
-// position, not by clock; between origins, whose positions say nothing about
-// each other, the order is only stable. A cursor that this method did not
-// give is refused with [ErrCursor].
+func (f RequestFilter) cursor(last Request) string {
+	if f.User == "" {
+		return cursor(last.ID, "all")
+	}
+	return cursor(strconv.FormatInt(last.Pos, 10), last.Origin)
+}
+
+// Requests returns a page of the requests that the filter names, newest first,
+// and the cursor of the next page: empty at the end. What is submitted
+// meanwhile neither repeats nor skips anything on the pages that follow. A
+// cursor that this method did not give is refused with [ErrCursor].
 func (r *Reader) Requests(ctx context.Context, f RequestFilter) ([]Request, string, error) {
-	pos, origin, err := f.position()
+	w := f.conditions()
+	order, err := f.order(&w)
 	if err != nil {
 		return nil, "", err
 	}
-	w := f.conditions()
-	w.add(f.Cursor != "", "(q.pos, q.origin) < (?, ?)", pos, text(origin))
 	w.args = append(w.args, f.limit()+1)
 	found, err := many(ctx, r, scanRequest, selectRequests+w.where()+
-		fmt.Sprintf(` ORDER BY q.pos DESC, q.origin DESC LIMIT $%d`, len(w.args)), w.args...)
+		fmt.Sprintf(` ORDER BY %s LIMIT $%d`, order, len(w.args)), w.args...)
 	if err != nil || len(found) <= f.limit() {
 		return found, "", err
 	}
 	found = found[:f.limit()]
-	last := found[len(found)-1]
-	return found, cursor(strconv.FormatInt(last.Pos, 10), last.Origin), nil
+	return found, f.cursor(found[len(found)-1]), nil
 }
 
 // RequestCount says how many requests of one type are in one state.

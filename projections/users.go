@@ -97,3 +97,15 @@ func (r *Reader) ProfileInUse(ctx context.Context, profile string) (bool, error)
 func (r *Reader) AnyUser(ctx context.Context) (bool, error) {
 	return one(ctx, r, pgx.RowTo[bool], `SELECT EXISTS (SELECT FROM readmodel.users)`)
 }
+
+// UserCount says how many users have a role, and are active or not.
+type UserCount struct {
+	Role   domain.UserRole
+	Active bool
+	Count  int64
+}
+
+// CountUsers counts all users.
+func (r *Reader) CountUsers(ctx context.Context) ([]UserCount, error) {
+	return many(ctx, r, pgx.RowToStructByPos[UserCount], `SELECT role, active, count(*) FROM readmodel.users GROUP BY role, active`)
+}
