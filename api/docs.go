@@ -63,7 +63,6 @@ func (s *server) docs(_ context.Context, c *call) (answer, error) {
 		return answer{}, errNotFound
 	}
 	a := answer{raw: f.body, etag: f.tag, media: f.media, policy: pagePolicy}
-	c.sent.Header().Add("Vary", "Accept-Encoding")
 	zipped := f.zipped && strings.Contains(c.Header.Get("Accept-Encoding"), "gzip")
 	if zipped {
 		a.encoding, a.etag = "gzip", strings.TrimSuffix(f.tag, `"`)+`-gzip"`

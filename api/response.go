@@ -115,11 +115,14 @@ func (s *server) read(ctx context.Context, id string) (*lookedUp, error) {
 	return got, nil
 }
 
-// known reports whether one of the caller's tags is this one (RFC 9110, 13.1.2).
+// known reports whether one of the caller's tags is this one (RFC 9110, 13.1.2),
+// in whatever encoding the caller has it.
 func known(given []string, tag string) bool {
+	tag = strings.TrimPrefix(tag, "W/")
 	for _, line := range given {
 		for t := range strings.SplitSeq(line, ",") {
-			if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == strings.TrimPrefix(tag, "W/") {
+			t = strings.TrimPrefix(strings.TrimSpace(t), "W/")
+			if t == "*" || t == tag || anyEncoding.Replace(t) == tag {
 				return true
 			}
 		}

@@ -173,7 +173,11 @@ func New(c Config) (*API, error) {
 		link, _ := s.Crossing(ctx) // what is not known has not moved
 		return link.ExportedThrough, link.AckedThrough
 	})
-	return &API{Handler: s.router(), server: s}, nil
+	handler, err := compressing(s.router())
+	if err != nil {
+		return nil, err
+	}
+	return &API{Handler: handler, server: s}, nil
 }
 
 // Limits of a connection. A header must come quickly, a body of 1 MiB within

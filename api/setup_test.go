@@ -286,7 +286,7 @@ func (s *site) do(r *http.Request) reply {
 		s.t.Fatal(err)
 	}
 	out.text = string(text)
-	if len(text) > 0 && strings.HasSuffix(out.Header.Get("Content-Type"), "json") {
+	if len(text) > 0 && out.Header.Get("Content-Encoding") == "" && strings.HasSuffix(out.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(text, &out.body); err != nil {
 			s.t.Fatalf("%s %s: not a JSON object: %s", r.Method, r.URL, text)
 		}

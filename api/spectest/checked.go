@@ -2,10 +2,14 @@ package spectest
 
 import (
 	"bytes"
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 var (
@@ -40,10 +44,37 @@ func Checked(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kept := &keeping{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(kept, r)
-		if err := s.Check(r, kept.status, kept.header, kept.body.Bytes()); err != nil {
+		body, err := unpacked(kept.header.Get("Content-Encoding"), &kept.body)
+		if err == nil {
+			err = s.Check(r, kept.status, kept.header, body)
+		}
+		if err != nil {
 			t.Errorf("%s %s answered %d, and api/openapi.yaml does not say so: %v", r.Method, r.URL.Path, kept.status, err)
 		}
 	})
+}
+
+// unpacked is a body as it was before it was compressed.
+func unpacked(encoding string, body *bytes.Buffer) ([]byte, error) {
+	if body.Len() == 0 {
+		return nil, nil
+	}
+	switch encoding {
+	case "gzip":
+		r, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	case "zstd":
+		r, err := zstd.NewReader(body)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		return io.ReadAll(r)
+	}
+	return body.Bytes(), nil
 }
 
 // keeping passes an answer on and keeps it.
