@@ -40,7 +40,8 @@ func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, f
 	var cancelled []string
 	for i, f := range facts {
 		id, _ := domain.RequestOf(events[i].Stream)
-		job, priority := answer{Request: id}, 0
+		job := answer{Request: id}
+		var priority int
 		switch f := f.(type) {
 		case domain.RequestSubmitted:
 			priority = f.Priority
