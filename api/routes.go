@@ -76,8 +76,12 @@ func on(path, method string, site domain.Role, who audience, h handler) endpoint
 // routes is the whole API. The busiest paths come first: the router tries
 // them in this order.
 func (s *server) routes() []endpoint {
+	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAdministrators(), s.ofOperators())
+}
+
+// ofUsers is what users do.
+func (s *server) ofUsers() []endpoint {
 	return []endpoint{
-		// what users do
 		on("/requests", post, onRequest, users, taking(s.submit)),
 		on("/requests", get, onRequest, users, s.listRequests),
 		on("/requests/{id}/response", get, onRequest, users, s.response).holding(),
@@ -99,7 +103,12 @@ func (s *server) routes() []endpoint {
 		on("/webhooks", post, onRequest, users, taking(s.addWebhook)),
 		on("/webhooks", get, onRequest, users, s.listWebhooks),
 		on("/webhooks/{id}", del, onRequest, users, s.removeWebhook),
-		// what needs no login
+	}
+}
+
+// ofAnyone is what needs no login.
+func (s *server) ofAnyone() []endpoint {
+	return []endpoint{
 		on("/auth/login", post, onBoth, anyone, taking(s.login)),
 		on("/auth/refresh", post, onBoth, anyone, taking(s.refresh)),
 		on("/auth/logout", post, onBoth, anyone, taking(s.logout)),
@@ -109,7 +118,12 @@ func (s *server) routes() []endpoint {
 		on("/openapi.json", get, onBoth, anyone, s.openAPI),
 		on("/docs", get, onBoth, anyone, s.docs),
 		on("/docs/{file}", get, onBoth, anyone, s.docs),
-		// what administrators do
+	}
+}
+
+// ofAdministrators is what administrators see and do.
+func (s *server) ofAdministrators() []endpoint {
+	return []endpoint{
 		on("/users", post, onResponse, admins, taking(s.registerUser)),
 		on("/users", get, onResponse, admins, s.viewed(s.listUsers)),
 		on("/users/{id}", get, onResponse, admins, s.viewed(s.user)),
@@ -126,20 +140,26 @@ func (s *server) routes() []endpoint {
 		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
 		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
-		on("/admin/stats", get, onBoth, operators, s.siteStats),
-		on("/admin/requests", get, onBoth, operators, s.viewed(s.listAllRequests)),
 		on("/admin/cache/stats", get, onBoth, admins, s.cacheStats),
 		on("/admin/cache/clear", del, onBoth, admins, s.clearCache),
 		on("/admin/cache/user/{user_id}", del, onBoth, admins, s.clearCacheOf),
 		on("/admin/rate-limits", get, onRequest, admins, s.listRateLimits),
 		on("/admin/rate-limits/{user_id}", get, onRequest, admins, s.viewed(s.limitsOfOther)),
 		on("/admin/rate-limits/{user_id}", del, onRequest, admins, s.resetLimits),
-		// what operators do: what was given up
+	}
+}
+
+// ofOperators is what operators see and do, as administrators may too.
+func (s *server) ofOperators() []endpoint {
+	return []endpoint{
+		on("/admin/stats", get, onBoth, operators, s.siteStats),
+		on("/admin/requests", get, onBoth, operators, s.viewed(s.listAllRequests)),
+		// what was given up
 		on("/admin/poison", get, onBoth, operators, s.listPoison),
 		on("/admin/poison/{id}", get, onBoth, operators, s.viewed(s.showPoison)),
 		on("/admin/poison/{id}/requeue", post, onBoth, operators, s.requeuePoison),
 		on("/admin/poison/{id}/drop", post, onBoth, operators, s.dropPoison),
-		// what operators do: the crossing
+		// the crossing
 		on("/admin/links", get, onBoth, operators, s.listLinks),
 		on("/admin/links/{peer}/stop", post, onBoth, operators, taking(s.stopLink)),
 		on("/admin/links/{peer}/resume", post, onBoth, operators, taking(s.resumeLink)),
