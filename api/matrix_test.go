@@ -224,8 +224,7 @@ func (p *place) operations() []spectest.Operation {
 }
 
 // odd are values that fit nowhere, or hardly.
-var odd = []any{nil, true, -1, 1e300, 0.5, "", "\x00", strings.Repeat("a", 10_000), "../../etc/passwd", "' OR 1=1 --", "𝕬", []any{}, []any{map[string]any{}},
-	map[string]any{}, map[string]any{"a": map[string]any{"b": []any{nil}}}}
+var odd = []any{nil, -1, 1e300, "", "\x00", strings.Repeat("a", 10_000), "' OR 1=1 --𝕬", []any{map[string]any{}}, map[string]any{"a": []any{nil}}}
 
 // Every body × every field × every odd value: refused or taken, never a fault.
 // That each answer is one that the description foresees is seen for all calls.

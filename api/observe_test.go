@@ -131,6 +131,8 @@ func TestCORS(t *testing.T) {
 func TestWhoCalls(t *testing.T) {
 	t.Parallel()
 	trusted := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
+	believing := newSite(t, "core", domain.ResponseSite, func(c *api.Config) { c.TrustedProxies = trusted })
+	believingNobody := newSite(t, "core", domain.ResponseSite)
 	for _, c := range []struct {
 		trust    []netip.Prefix
 		from     string
@@ -149,7 +151,10 @@ func TestWhoCalls(t *testing.T) {
 		{trust: trusted, from: "[2001:db8::1]:99", said: []string{"2001:db9::5"}, recorded: "[2001:db9::5]:0"},
 		{trust: trusted, from: "@", said: []string{"198.51.100.7"}, recorded: "@"},
 	} {
-		s := newSite(t, "core", domain.ResponseSite, func(cfg *api.Config) { cfg.TrustedProxies = c.trust })
+		s := believing
+		if c.trust == nil {
+			s = believingNobody
+		}
 		s.address = c.from
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/docs", nil)
 		for _, line := range c.said {

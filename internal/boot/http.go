@@ -35,22 +35,34 @@ type served struct {
 func (s *Site) listen(ln net.Listener) (*served, error) {
 	v := &served{listener: ln, notice: cmp.Or(s.Config.DrainNotice, defaultDrainNotice), crossing: &crossings{site: s},
 		refused: refusals.New(refusals.Config{Record: s.Commands.LoginsRefused, Logger: s.Logger}), uses: keyuse.New(s.Pool, s.Logger)}
+	pair, err := s.certificate()
+	if err != nil {
+		return nil, err
+	}
 	config, err := s.apiConfig(v)
 	if err != nil {
+		return nil, err
+	}
+	if config.Metrics, err = s.measured(pair); err != nil {
 		return nil, err
 	}
 	if v.api, err = api.New(config); err != nil {
 		return nil, err
 	}
 	v.server = api.Server(v.api, s.Logger)
-	var pair *tlsfiles.Pair
-	if s.Config.TLS.CertFile != "" {
-		if pair, err = tlsfiles.Open(s.Config.TLS.CertFile, s.Config.TLS.KeyFile, s.Logger); err != nil {
-			return nil, err
-		}
+	if pair != nil {
 		v.server.TLSConfig = pair.Config()
 	}
-	return v, s.measure(pair)
+	return v, nil
+}
+
+// certificate is what the site shows to who calls it by TLS; nil: it speaks
+// plain HTTP.
+func (s *Site) certificate() (*tlsfiles.Pair, error) {
+	if s.Config.TLS.CertFile == "" {
+		return nil, nil //nolint:nilnil // as promised
+	}
+	return tlsfiles.Open(s.Config.TLS.CertFile, s.Config.TLS.KeyFile, s.Logger)
 }
 
 func (s *Site) apiConfig(v *served) (api.Config, error) {
@@ -69,7 +81,7 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Webhooks: s.Webhooks,
 		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Throttle: s.throttle(), Cache: s.Cache, RateLimits: s.limits, TokenKey: signing, OlderTokenKeys: older, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
-		Version: s.Version, Disk: s.room, Metrics: s.metrics}
+		Version: s.Version, Disk: s.room}
 	if s.redis != nil {
 		c.CacheReady = s.CacheReady
 	}

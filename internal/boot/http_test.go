@@ -3,11 +3,17 @@ package boot_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -108,5 +114,66 @@ func TestConfigOfHTTP(t *testing.T) {
 	good.CORS.Origins, good.TrustedProxies = []string{"https://portal.example:8443"}, []string{"10.0.0.0/8", "::1"}
 	if err := good.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// With the two files a site speaks TLS, and tells browsers to go on so.
+func TestServesTLS(t *testing.T) {
+	t.Parallel()
+	c := config(t, "core", domain.ResponseSite)
+	c.DrainNotice = time.Millisecond
+	// The test server's own certificate is for example.com and 127.0.0.1.
+	borrowed := httptest.NewTLSServer(nil)
+	borrowed.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(borrowed.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.TLS = boot.TLS{CertFile: filepath.Join(c.Data, "cert.pem"), KeyFile: filepath.Join(c.Data, "key.pem")}
+	for path, block := range map[string]*pem.Block{c.TLS.CertFile: {Type: "CERTIFICATE", Bytes: borrowed.Certificate().Raw}, c.TLS.KeyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustInit(t, c)
+	s := mustOpen(t, c)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, ln, boot.Parts{API: true}) }()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(borrowed.Certificate())
+	client := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: trusted}}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+ln.Addr().String()+"/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != 200 || res.ProtoMajor != 2 || res.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("%s %s %v", res.Status, res.Proto, res.Header)
+	}
+	if text := scrapeWith(t, &client, "https://"+ln.Addr().String()); !strings.Contains(text, "\nsallyport_tls_certificate_not_after_timestamp_seconds ") {
+		t.Error("nothing is told of the certificate's end")
+	}
+	client.CloseIdleConnections()
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	c.TLS.KeyFile = c.TLS.CertFile
+	s.Config = c
+	other, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context(), other, boot.Parts{API: true}); err == nil || !strings.Contains(err.Error(), "tls.cert_file") {
+		t.Errorf("with a certificate for a key: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -20,18 +19,25 @@ func (s *Site) commits() func(appends, events int) {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sallyport_append_batch_size",
 		Help: "How many appends shared one commit of the log.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)})
 	n := prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_events_appended_total", Help: "Events that this process wrote to the log."})
-	s.metrics.MustRegister(h, n)
+	s.counted = []prometheus.Collector{h, n}
 	return func(appends, events int) {
 		h.Observe(float64(appends))
 		n.Add(float64(events))
 	}
 }
 
-// measure registers what is looked up when somebody asks. pair may be nil.
-func (s *Site) measure(pair *tlsfiles.Pair) error {
-	return errors.Join(s.metrics.Register(collectors.NewGoCollector()),
-		s.metrics.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})),
-		s.metrics.Register(&gauges{site: s, pair: pair}))
+// measured returns what Prometheus is told of a site that serves. pair may be
+// nil.
+func (s *Site) measured(pair *tlsfiles.Pair) (*prometheus.Registry, error) {
+	r := prometheus.NewRegistry()
+	all := append([]prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&gauges{site: s, pair: pair}}, s.counted...)
+	for _, c := range all {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // gauges look at the site when they are asked, at most once a second: whoever

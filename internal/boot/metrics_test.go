@@ -65,11 +65,16 @@ func TestMetricsOfASite(t *testing.T) {
 
 func scrape(t *testing.T, url string) string {
 	t.Helper()
+	return scrapeWith(t, http.DefaultClient, url)
+}
+
+func scrapeWith(t *testing.T, client *http.Client, url string) string {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

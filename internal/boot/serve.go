@@ -64,8 +64,8 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	if parts.API {
 		served, err := s.listen(ln)
 		if err != nil {
-			drained()
-			return errors.Join(err, ln.Close(), group.Wait())
+			group.Go(func() error { drained(); return errors.Join(err, ln.Close()) })
+			return group.Wait()
 		}
 		if !s.isResponse() {
 			group.Go(func() error { return served.crossing.run(under) })

@@ -47,10 +47,10 @@ type Site struct {
 	Cache     api.Cache         // of finished answers
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
-	limits    *ratelimit.Redis      // nil: requests are counted in the process
-	redis     redis.UniversalClient // nil: the cache is in the process
-	counting  redis.UniversalClient // the same, for counts: it gives up soon and repeats nothing
-	metrics   *prometheus.Registry
+	limits    *ratelimit.Redis       // nil: requests are counted in the process
+	redis     redis.UniversalClient  // nil: the cache is in the process
+	counting  redis.UniversalClient  // the same, for counts: it gives up soon and repeats nothing
+	counted   []prometheus.Collector // what is counted while the site is open
 	pulse     *pulse.Watch
 	closers   []func() error
 }
@@ -62,7 +62,7 @@ const (
 
 // Open opens a site that Init has made. Close ends it.
 func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
-	s := &Site{Config: c, Logger: logger.With("site", c.Site), metrics: prometheus.NewRegistry()}
+	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
 	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge, s.openWebhooks} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
