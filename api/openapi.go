@@ -70,11 +70,16 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 // and values by turns.
 func writeParts(b *bytes.Buffer, begin, end byte, parts []*yaml.Node, each int) error {
 	b.WriteByte(begin)
+	names := map[string]bool{}
 	for i, part := range parts {
 		if i > 0 {
 			b.WriteByte([]byte{',', ':'}[i%each])
 		}
 		if each == 2 && i%each == 0 {
+			if names[part.Value] {
+				return fmt.Errorf("line %d: the name %s stands twice in one object", part.Line, part.Value)
+			}
+			names[part.Value] = true
 			part = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: part.Value}
 		}
 		if err := writeJSON(b, part); err != nil {
