@@ -216,8 +216,8 @@ func TestEntriesExpire(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(time.Duration) cache) {
 		short, long := open(80*time.Millisecond), open(0)
 		set(t, long, "r2", entry(7, `{}`))
-		set(t, short, "r1", entry(7, `{}`))
 		begun, tick := time.Now(), time.NewTicker(2*time.Millisecond)
+		set(t, short, "r1", entry(7, `{}`))
 		defer tick.Stop()
 		for there(t, short, "r1").Position != 0 {
 			if <-tick.C; time.Since(begun) > 20*time.Second {
