@@ -110,7 +110,7 @@ func settingsFit(t *testing.T, keys []string) {
 			value = "debug"
 		case key == "log.format":
 			value = "text"
-		case strings.HasSuffix(key, "_every"), key == "bridge.resend_after":
+		case strings.HasSuffix(key, "_every"), key == "bridge.resend_after", key == "drain_notice":
 			value = "1m"
 		case key == "bridge.keep":
 			value = "1h"
@@ -118,6 +118,10 @@ func settingsFit(t *testing.T, keys []string) {
 			value = "postgres://localhost/x"
 		case key == "role":
 			value = "request"
+		case key == "trusted_proxies", key == "webhooks.allow":
+			value = "10.0.0.0/8,127.0.0.1"
+		case key == "cors.origins":
+			value = "https://portal.example"
 		case key == "bridge.encrypt":
 			value = "always"
 		}
