@@ -60,25 +60,9 @@ func noQuery(c *call) error {
 	return err
 }
 
-// onlyQuery refuses all but the given parameters.
+// onlyQuery reads the query of an endpoint that is no list: the given
+// parameters, each once, and no other.
 func onlyQuery(c *call, known ...string) (url.Values, error) {
-	values, err := url.ParseQuery(c.URL.RawQuery)
-	if err != nil {
-		return nil, errQuery
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.Contains(known, name) {
-			return nil, badQuery(name, "is not a known parameter")
-		}
-		if len(values[name]) > 1 {
-			return nil, badQuery(name, "is given more than once")
-		}
-	}
-	return values, nil
-}
-
-// parseOnly reads a query of an endpoint that is no list, each parameter once.
-func parseOnly(c *call, known ...string) (url.Values, error) {
 	values, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
 		return nil, errQuery

@@ -13,7 +13,7 @@ type reasonGiven struct {
 
 // cancel ends a request that was not answered yet.
 func (s *server) cancel(ctx context.Context, c *call) (answer, error) {
-	q, err := parseOnly(c, "reason")
+	q, err := onlyQuery(c, "reason")
 	if err != nil {
 		return answer{}, err
 	}

@@ -22,7 +22,7 @@ type countShape struct {
 
 // requestStats counts the requests of the one who asks.
 func (s *server) requestStats(ctx context.Context, c *call) (answer, error) {
-	values, err := parseOnly(c, "from", "to")
+	values, err := onlyQuery(c, "from", "to")
 	if err != nil {
 		return answer{}, err
 	}
