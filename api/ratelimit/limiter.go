@@ -2,21 +2,17 @@ package ratelimit
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
-)
 
-// retryAfter is how long Redis is left alone after it failed.
-const retryAfter = time.Second
+	"sallyport/api/fuse"
+)
 
 // Limiter counts in Redis, and in memory while Redis is away. It is safe for
 // concurrent use.
 type Limiter struct {
 	redis  *Redis
 	memory *Memory
-	failed func(error)
-	until  atomic.Int64 // Redis is left alone until then, Unix nanoseconds; 0: it works
+	fuse   *fuse.Fuse
 }
 
 // Config is what a limiter works on.
@@ -28,10 +24,7 @@ type Config struct {
 
 // New returns a limiter.
 func New(c Config) *Limiter {
-	if c.Failed == nil {
-		c.Failed = func(error) {}
-	}
-	return &Limiter{redis: c.Redis, memory: NewMemory(), failed: c.Failed}
+	return &Limiter{redis: c.Redis, memory: NewMemory(), fuse: fuse.New(c.Failed)}
 }
 
 // Take counts a call, or refuses it. It always decides.
@@ -86,27 +79,7 @@ func (l *Limiter) Reset(ctx context.Context, user string, windows []Window, now 
 }
 
 // try asks Redis, unless there is none or it failed a moment ago, and reports
-// whether it answered. After it failed, one call in a second finds out whether
-// it is back; the others do not wait for it.
+// whether it answered.
 func (l *Limiter) try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
-	if l.redis == nil || !l.mayTry(now) {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	err := do(ctx)
-	switch {
-	case err == nil:
-		l.until.Store(0)
-	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away: that says nothing about Redis
-	default:
-		l.until.Store(now.Add(retryAfter).UnixNano())
-		l.failed(err)
-	}
-	return err == nil
-}
-
-func (l *Limiter) mayTry(now time.Time) bool {
-	until := l.until.Load()
-	return until == 0 || now.UnixNano() >= until && l.until.CompareAndSwap(until, now.Add(retryAfter).UnixNano())
+	return l.redis != nil && l.fuse.Try(ctx, now, do)
 }

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sallyport/api/fuse"
 )
 
 // answerTime is how long Redis may take for one call.
-const answerTime = 250 * time.Millisecond
+const answerTime = fuse.AnswerTime
 
 // Redis counts in Redis, one hash a user, for all processes of a site.
 // It is safe for concurrent use.

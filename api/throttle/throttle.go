@@ -26,11 +26,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sallyport/api/fuse"
 )
 
 // Rule says how much one kind of key may fail.
@@ -69,10 +69,9 @@ type Config struct {
 // Throttle counts failures by key. It is safe for concurrent use.
 type Throttle struct {
 	redis  redis.UniversalClient
-	failed func(error)
-	memory *memory      // of what this process judged
-	alone  *memory      // of what it judged while Redis was away
-	until  atomic.Int64 // Redis is left alone until then, Unix nanoseconds; 0: it works
+	fuse   *fuse.Fuse
+	memory *memory // of what this process judged
+	alone  *memory // of what it judged while Redis was away
 }
 
 // New returns a throttle that nobody has failed at.
@@ -80,10 +79,7 @@ func New(c Config) *Throttle {
 	if c.Keys <= 0 {
 		c.Keys = 100_000
 	}
-	if c.Failed == nil {
-		c.Failed = func(error) {}
-	}
-	return &Throttle{redis: c.Redis, failed: c.Failed, memory: newMemory(c.Keys), alone: newMemory(c.Keys)}
+	return &Throttle{redis: c.Redis, fuse: fuse.New(c.Failed), memory: newMemory(c.Keys), alone: newMemory(c.Keys)}
 }
 
 // Blocked returns how long to wait before another try is of use; 0 means now.
@@ -142,35 +138,8 @@ func (t *Throttle) judge(ctx context.Context, now time.Time, count bool, keys []
 	return t.alone.judge(now, count, tenths)
 }
 
-// answerTime is how long Redis may take; retryAfter is how long it is left
-// alone after it failed.
-const (
-	answerTime = 250 * time.Millisecond
-	retryAfter = time.Second
-)
-
 // try asks Redis, unless there is none or it failed a moment ago, and reports
-// whether it answered. After it failed, one call in a second finds out whether
-// it is back; the others do not wait for it.
+// whether it answered.
 func (t *Throttle) try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
-	if t.redis == nil || !t.mayTry(now) {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	err := do(ctx)
-	switch {
-	case err == nil:
-		t.until.Store(0)
-	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away: that says nothing about Redis
-	default:
-		t.until.Store(now.Add(retryAfter).UnixNano())
-		t.failed(err)
-	}
-	return err == nil
-}
-
-func (t *Throttle) mayTry(now time.Time) bool {
-	until := t.until.Load()
-	return until == 0 || now.UnixNano() >= until && t.until.CompareAndSwap(until, now.Add(retryAfter).UnixNano())
+	return t.redis != nil && t.fuse.Try(ctx, now, do)
 }

@@ -1,0 +1,66 @@
+// Package fuse keeps calls from waiting for a server that is away.
+//
+//	works ──failed──▶ left alone for a second ──▶ one call tries ──answered──▶ works
+//	                          ▲                          │
+//	                          └──────────failed──────────┘
+//
+// # Promised
+//
+//   - No call waits longer than [AnswerTime].
+//   - While the server is away one call a second tries it; all others hear at
+//     once that it is.
+//   - A caller that goes away says nothing about the server.
+package fuse
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// AnswerTime is how long the server may take for one call.
+	AnswerTime = 250 * time.Millisecond
+	// rest is how long it is left alone after it failed.
+	rest = time.Second
+)
+
+// Fuse guards calls to one server. It is safe for concurrent use.
+type Fuse struct {
+	failed func(error)
+	until  atomic.Int64 // the server is left alone until then, Unix nanoseconds; 0: it works
+}
+
+// New returns a fuse that tells failed of each failure; nil: nobody is told.
+func New(failed func(error)) *Fuse {
+	if failed == nil {
+		failed = func(error) {}
+	}
+	return &Fuse{failed: failed}
+}
+
+// Try asks the server by do, unless it failed a moment ago, and reports whether
+// it answered.
+func (f *Fuse) Try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
+	if !f.mayTry(now) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, AnswerTime)
+	defer cancel()
+	err := do(ctx)
+	switch {
+	case err == nil:
+		f.until.Store(0)
+	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away
+	default:
+		f.until.Store(now.Add(rest).UnixNano())
+		f.failed(err)
+	}
+	return err == nil
+}
+
+func (f *Fuse) mayTry(now time.Time) bool {
+	until := f.until.Load()
+	return until == 0 || now.UnixNano() >= until && f.until.CompareAndSwap(until, now.Add(rest).UnixNano())
+}
