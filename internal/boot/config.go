@@ -192,6 +192,18 @@ func networks(key string, given []string) ([]netip.Prefix, error) {
 	return out, errors.Join(errs...)
 }
 
+// knows reports whether the site has the source that a responder names, and in
+// which setting those of its kind stand.
+func (r Responders) knows(c domain.ResponderConfigured) (setting string, known bool) {
+	switch c.Kind {
+	case domain.ResponderSQL:
+		_, known = r.Sources[c.Source]
+		return "responders.sources", known
+	default:
+		return "", true
+	}
+}
+
 func (r Responders) checkSources() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(r.Sources)) {

@@ -26,6 +26,7 @@ import (
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/queue"
 	"sallyport/schema"
 )
 
@@ -52,6 +53,8 @@ type Site struct {
 	counting  redis.UniversalClient  // the same, for counts: it gives up soon and repeats nothing
 	counted   []prometheus.Collector // what is counted while the site is open
 	pulse     *pulse.Watch
+	answering sync.Mutex                               // held while responders are opened
+	answers   map[domain.ResponderKind]queue.Responder // nil: not opened yet
 	closers   []func() error
 }
 

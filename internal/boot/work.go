@@ -52,9 +52,9 @@ func (s *Site) CheckResponder(ctx context.Context, requestType string, c domain.
 	if _, err := (domain.ResponderConfig{}).Decide(c); err != nil {
 		return err
 	}
-	if _, known := s.Config.Responders.Sources[c.Source]; !known {
+	if setting, known := s.Config.Responders.knows(c); !known {
 		return &domain.Error{Kind: domain.Invalid, Code: "unknown-source",
-			Detail: fmt.Sprintf("the configuration has no source %q: add it to responders.sources in sallyport.yaml; nothing was stored", c.Source)}
+			Detail: fmt.Sprintf("the configuration has no source %q: add it to %s in sallyport.yaml; nothing was stored", c.Source, setting)}
 	}
 	t, err := s.Reader.RequestType(ctx, requestType)
 	if errors.Is(err, projections.ErrNotFound) {
@@ -68,24 +68,50 @@ func (s *Site) CheckResponder(ctx context.Context, requestType string, c domain.
 	if err != nil {
 		return err
 	}
-	sql, err := s.sources(ctx)
+	known, err := s.responders(ctx)
 	if err != nil {
 		return err
 	}
-	defer sql.Close()
-	return sql.Check(ctx, c, params.Names())
+	if r, checks := known[c.Kind].(checker); checks {
+		return r.Check(ctx, c, params.Names())
+	}
+	return nil
 }
 
-// workers returns the queue with its responders, ready to start.
-func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+// checker is a responder that can try a configuration at its source before it
+// is recorded. Its refusal is for the administrator's eyes.
+type checker interface {
+	Check(ctx context.Context, c domain.ResponderConfigured, names []string) error
+}
+
+// responders returns what answers each kind of request type, the same for the
+// workers and for trying out. They are opened when they are first asked for
+// and closed with the site.
+func (s *Site) responders(ctx context.Context) (map[domain.ResponderKind]queue.Responder, error) {
+	s.answering.Lock()
+	defer s.answering.Unlock()
+	if s.answers != nil {
+		return s.answers, nil
+	}
 	sql, err := s.sources(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.closing(sql.Close)
-	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params,
-		Responders: map[domain.ResponderKind]queue.Responder{domain.ResponderSQL: sql},
-		Workers:    cmp.Or(s.Config.Responders.Workers, defaultWorkers), Logger: s.Logger})
+	s.answers = map[domain.ResponderKind]queue.Responder{
+		domain.ResponderSQL: sql,
+	}
+	return s.answers, nil
+}
+
+// workers returns the queue with its responders, ready to start.
+func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+	known, err := s.responders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params, Responders: known,
+		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Logger: s.Logger})
 }
 
 // cases gives the queue what the read models know about a request.
