@@ -88,6 +88,7 @@ var catalogue = []Kind{
 	{"site.position_withheld", "site", 1, ToEveryPeer, false, decode[PositionWithheld]},
 	{"site.key_rotated", "site", 1, ToEveryPeer, false, decode[KeyRotated]},
 	{"site.peer_key_revoked", "site", 1, ToEveryPeer, false, decode[PeerKeyRevoked]},
+	{"retention.applied", "site", 1, ToEveryPeer, false, decode[RetentionApplied]},
 	{"bundle.exported", "bundle-out", 1, Stays, false, decode[BundleExported]},
 	{"bundle.imported", "bundle-in", 1, Stays, false, decode[BundleImported]},
 	{"bundle.quarantined", "bundle-in", 1, Stays, false, decode[BundleQuarantined]},

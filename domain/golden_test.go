@@ -117,6 +117,8 @@ func siteFacts() []pair {
 		{domain.PositionWithheld{Peer: "hq", Position: 57, By: []string{"cli:ann", "cli:bob"}}, domain.PositionWithheld{Peer: "a", Position: 1, By: []string{"a", "b"}}},
 		{domain.KeyRotated{Old: oldKey, New: newKey, Without: []string{"field-2"}}, domain.KeyRotated{Old: oldKey, New: newKey}},
 		{domain.PeerKeyRevoked{Peer: "hq", Revoked: oldKey, Epoch: epoch, LastValid: 7}, domain.PeerKeyRevoked{Peer: "hq", Revoked: oldKey, Epoch: epoch}},
+		{domain.RetentionApplied{Before: domain.Timestamp(time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)), Log: "hq", Through: 4711},
+			domain.RetentionApplied{Before: domain.Timestamp(time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)), Log: "a", Through: 1}},
 		{domain.BundleExported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7, Bytes: 4096}, domain.BundleExported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleImported{Peer: "hq", Seq: 7, ID: digest, File: file, After: 41, Through: 57, Events: 9, Withheld: 7}, domain.BundleImported{Peer: "a", Seq: 1, ID: digest}},
 		{domain.BundleQuarantined{File: file, SHA256: digest, Peer: "hq", Code: "damaged", Message: "frame 2 does not match its hash"}, domain.BundleQuarantined{Code: "x"}},

@@ -9,6 +9,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// kept leaves out, of a request q and its answer s, what this site or the one
+// with which it shares them has cleared away: both hold the rest.
+const kept = `NOT coalesce(` + finishedBy + `(SELECT max(r.through) FROM readmodel.retention AS r, log_head AS h
+	WHERE $1::text IN ('', h.site) OR r.site IN ($1, h.site)), false)`
+
 // Scope says which rows a digest is of. The zero value is all of them.
 type Scope struct {
 	// RequestOrigin narrows requests, and the responses to them, to those of
@@ -25,14 +30,15 @@ var digests = []struct{ name, rows string }{
 	{"profiles", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.profiles WHERE $1::text IS NOT NULL`},
 	{"request_types", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.request_types
 		WHERE $1::text IS NOT NULL`},
-	{"requests", `SELECT id AS key, ROW(id, origin, pos, user_id, type, type_version, params, name, priority,
-		extract(epoch FROM created_at), cancelled_pos, retried_pos, retried_failure)::text AS content
-		FROM readmodel.requests WHERE $1::text IN ('', origin)`},
+	{"requests", `SELECT id AS key, ROW(q.id, q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority,
+		extract(epoch FROM q.created_at), q.cancelled_pos, retried_pos, retried_failure)::text AS content
+		FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id
+		WHERE $1::text IN ('', origin) AND ` + kept},
 	{"responses", `SELECT s.request_id AS key, ROW(s.request_id, s.status, s.attempts, s.responder, s.result,
 		s.result_count, s.took_ms, s.truncated, s.cached, s.content_type, s.error_code, s.error_detail,
 		extract(epoch FROM s.recorded_at), s.pos)::text AS content
 		FROM readmodel.responses AS s LEFT JOIN readmodel.requests AS q ON q.id = s.request_id
-		WHERE $1::text IN ('', q.origin)`},
+		WHERE $1::text IN ('', q.origin) AND ` + kept},
 }
 
 const digestOf = `
@@ -42,7 +48,8 @@ const digestOf = `
 // Digest returns, in hex, the SHA-256 over the hashes of all rows of each
 // read model that both sites hold: users, profiles, request_types, requests
 // and responses. Two sites have equal digests for what has crossed between
-// them. All are of one moment; nothing is locked.
+// them, but for finished requests that either has cleared away. All are of one
+// moment; nothing is locked.
 func Digest(ctx context.Context, pool *pgxpool.Pool, s Scope) (map[string]string, error) {
 	sums := make(map[string]string, len(digests))
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

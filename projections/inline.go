@@ -13,11 +13,12 @@ import (
 
 // Inline returns the read models that commit with their events: users,
 // profiles, request types, responder configurations, requests, responses, API
-// keys.
+// keys, and what was cleared away of them.
 func Inline() []eventstore.Projection {
 	return []eventstore.Projection{
-		project(applyUsers), profiles, requestTypes, responderConfigs,
+		project(applyRevived), project(applyUsers), profiles, requestTypes, responderConfigs,
 		project(applyRequests), project(applyAsked), project(applyResponses), project(applyWebhooks), project(applyAPIKeys),
+		project(applyRetention),
 	}
 }
 
