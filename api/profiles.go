@@ -22,11 +22,15 @@ func (s *server) listProfiles(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	profiles, err := s.Reader.Profiles(ctx)
+	profiles, err := s.Reader.Profiles(ctx, false)
 	if err != nil {
 		return answer{}, err
 	}
-	return listByName(c, q.page, profiles, func(p domain.ProfileDefined) string { return p.Name })
+	items := make([]domain.ProfileDefined, len(profiles))
+	for i, p := range profiles {
+		items[i] = p.ProfileDefined
+	}
+	return listByName(c, q.page, items, func(p domain.ProfileDefined) string { return p.Name })
 }
 
 func (s *server) profile(ctx context.Context, c *call) (answer, error) {

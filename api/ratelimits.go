@@ -122,7 +122,7 @@ func (s *server) listRateLimits(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	profiles, err := s.Reader.Profiles(ctx)
+	profiles, err := s.Reader.Profiles(ctx, false)
 	if err != nil {
 		return answer{}, err
 	}

@@ -231,7 +231,7 @@ func (s *site) mirror(core *site, after int64) {
 	}
 	m := eventstore.Mirrored{Origin: "core"}
 	for _, r := range records {
-		if k, _ := domain.KindOf(r.Type); r.Origin == "core" && k.MayLeave(domain.ResponseSite) {
+		if k, _ := domain.KindOf(r.Type); r.Origin == "core" && k.MayLeave(domain.ResponseSite) && k.Shows(r.Fact) {
 			m.Events, m.Facts, m.Lines = append(m.Events, r.Event), append(m.Facts, r.Fact), append(m.Lines, r.Line)
 		}
 	}

@@ -40,6 +40,10 @@ func (c Checker) Check(l bundle.Line) (domain.Event, domain.Fact, error) {
 	if err != nil {
 		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: "the data does not decode", Err: err}
 	}
+	if !k.Shows(f) {
+		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos,
+			Msg: fmt.Sprintf("%s in stream %s says that it is not public: it should not have left its site", e.Type, e.Stream)}
+	}
 	return e, f, nil
 }
 

@@ -190,8 +190,34 @@ func (p *plan) add(e eventstore.Entry, crosses bool) {
 }
 
 // crossing decides, line by line, what may go to a peer: the direction table
-// rules, and an answer goes only to the site that asked.
+// rules, an answer goes only to the site that asked, and what must say itself
+// that it is public is read.
 func (b *Bridge) crossing(ctx context.Context, entries []eventstore.Entry, peer string) ([]bool, error) {
+	origins, err := b.askers(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := b.shown(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	crosses := make([]bool, len(entries))
+	for i, l := range entries {
+		k, known := domain.KindOf(l.Type)
+		switch crosses[i] = known && k.MayLeave(b.Log.Role()); {
+		case !crosses[i]:
+		case k.Crossing == domain.ToAsker:
+			id, _ := domain.RequestOf(l.Stream)
+			crosses[i] = origins[domain.RequestStream(id)] == peer
+		case k.Crossing == domain.ToRequestSitesIfPublic:
+			crosses[i] = shown[l.Pos]
+		}
+	}
+	return crosses, nil
+}
+
+// askers returns the site that asked, for each request that is answered.
+func (b *Bridge) askers(ctx context.Context, entries []eventstore.Entry) (map[string]string, error) {
 	var asked []string
 	for _, l := range entries {
 		if k, ok := domain.KindOf(l.Type); ok && k.Crossing == domain.ToAsker {
@@ -200,23 +226,31 @@ func (b *Bridge) crossing(ctx context.Context, entries []eventstore.Entry, peer 
 			}
 		}
 	}
-	origins := map[string]string{}
-	if len(asked) > 0 {
-		var err error
-		if origins, err = b.Log.Origins(ctx, asked); err != nil {
-			return nil, err
+	if len(asked) == 0 {
+		return nil, nil //nolint:nilnil // a map that nothing is in
+	}
+	return b.Log.Origins(ctx, asked)
+}
+
+// shown returns the positions of those events that say of themselves that they
+// are public. There are few that must.
+func (b *Bridge) shown(ctx context.Context, entries []eventstore.Entry) (map[int64]bool, error) {
+	var ask []int64
+	for _, l := range entries {
+		if k, ok := domain.KindOf(l.Type); ok && k.Crossing == domain.ToRequestSitesIfPublic {
+			ask = append(ask, l.Pos)
 		}
 	}
-	crosses := make([]bool, len(entries))
-	for i, l := range entries {
-		k, known := domain.KindOf(l.Type)
-		crosses[i] = known && k.MayLeave(b.Log.Role())
-		if crosses[i] && k.Crossing == domain.ToAsker {
-			id, _ := domain.RequestOf(l.Stream)
-			crosses[i] = origins[domain.RequestStream(id)] == peer
-		}
+	if len(ask) == 0 {
+		return nil, nil //nolint:nilnil // a map that nothing is in
 	}
-	return crosses, nil
+	records, err := b.Log.At(ctx, ask)
+	shown := make(map[int64]bool, len(records))
+	for _, r := range records {
+		k, _ := domain.KindOf(r.Type)
+		shown[r.Pos] = k.Shows(r.Fact)
+	}
+	return shown, err
 }
 
 const planColumns = `seq, "after", through, chain_after, chain_through, prev, salt, operator, withheld, events, withheld_events`

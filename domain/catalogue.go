@@ -26,6 +26,9 @@ const (
 	Stays Crossing = iota
 	// ToRequestSites goes from the response site to every request site.
 	ToRequestSites
+	// ToRequestSitesIfPublic goes from the response site to every request site if
+	// the fact itself says that it is public, see [Kind.Shows].
+	ToRequestSitesIfPublic
 	// ToAsker goes from the response site to the site that asked, and no other.
 	ToAsker
 	// ToResponseSite goes from a request site to its response site.
@@ -68,7 +71,12 @@ var catalogue = []Kind{
 	{"profile.changed", "profile", 1, ToRequestSites, false, decode[ProfileChanged]},
 	{"profile.retired", "profile", 1, ToRequestSites, false, decode[ProfileRetired]},
 	{"requesttype.defined", "requesttype", 1, ToRequestSites, false, decode[RequestTypeDefined]},
+	{"requesttype.changed", "requesttype", 1, ToRequestSites, false, decode[RequestTypeChanged]},
+	{"requesttype.retired", "requesttype", 1, ToRequestSites, false, decode[RequestTypeRetired]},
 	{"responder.configured", "responderconfig", 1, Stays, false, decode[ResponderConfigured]},
+	{"responder.disabled", "responderconfig", 1, Stays, false, decode[ResponderDisabled]},
+	{"setting.changed", "setting", 1, ToRequestSitesIfPublic, false, decode[SettingChanged]},
+	{"setting.removed", "setting", 1, ToRequestSitesIfPublic, false, decode[SettingRemoved]},
 	{"request.submitted", "request", 1, ToResponseSite, false, decode[RequestSubmitted]},
 	{"request.cancelled", "request", 1, ToResponseSite, false, decode[RequestCancelled]},
 	{"request.retried", "request", 1, ToResponseSite, false, decode[RequestRetried]},
@@ -130,10 +138,10 @@ func KindOf(eventType string) (Kind, bool) {
 
 // MayLeave reports whether an event of this kind may go from a site of the
 // given role to a peer at all. For [ToAsker] the caller must also see that
-// the peer is the one who asked.
+// the peer is the one who asked, and for [ToRequestSitesIfPublic] ask Shows.
 func (k Kind) MayLeave(from Role) bool {
 	switch k.Crossing {
-	case ToRequestSites, ToAsker:
+	case ToRequestSites, ToAsker, ToRequestSitesIfPublic:
 		return from == ResponseSite
 	case ToResponseSite:
 		return from == RequestSite
@@ -142,6 +150,17 @@ func (k Kind) MayLeave(from Role) bool {
 	default:
 		return false
 	}
+}
+
+// Shows reports whether a fact of this kind may be known to other sites, as far
+// as it depends on what the fact says. Export asks it beside MayLeave, import
+// beside MayArrive.
+func (k Kind) Shows(f Fact) bool {
+	if k.Crossing != ToRequestSitesIfPublic {
+		return true
+	}
+	says, ok := f.(interface{ public() bool })
+	return ok && says.public()
 }
 
 // MayArrive reports whether an imported event of this kind, written to the

@@ -169,14 +169,12 @@ func TestDefineRequestType(t *testing.T) {
 func TestConfigureResponder(t *testing.T) {
 	t.Parallel()
 	good := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "airports", Statement: "SELECT 1"}
-	for range 2 { // a later configuration replaces an earlier one
-		facts, err := domain.ResponderConfig{}.Apply(good).Decide(good)
-		if err != nil || facts[0].(domain.ResponderConfigured).TimeoutMS != domain.DefaultTimeoutMS {
-			t.Errorf("got %v, %v", facts, err)
-		}
+	facts, err := domain.ResponderConfig{}.Decide(good)
+	if err != nil || facts[0].(domain.ResponderConfigured).TimeoutMS != domain.DefaultTimeoutMS {
+		t.Errorf("got %v, %v", facts, err)
 	}
 	bad := domain.ResponderConfigured{Kind: "shell", Source: "/etc", Statement: strings.Repeat("x", 16<<10+1), TimeoutMS: 30_001}
-	_, err := domain.ResponderConfig{}.Decide(bad)
+	_, err = domain.ResponderConfig{}.Decide(bad)
 	if got := pointers(refusal(t, err, domain.Invalid, "invalid-responder")); len(got) != 4 {
 		t.Errorf("refused for %v, want four parts", got)
 	}
@@ -313,7 +311,7 @@ func TestTheSameCommandTwiceIsAConflict(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		slug := rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}[a-z0-9]`)
 		twice[domain.Profile, domain.ProfileCommand](t, "profile-exists", domain.Profile{}, domain.ProfileDefined{Name: slug.Draw(t, "profile"), Priority: rapid.IntRange(0, 10).Draw(t, "priority")})
-		twice(t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results")})
+		twice[domain.RequestType, domain.RequestTypeCommand](t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results")})
 	})
 }
 

@@ -82,6 +82,13 @@ func definitionFacts() []pair {
 			Parameters: []byte(`{"type":"object","additionalProperties":false,"required":["iata"],"properties":{"iata":{"type":"string","pattern":"^[A-Z]{3}$"}},"examples":[{"iata":"AMS"}]}`),
 			MaxResults: 20, Public: true},
 			domain.RequestTypeDefined{Name: "aa", Title: "A", Version: 1, Parameters: []byte(`true`), MaxResults: 1}},
+		{domain.RequestTypeChanged{Name: "airport", Title: "An airport", Version: 4, Parameters: []byte(`{"type":"object"}`), MaxResults: 20, Public: true},
+			domain.RequestTypeChanged{Name: "aa", Title: "A", Version: 2, Parameters: []byte(`true`), MaxResults: 1}},
+		{domain.RequestTypeRetired{}, domain.RequestTypeRetired{}},
+		{domain.ResponderDisabled{}, domain.ResponderDisabled{}},
+		{domain.SettingChanged{Value: []byte(`{"text":"Closed on Friday <from 17:00>","until":null}`), Description: "What everybody shall know.", Public: true},
+			domain.SettingChanged{Value: []byte(`null`)}},
+		{domain.SettingRemoved{Public: true}, domain.SettingRemoved{}},
 		{domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "airports", Statement: "SELECT * FROM airports\nWHERE iata = @iata AND elevation > 0", TimeoutMS: 10_000},
 			domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "aa", Statement: "x", TimeoutMS: 1}},
 	}

@@ -22,7 +22,7 @@ type TypeLimit struct {
 	Limits     *Limits `json:"limits,omitempty"`      // nil: the profile's own
 }
 
-// ProfileDefined begins a profile, or says all of it anew.
+// ProfileDefined begins a profile, or brings a retired one back.
 type ProfileDefined struct {
 	Name        string               `json:"name"`
 	DisplayName string               `json:"display_name"`
@@ -54,19 +54,20 @@ func (ProfileRetired) EventType() string { return "profile.retired" }
 // Profile is the state that the rules about profiles need. The zero value is
 // a profile that does not exist yet.
 type Profile struct {
-	now *ProfileDefined // nil: it does not exist, or was retired
+	last    *ProfileDefined // nil: it never existed
+	retired bool
 }
 
 // Exists reports whether the profile may be given to users.
-func (p Profile) Exists() bool { return p.now != nil }
+func (p Profile) Exists() bool { return p.last != nil && !p.retired }
 
-// Definition returns what was said of the profile last; zero if it does not
-// exist.
+// Definition returns what was said of the profile last, also if it was retired
+// since; zero if it never existed.
 func (p Profile) Definition() ProfileDefined {
-	if p.now == nil {
+	if p.last == nil {
 		return ProfileDefined{}
 	}
-	return *p.now
+	return *p.last
 }
 
 // Bounds of what a profile may say.
@@ -86,7 +87,8 @@ var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`)
 func ValidSlug(s string) bool { return slug.MatchString(s) }
 
 // ProfileCommand is what may be asked of a profile: [ProfileDefined] and
-// [ProfileChanged], which are their own commands, and [RetireProfile].
+// [ProfileChanged], which are their own commands, [RetireProfile] and
+// [BringBackProfile].
 type ProfileCommand interface {
 	decide(p Profile) ([]Fact, error)
 }
@@ -115,7 +117,7 @@ func (c ProfileChanged) decide(p Profile) ([]Fact, error) {
 	if err := filled.check(); err != nil {
 		return nil, err
 	}
-	if reflect.DeepEqual(filled, *p.now) {
+	if reflect.DeepEqual(filled, *p.last) {
 		return nil, nil
 	}
 	return []Fact{ProfileChanged(filled)}, nil
@@ -138,6 +140,19 @@ func (c RetireProfile) decide(p Profile) ([]Fact, error) {
 	return []Fact{ProfileRetired{}}, nil
 }
 
+// BringBackProfile asks for a retired profile as it was.
+type BringBackProfile struct{ Name string }
+
+func (c BringBackProfile) decide(p Profile) ([]Fact, error) {
+	switch {
+	case p.last == nil:
+		return nil, refuseProfile(c.Name)
+	case !p.retired:
+		return nil, nil
+	}
+	return []Fact{*p.last}, nil
+}
+
 func refuseProfile(name string) error {
 	return refuse(NotFound, "unknown-profile", "there is no profile named %s; nothing was stored", name)
 }
@@ -146,11 +161,11 @@ func refuseProfile(name string) error {
 func (p Profile) Apply(f Fact) Profile {
 	switch f := f.(type) {
 	case ProfileDefined:
-		p.now = &f
+		p.last, p.retired = &f, false
 	case ProfileChanged:
-		p.now = (*ProfileDefined)(&f)
+		p.last, p.retired = (*ProfileDefined)(&f), false
 	case ProfileRetired:
-		p.now = nil
+		p.retired = true
 	}
 	return p
 }

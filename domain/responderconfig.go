@@ -1,6 +1,9 @@
 package domain
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // ResponderKind names what answers a request type.
 type ResponderKind string
@@ -27,8 +30,21 @@ type ResponderConfigured struct {
 // EventType implements [Fact].
 func (ResponderConfigured) EventType() string { return "responder.configured" }
 
-// ResponderConfig is the state that the rules about responders need.
-type ResponderConfig struct{}
+// ResponderDisabled ends how a request type is answered: until it is configured
+// again, what is asked by it fails.
+type ResponderDisabled struct{}
+
+// EventType implements [Fact].
+func (ResponderDisabled) EventType() string { return "responder.disabled" }
+
+// ResponderConfig is the state that the rules about responders need. The zero
+// value is a type that nothing answers.
+type ResponderConfig struct {
+	now *ResponderConfigured // nil: nothing answers
+}
+
+// Now returns how the type is answered; nil: by nothing.
+func (r ResponderConfig) Now() *ResponderConfigured { return r.now }
 
 // Bounds and default of a responder's time limit, in milliseconds.
 const (
@@ -37,9 +53,18 @@ const (
 	maxStatement     = 16 << 10
 )
 
-// Decide returns the facts that configuring a responder leads to. A later
-// configuration replaces an earlier one as a whole.
-func (ResponderConfig) Decide(c ResponderConfigured) ([]Fact, error) {
+// ResponderCommand is what may be asked of a responder's configuration:
+// [ResponderConfigured], which is its own command, and [DisableResponder].
+type ResponderCommand interface {
+	decide(r ResponderConfig) ([]Fact, error)
+}
+
+// Decide returns the facts that a command leads to. A later configuration
+// replaces an earlier one as a whole. No facts mean that the type is answered
+// so already.
+func (r ResponderConfig) Decide(c ResponderCommand) ([]Fact, error) { return c.decide(r) }
+
+func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
 	if c.TimeoutMS == 0 {
 		c.TimeoutMS = DefaultTimeoutMS
 	}
@@ -51,8 +76,41 @@ func (ResponderConfig) Decide(c ResponderConfigured) ([]Fact, error) {
 	if err := f.err("responder"); err != nil {
 		return nil, err
 	}
+	if r.now != nil {
+		if same, err := equal(c, *r.now); same || err != nil {
+			return nil, err
+		}
+	}
 	return []Fact{c}, nil
 }
 
+// DisableResponder asks that nothing answer a request type any more.
+type DisableResponder struct{ RequestType string }
+
+func (c DisableResponder) decide(r ResponderConfig) ([]Fact, error) {
+	if r.now == nil {
+		return nil, refuse(NotFound, "no-responder", "nothing is configured to answer the request type %q; nothing was stored", c.RequestType)
+	}
+	return []Fact{ResponderDisabled{}}, nil
+}
+
+// equal reports whether two facts are the same data.
+func equal(a, b Fact) (bool, error) {
+	one, err := Encode(a)
+	if err != nil {
+		return false, err
+	}
+	other, err := Encode(b)
+	return bytes.Equal(one, other), err
+}
+
 // Apply returns the state after a fact.
-func (r ResponderConfig) Apply(Fact) ResponderConfig { return r }
+func (r ResponderConfig) Apply(f Fact) ResponderConfig {
+	switch f := f.(type) {
+	case ResponderConfigured:
+		r.now = &f
+	case ResponderDisabled:
+		r.now = nil
+	}
+	return r
+}

@@ -34,6 +34,10 @@ func RequestTypeStream(name string) string { return "requesttype-" + name }
 // answered. It never leaves the response site.
 func ResponderConfigStream(requestType string) string { return "responderconfig-" + requestType }
 
+// SettingStream returns the stream of one setting. It is the only kind of
+// stream of which a peer may hold some events and not others.
+func SettingStream(key string) string { return "setting-" + key }
+
 // RequestStream returns the stream of one request.
 func RequestStream(id string) string { return "request-" + id }
 

@@ -17,9 +17,12 @@ func crossings() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-22s %-16s %-8s %-9s %-8s %s\n", "type", "stream", "leaves", "leaves", "arrives", "arrives")
 	fmt.Fprintf(&b, "%-22s %-16s %-8s %-9s %-8s %s\n", "", "", "request", "response", "request", "response")
-	yes := map[bool]string{true: "yes", false: "-"}
 	for _, k := range domain.Catalogue() {
 		stream := k.Stream + "-x"
+		yes := map[bool]string{true: "yes", false: "-"}
+		if k.Crossing == domain.ToRequestSitesIfPublic {
+			yes[true] = "public"
+		}
 		fmt.Fprintf(&b, "%-22s %-16s %-8s %-9s %-8s %s\n", k.Type, k.Stream,
 			yes[k.MayLeave(domain.RequestSite)], yes[k.MayLeave(domain.ResponseSite)],
 			yes[k.MayArrive(stream, "x", domain.RequestSite)], yes[k.MayArrive(stream, "x", domain.ResponseSite)])
@@ -64,6 +67,24 @@ func TestNothingArrivesInAStrangeStream(t *testing.T) {
 				t.Errorf("%s may arrive in %q", k.Type, stream)
 			}
 		}
+	}
+}
+
+// TestASettingShowsItselfIfPublic: and all other facts leave that to their kind.
+func TestASettingShowsItselfIfPublic(t *testing.T) {
+	t.Parallel()
+	for _, p := range goldenFacts() {
+		k, _ := domain.KindOf(p.realistic.EventType())
+		want := true
+		if k.Crossing == domain.ToRequestSitesIfPublic {
+			want = false // minimal facts of them are not public
+		}
+		if !k.Shows(p.realistic) || k.Shows(p.minimal) != want {
+			t.Errorf("%s: realistic %v, minimal %v", k.Type, k.Shows(p.realistic), k.Shows(p.minimal))
+		}
+	}
+	if k, _ := domain.KindOf("setting.changed"); k.Shows(domain.UserReactivated{}) {
+		t.Error("a fact that says nothing of itself is shown")
 	}
 }
 
@@ -129,6 +150,7 @@ func TestStreamNames(t *testing.T) {
 		domain.ProfileStream("standard"):         "profile-standard",
 		domain.RequestTypeStream("airport"):      "requesttype-airport",
 		domain.ResponderConfigStream("airport"):  "responderconfig-airport",
+		domain.SettingStream("limits.default_x"): "setting-limits.default_x",
 		domain.RequestStream(requestID):          "request-" + requestID,
 		domain.ResponseStream(requestID):         "response-" + requestID,
 		domain.RequestNameStream(aliceID, "x y"): "requestname-cf0bf6436b8f52bbe14fe1516e1f26fd",
@@ -200,7 +222,7 @@ func TestEveryStreamNameIsValid(t *testing.T) {
 		site := rapid.StringMatching(`[a-z0-9-]{1,32}`).Draw(t, "site")
 		text := rapid.String().Draw(t, "text")
 		seq := rapid.Int64Min(1).Draw(t, "seq")
-		for _, s := range []string{domain.UsernameStream(name), domain.ProfileStream(slug), domain.RequestTypeStream(slug), domain.ResponderConfigStream(slug),
+		for _, s := range []string{domain.UsernameStream(name), domain.ProfileStream(slug), domain.SettingStream(name), domain.RequestTypeStream(slug), domain.ResponderConfigStream(slug),
 			domain.SiteStream(site), domain.BundleInStream(site, epoch, seq), domain.BundleOutStream(site, epoch, seq),
 			domain.EmailStream(text), domain.RequestNameStream(name, text)} {
 			if !domain.ValidStream(s) {

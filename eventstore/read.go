@@ -39,6 +39,11 @@ func (s *Store) ReadStream(ctx context.Context, stream string) ([]Record, error)
 	return s.query(ctx, selectRecords+`WHERE stream = $1 ORDER BY ver`, stream)
 }
 
+// At returns this site's own events at some positions, in order.
+func (s *Store) At(ctx context.Context, positions []int64) ([]Record, error) {
+	return s.query(ctx, selectRecords+`WHERE origin = $1 AND pos = ANY ($2) ORDER BY pos`, s.site.Site, positions)
+}
+
 func page(limit int) int { return min(max(limit, 1), MaxPage) }
 
 func (s *Store) query(ctx context.Context, sql string, args ...any) ([]Record, error) {

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -13,98 +11,110 @@ import (
 )
 
 // definitions are the read models whose row is the data of a stream's newest
-// event, or NULL once that says that it is retired, under the key that the
-// stream's name ends with.
+// event, under the key that the stream's name ends with.
 type definitions struct {
 	stream string // what all names of its streams begin with, without the dash
 	upsert string
 }
 
 var (
-	profiles         = newDefinitions("profile", "profiles", "name")
-	requestTypes     = newDefinitions("requesttype", "request_types", "name")
-	responderConfigs = newDefinitions("responderconfig", "responder_configs", "request_type")
+	profiles         = newDefinitions("profile", "profiles", "name", keeping)
+	requestTypes     = newDefinitions("requesttype", "request_types", "name", keeping)
+	responderConfigs = newDefinitions("responderconfig", "responder_configs", "request_type", dropping)
+	settings         = newDefinitions("setting", "settings", "key", dropping)
 )
 
-func newDefinitions(stream, table, key string) definitions {
-	return definitions{stream: stream, upsert: fmt.Sprintf(`
+// What becomes of a row once its stream says that it is over: either it is
+// marked as retired and keeps what it was, or its definition becomes NULL.
+const (
+	keeping = `
+		INSERT INTO readmodel.%[1]s AS d (%[2]s, definition, retired, pos)
+		SELECT key, definition::json, ended, pos FROM %[3]s
+		ON CONFLICT (%[2]s) DO UPDATE SET definition = coalesce(excluded.definition, d.definition),
+			retired = excluded.retired, pos = excluded.pos
+		WHERE excluded.pos > d.pos`
+	dropping = `
 		INSERT INTO readmodel.%[1]s AS d (%[2]s, definition, pos)
-		SELECT key, definition::json, pos FROM unnest($1::text[], $2::text[], $3::bigint[]) AS e(key, definition, pos)
+		SELECT key, CASE WHEN NOT ended THEN definition::json END, pos FROM %[3]s
 		ON CONFLICT (%[2]s) DO UPDATE SET definition = excluded.definition, pos = excluded.pos
-		WHERE excluded.pos > d.pos`, table, key)}
+		WHERE excluded.pos > d.pos`
+	definitionRows = `unnest($1::text[], $2::text[], $3::boolean[], $4::bigint[]) AS e(key, definition, ended, pos)`
+)
+
+func newDefinitions(stream, table, key, upsert string) definitions {
+	return definitions{stream: stream, upsert: fmt.Sprintf(upsert, table, key, definitionRows)}
+}
+
+// defined is what one batch says of one key.
+type defined struct {
+	definition *string // nil: nothing but that it is over
+	ended      bool
+	pos        int64
+}
+
+func (d defined) after(r eventstore.Record) defined {
+	if r.Pos <= d.pos {
+		return d
+	}
+	switch r.Fact.(type) {
+	case domain.ProfileRetired, domain.RequestTypeRetired, domain.ResponderDisabled, domain.SettingRemoved:
+		d.ended = true
+	default:
+		d.definition, d.ended = new(string(r.Data)), false
+	}
+	d.pos = r.Pos
+	return d
 }
 
 // Apply implements [eventstore.Projection].
 func (d definitions) Apply(b *pgx.Batch, records []eventstore.Record) error {
-	var rows latest[eventstore.Record]
+	var rows latest[defined]
 	for _, r := range records {
 		if k, _ := domain.KindOf(r.Type); k.Stream == d.stream {
-			rows.fold(strings.TrimPrefix(r.Stream, d.stream+"-"), r, newerRecord)
+			rows.fold(strings.TrimPrefix(r.Stream, d.stream+"-"), defined{}.after(r), func(before, _ defined) defined { return before.after(r) })
 		}
 	}
 	if len(rows.keys) == 0 {
 		return nil
 	}
-	data, pos := make([]*string, 0, len(rows.keys)), make([]int64, 0, len(rows.keys))
+	n := len(rows.keys)
+	data, ended, pos := make([]*string, 0, n), make([]bool, 0, n), make([]int64, 0, n)
 	for _, key := range rows.keys {
 		r := rows.rows[key]
-		definition := new(string(r.Data))
-		if _, retired := r.Fact.(domain.ProfileRetired); retired {
-			definition = nil
-		}
-		data, pos = append(data, definition), append(pos, r.Pos)
+		data, ended, pos = append(data, r.definition), append(ended, r.ended), append(pos, r.pos)
 	}
-	b.Queue(d.upsert, rows.keys, data, pos)
+	b.Queue(d.upsert, rows.keys, data, ended, pos)
 	return nil
 }
 
-func newerRecord(before, after eventstore.Record) eventstore.Record {
-	if after.Pos > before.Pos {
-		return after
+const upsertTypeVersions = `
+	INSERT INTO readmodel.request_type_versions AS v (name, version, definition, pos)
+	SELECT DISTINCT ON (name, version) name, version, definition::json, pos
+	FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[]) AS e(name, version, definition, pos)
+	ORDER BY name, version, pos DESC
+	ON CONFLICT (name, version) DO UPDATE SET definition = excluded.definition, pos = excluded.pos
+	WHERE excluded.pos > v.pos`
+
+// applyTypeVersions keeps each version of each request type.
+func applyTypeVersions(b *pgx.Batch, records []eventstore.Record) error {
+	var names, data []string
+	var versions []int32
+	var pos []int64
+	for _, r := range records {
+		var t domain.RequestTypeDefined
+		switch f := r.Fact.(type) {
+		case domain.RequestTypeDefined:
+			t = f
+		case domain.RequestTypeChanged:
+			t = domain.RequestTypeDefined(f)
+		default:
+			continue
+		}
+		names, data, pos = append(names, strings.TrimPrefix(r.Stream, domain.RequestTypeStream(""))), append(data, string(r.Data)), append(pos, r.Pos)
+		versions = append(versions, int32(t.Version)) //nolint:gosec // bounded by its schema
 	}
-	return before
-}
-
-// Profile returns the definition of a profile that is not retired, or
-// [ErrNotFound].
-func (r *Reader) Profile(ctx context.Context, name string) (domain.ProfileDefined, error) {
-	return one(ctx, r, scanDefinition[domain.ProfileDefined],
-		`SELECT definition FROM readmodel.profiles WHERE name = $1 AND definition IS NOT NULL`, text(name))
-}
-
-// Profiles returns all profiles that are not retired, ordered by name.
-func (r *Reader) Profiles(ctx context.Context) ([]domain.ProfileDefined, error) {
-	return many(ctx, r, scanDefinition[domain.ProfileDefined],
-		`SELECT definition FROM readmodel.profiles WHERE definition IS NOT NULL ORDER BY name`)
-}
-
-// RequestType returns the definition of a request type, or [ErrNotFound].
-func (r *Reader) RequestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {
-	return one(ctx, r, scanDefinition[domain.RequestTypeDefined],
-		`SELECT definition FROM readmodel.request_types WHERE name = $1`, text(name))
-}
-
-// RequestTypes returns all request types, ordered by name.
-func (r *Reader) RequestTypes(ctx context.Context) ([]domain.RequestTypeDefined, error) {
-	return many(ctx, r, scanDefinition[domain.RequestTypeDefined],
-		`SELECT definition FROM readmodel.request_types ORDER BY name`)
-}
-
-// ResponderConfig returns how a request type is answered, or [ErrNotFound].
-// Only the response site knows.
-func (r *Reader) ResponderConfig(ctx context.Context, requestType string) (domain.ResponderConfigured, error) {
-	return one(ctx, r, scanDefinition[domain.ResponderConfigured],
-		`SELECT definition FROM readmodel.responder_configs WHERE request_type = $1`, text(requestType))
-}
-
-func scanDefinition[F domain.Fact](row pgx.CollectableRow) (F, error) {
-	var f F
-	var definition []byte
-	if err := row.Scan(&definition); err != nil {
-		return f, err
+	if len(names) > 0 {
+		b.Queue(upsertTypeVersions, names, versions, data, pos)
 	}
-	if err := json.Unmarshal(definition, &f); err != nil {
-		return f, fmt.Errorf("the read model of %s holds what does not parse: %w; rebuild it", f.EventType(), err)
-	}
-	return f, nil
+	return nil
 }

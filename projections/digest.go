@@ -27,9 +27,14 @@ type Scope struct {
 var digests = []struct{ name, rows string }{
 	{"users", `SELECT id AS key, ROW(id, username, email, full_name, role, profile, active, credential_algorithm,
 		credential_hash, limits, access, extract(epoch FROM created_at), pos)::text AS content FROM readmodel.users WHERE $1::text IS NOT NULL`},
-	{"profiles", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.profiles WHERE $1::text IS NOT NULL`},
-	{"request_types", `SELECT name AS key, ROW(name, definition, pos)::text AS content FROM readmodel.request_types
+	{"profiles", `SELECT name AS key, ROW(name, definition, retired, pos)::text AS content FROM readmodel.profiles
 		WHERE $1::text IS NOT NULL`},
+	{"request_types", `SELECT name AS key, ROW(name, definition, retired, pos)::text AS content FROM readmodel.request_types
+		WHERE $1::text IS NOT NULL`},
+	{"request_type_versions", `SELECT name || '/' || version AS key, ROW(name, version, definition, pos)::text AS content
+		FROM readmodel.request_type_versions WHERE $1::text IS NOT NULL`},
+	{"settings", `SELECT key, ROW(key, definition, pos)::text AS content FROM readmodel.settings
+		WHERE (definition ->> 'public')::boolean AND $1::text IS NOT NULL`},
 	{"requests", `SELECT id AS key, ROW(q.id, q.origin, q.pos, q.user_id, q.type, q.type_version, q.params, q.name, q.priority,
 		extract(epoch FROM q.created_at), q.cancelled_pos, retried_pos, retried_failure)::text AS content
 		FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id
@@ -46,10 +51,11 @@ const digestOf = `
 	FROM (%s) AS rows`
 
 // Digest returns, in hex, the SHA-256 over the hashes of all rows of each
-// read model that both sites hold: users, profiles, request_types, requests
-// and responses. Two sites have equal digests for what has crossed between
-// them, but for finished requests that either has cleared away. All are of one
-// moment; nothing is locked.
+// read model that both sites hold: users, profiles, request_types,
+// request_type_versions, settings (the public ones), requests and responses.
+// Two sites have equal digests for what has crossed between them, but for
+// finished requests that either has cleared away. All are of one moment;
+// nothing is locked.
 func Digest(ctx context.Context, pool *pgxpool.Pool, s Scope) (map[string]string, error) {
 	sums := make(map[string]string, len(digests))
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

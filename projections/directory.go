@@ -45,9 +45,9 @@ type Directory struct {
 	mu       sync.RWMutex
 	users    map[string]User
 	profiles map[string]domain.ProfileDefined
-	types    map[string]domain.RequestTypeDefined
+	types    map[string]RequestType
 	keys     map[string]APIKey           // by hash
-	list     []domain.RequestTypeDefined // all types; nil: not known
+	list     []domain.RequestTypeDefined // all types that are not retired; nil: not known
 	// announced is the largest seq of a change that Apply has seen. Until Run
 	// has got that far the change may not be committed, and what the tables
 	// say now must not be kept.
@@ -114,13 +114,23 @@ func (d *Directory) Rights(ctx context.Context, user string) (domain.Rights, err
 // Reader returns the reader of the tables that the directory asks.
 func (d *Directory) Reader() *Reader { return d.reader }
 
-// RequestType returns the definition of a request type, or [ErrNotFound].
+// RequestType returns the definition of a request type that is not retired, or
+// [ErrNotFound].
 func (d *Directory) RequestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {
-	return lookUp(d, func() map[string]domain.RequestTypeDefined { return d.types }, name,
-		func() (domain.RequestTypeDefined, error) { return d.reader.RequestType(ctx, name) })
+	t, err := d.KnownRequestType(ctx, name)
+	if err == nil && t.Retired {
+		err = ErrNotFound
+	}
+	return t.RequestTypeDefined, err
 }
 
-// RequestTypes returns all request types, ordered by name.
+// KnownRequestType returns a request type, retired or not, or [ErrNotFound].
+func (d *Directory) KnownRequestType(ctx context.Context, name string) (RequestType, error) {
+	return lookUp(d, func() map[string]RequestType { return d.types }, name,
+		func() (RequestType, error) { return d.reader.RequestType(ctx, name) })
+}
+
+// RequestTypes returns all request types that are not retired, ordered by name.
 func (d *Directory) RequestTypes(ctx context.Context) ([]domain.RequestTypeDefined, error) {
 	d.mu.RLock()
 	list, changes, fresh := d.list, d.changes, d.fresh()
@@ -128,9 +138,13 @@ func (d *Directory) RequestTypes(ctx context.Context) ([]domain.RequestTypeDefin
 	if list != nil && fresh {
 		return list, nil
 	}
-	list, err := d.reader.RequestTypes(ctx)
+	all, err := d.reader.RequestTypes(ctx, false)
 	if err != nil {
 		return nil, err
+	}
+	list = make([]domain.RequestTypeDefined, len(all))
+	for i, t := range all {
+		list[i] = t.RequestTypeDefined
 	}
 	d.keep(changes, func() { d.list = list })
 	return list, nil
@@ -208,7 +222,7 @@ func (d *Directory) forgetAll() {
 	d.changes++
 	d.users = map[string]User{}
 	d.profiles = map[string]domain.ProfileDefined{}
-	d.types = map[string]domain.RequestTypeDefined{}
+	d.types = map[string]RequestType{}
 	d.list = nil
 	d.keys = map[string]APIKey{}
 }

@@ -99,7 +99,7 @@ func carry(t testing.TB, from, to *eventstore.Store) {
 	}
 	m := eventstore.Mirrored{Origin: from.Site()}
 	for _, r := range records {
-		if k, _ := domain.KindOf(r.Type); r.Origin == from.Site() && k.MayLeave(from.Role()) {
+		if k, _ := domain.KindOf(r.Type); r.Origin == from.Site() && k.MayLeave(from.Role()) && k.Shows(r.Fact) {
 			m.Events, m.Facts, m.Lines = append(m.Events, r.Event), append(m.Facts, r.Fact), append(m.Lines, r.Line)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"sallyport/projections"
 )
 
-var tables = []string{"users", "profiles", "request_types", "responder_configs", "requests", "responses"}
+var tables = []string{"users", "profiles", "request_types", "request_type_versions", "responder_configs", "settings", "requests", "responses"}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -78,12 +78,12 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 	answers := map[int]domain.Response{}
 	for range rapid.IntRange(0, 12).Draw(r, "center") {
 		n := few.Draw(r, "key")
-		kind := rapid.IntRange(0, 10).Draw(r, "kind")
-		if kind >= 6 {
+		kind := rapid.IntRange(0, 12).Draw(r, "kind")
+		if kind >= 8 {
 			broken := failed(few.Draw(r, "attempts"))
 			broken.Error = rapid.String().Draw(r, "error")
 			f := []domain.Fact{started(few.Draw(r, "attempt")), recorded(`[ 1,	"é" ]`, few.Draw(r, "count")), broken,
-				domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[kind-6]
+				domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[kind-8]
 			if _, err := answers[n].Decide(f); err == nil {
 				answers[n] = answers[n].Apply(f)
 				h.add("center", domain.ResponseStream(id(n)), f)
@@ -96,10 +96,18 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 		case 1:
 			h.add("center", domain.ProfileStream("basic"), profile(few.Draw(r, "priority")))
 		case 2:
-			h.add("center", domain.RequestTypeStream("airport"), requestType("airport", rapid.String().Draw(r, "title")))
+			t := requestType("airport", rapid.String().Draw(r, "title"))
+			t.Version = few.Draw(r, "version")
+			h.add("center", domain.RequestTypeStream("airport"), rapid.SampledFrom([]domain.Fact{t, domain.RequestTypeChanged(t),
+				domain.RequestTypeRetired{}}).Draw(r, "change"))
 		case 3:
 			h.add("center", domain.ResponderConfigStream("airport"), domain.ResponderConfigured{Kind: domain.ResponderSQL,
 				Source: "flights", Statement: "select 1", TimeoutMS: few.Draw(r, "timeout")})
+		case 6:
+			h.add("center", domain.ResponderConfigStream("airport"), domain.ResponderDisabled{})
+		case 7:
+			h.add("center", domain.SettingStream("banner"), rapid.SampledFrom([]domain.Fact{domain.SettingRemoved{Public: true},
+				domain.SettingChanged{Value: json.RawMessage(fmt.Sprint(n)), Public: n > 1}}).Draw(r, "setting"))
 		case 4:
 			h.add("center", domain.UserStream(id(n)), someUserChange(r))
 		case 5:

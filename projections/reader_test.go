@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -71,16 +72,16 @@ func TestDefinitions(t *testing.T) {
 	if err != nil || p.Priority != 4 || p.DisplayName != "Basic <&>" {
 		t.Errorf("profile %+v, %v", p, err)
 	}
-	if all, err := reader.Profiles(t.Context()); err != nil || len(all) != 1 {
+	if all, err := reader.Profiles(t.Context(), false); err != nil || len(all) != 1 {
 		t.Errorf("profiles %+v, %v", all, err)
 	}
 	if a, err := reader.RequestType(t.Context(), "a-type"); err != nil || a.Title != "A" || string(a.Parameters) != `{"type":"object"}` {
 		t.Errorf("request type %+v, %v", a, err)
 	}
-	if all, err := reader.RequestTypes(t.Context()); err != nil || len(all) != 2 || all[0].Name != "a-type" {
+	if all, err := reader.RequestTypes(t.Context(), false); err != nil || len(all) != 2 || all[0].Name != "a-type" {
 		t.Errorf("request types %+v, %v", all, err)
 	}
-	if c, err := reader.ResponderConfig(t.Context(), "a-type"); err != nil || c != config {
+	if c, err := reader.ResponderConfig(t.Context(), "a-type"); err != nil || !reflect.DeepEqual(c.ResponderConfigured, config) {
 		t.Errorf("responder %+v, %v", c, err)
 	}
 }

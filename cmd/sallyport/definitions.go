@@ -102,7 +102,7 @@ func (p *program) requestTypeList() *cobra.Command {
 		Use: "list", Short: "List the request types", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all, err := s.Reader.RequestTypes(cmd.Context())
+				all, err := s.Directory.RequestTypes(cmd.Context())
 				if err != nil {
 					return err
 				}

@@ -23,7 +23,7 @@ func (p *program) profileList() *cobra.Command {
 		Use: "list", Short: "List the profiles", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all, err := s.Reader.Profiles(cmd.Context())
+				all, err := s.Reader.Profiles(cmd.Context(), false)
 				if err != nil {
 					return err
 				}

@@ -48,7 +48,7 @@ func (p *program) userShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				types, err := s.Reader.RequestTypes(ctx)
+				types, err := s.Directory.RequestTypes(ctx)
 				if err != nil {
 					return err
 				}

@@ -36,7 +36,7 @@ func (s *Site) Recover(ctx context.Context, without []string, actor string) (Rec
 }
 
 func (s *Site) unconfigured(ctx context.Context) ([]string, error) {
-	types, err := s.Reader.RequestTypes(ctx)
+	types, err := s.Reader.RequestTypes(ctx, false)
 	if err != nil {
 		return nil, err
 	}

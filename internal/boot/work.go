@@ -134,11 +134,28 @@ func (c cases) Case(ctx context.Context, request string) (queue.Case, error) {
 			return queue.Case{}, err
 		}
 	}
-	if out.Type, err = found(c.site.Directory.RequestType(ctx, r.Type)); err != nil {
+	if err := c.typed(ctx, &out); err != nil {
 		return queue.Case{}, err
 	}
-	out.Config, err = found(c.site.Reader.ResponderConfig(ctx, r.Type))
+	config, err := found(c.site.Reader.ResponderConfig(ctx, r.Type))
+	if config != nil {
+		out.Config = &config.ResponderConfigured
+	}
 	return out, err
+}
+
+// typed completes a case with its type, also one that was retired since: what
+// was asked before is still answered.
+func (c cases) typed(ctx context.Context, out *queue.Case) error {
+	t, err := found(c.site.Directory.KnownRequestType(ctx, out.Request.Type))
+	if t == nil {
+		return err
+	}
+	out.Type, out.Asked = &t.RequestTypeDefined, &t.RequestTypeDefined
+	if out.Request.TypeVersion != t.Version {
+		out.Asked, err = found(c.site.Reader.RequestTypeVersion(ctx, t.Name, out.Request.TypeVersion))
+	}
+	return err
 }
 
 func (c cases) Cancelled(ctx context.Context, requests []string) ([]string, error) {

@@ -109,15 +109,26 @@ type state[S any] interface{ Apply(domain.Fact) S }
 
 // load folds a stream; the version is what an append must then expect.
 func load[S state[S]](ctx context.Context, log *eventstore.Store, stream string) (S, eventstore.Version, error) {
-	var s S
+	f, err := fold[S](ctx, log, stream)
+	return f.state, f.version, err
+}
+
+// folded is what a stream says as of its newest event.
+type folded[S any] struct {
+	state   S
+	version eventstore.Version // of the newest event; 0: there is none
+	at      int64              // its position in the log
+}
+
+// fold takes the version from the newest event and does not count: a site that
+// came back from a backup lacks what no peer could return.
+func fold[S state[S]](ctx context.Context, log *eventstore.Store, stream string) (folded[S], error) {
+	var f folded[S]
 	records, err := log.ReadStream(ctx, stream)
-	if err != nil {
-		return s, 0, err
-	}
 	for _, r := range records {
-		s = s.Apply(r.Fact)
+		f.state, f.version, f.at = f.state.Apply(r.Fact), eventstore.Version(r.Ver), r.Pos
 	}
-	return s, eventstore.Version(len(records)), nil
+	return f, err
 }
 
 // taken turns a version conflict on one of the streams into a refusal.

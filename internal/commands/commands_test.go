@@ -101,8 +101,8 @@ func TestDefinitions(t *testing.T) {
 	if err := define("../x", `{"type":"object"}`); code(err) != "invalid-request-type" {
 		t.Errorf("a bad name: %v", err)
 	}
-	sql := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "data", Statement: "select 1"}
-	for range 2 { // a later one replaces the earlier
+	sql := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "data"}
+	for _, sql.Statement = range []string{"select 1", "select 2", "select 2"} { // a later one replaces the earlier, the same changes nothing
 		if _, err := c.ConfigureResponder(t.Context(), by, "airport", sql); err != nil {
 			t.Error(err)
 		}

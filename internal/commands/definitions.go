@@ -89,7 +89,7 @@ func (c *Commands) ConfigureResponder(ctx context.Context, by By, requestType st
 	if err := c.only(domain.ResponseSite, "responders are configured"); err != nil {
 		return Stored{}, err
 	}
-	if _, err := c.directory.RequestType(ctx, requestType); err != nil {
+	if _, err := c.directory.KnownRequestType(ctx, requestType); err != nil {
 		if errors.Is(err, projections.ErrNotFound) {
 			return Stored{}, &domain.Error{Kind: domain.NotFound, Code: "unknown-type",
 				Detail: fmt.Sprintf("there is no request type named %q; nothing was stored", requestType)}

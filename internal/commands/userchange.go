@@ -72,11 +72,8 @@ func (c *Commands) changeUser(ctx context.Context, by By, in UserChange) (domain
 
 // loadUser folds a user and tells the position of the newest event.
 func (c *Commands) loadUser(ctx context.Context, stream string) (user domain.User, version eventstore.Version, at int64, err error) {
-	records, err := c.log.ReadStream(ctx, stream)
-	for _, r := range records {
-		user, at = user.Apply(r.Fact), r.Pos
-	}
-	return user, eventstore.Version(len(records)), at, err
+	f, err := fold[domain.User](ctx, c.log, stream)
+	return f.state, f.version, f.at, err
 }
 
 // informed completes a command with what the rest of the site holds. What it

@@ -75,11 +75,8 @@ func (s *Stack) defineType(ctx context.Context, by commands.By, t dataset.Reques
 	if boot.Existing(err) != nil {
 		return err
 	}
-	want := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: sourceName, Statement: t.Statement, TimeoutMS: domain.DefaultTimeoutMS}
-	if have, err := s.Core.Reader.ResponderConfig(ctx, t.Name); err == nil && have == want {
-		return nil
-	}
-	_, err = s.Core.Commands.ConfigureResponder(ctx, by, t.Name, want)
+	_, err = s.Core.Commands.ConfigureResponder(ctx, by, t.Name,
+		domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: sourceName, Statement: t.Statement, TimeoutMS: domain.DefaultTimeoutMS})
 	return err
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 
 	"sallyport/domain"
 	"sallyport/responders"
@@ -42,7 +43,12 @@ func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.Param
 	if ruling := c.Rights.Rule(c.Type.Name, c.Type.Public); !ruling.Allowed {
 		return refuse(CodeNotAllowed, ruling.Detail)
 	}
-	parameters, err := cache.Get(c.Type.Name, c.Type.Version, c.Type.Parameters)
+	if c.Asked == nil {
+		return refuse(CodeUnknownType, fmt.Sprintf("the response site knows no version %d of this request type", c.Request.TypeVersion))
+	}
+	// The parameters are what that version asks for: a type that changed while
+	// the request was on its way makes nothing of it wrong.
+	parameters, err := cache.Get(c.Asked.Name, c.Asked.Version, c.Asked.Parameters)
 	if err != nil {
 		return refuse(CodeUnknownType, "the request type's schema is not usable on the response site")
 	}

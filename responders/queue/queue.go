@@ -29,7 +29,8 @@ type Case struct {
 	// Active says that the user exists and may work.
 	Active bool
 	Rights domain.Rights               // the user's
-	Type   *domain.RequestTypeDefined  // the request's
+	Type   *domain.RequestTypeDefined  // the request's, as it is now, also if it was retired
+	Asked  *domain.RequestTypeDefined  // the same, in the version that the request was asked by
 	Config *domain.ResponderConfigured // the type's
 }
 

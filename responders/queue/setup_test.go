@@ -259,10 +259,18 @@ func (m modelCases) Case(ctx context.Context, id string) (queue.Case, error) {
 	if c.Rights.Profile, err = found(m.Profile(ctx, u.Profile)); err != nil {
 		return c, err
 	}
-	if c.Type, err = found(m.RequestType(ctx, r.Type)); err != nil {
+	t, err := found(m.RequestType(ctx, r.Type))
+	if t == nil {
 		return c, err
 	}
-	c.Config, err = found(m.ResponderConfig(ctx, r.Type))
+	c.Type = &t.RequestTypeDefined
+	if c.Asked, err = found(m.RequestTypeVersion(ctx, r.Type, r.TypeVersion)); err != nil {
+		return c, err
+	}
+	config, err := found(m.ResponderConfig(ctx, r.Type))
+	if config != nil {
+		c.Config = &config.ResponderConfigured
+	}
 	return c, err
 }
 

@@ -16,7 +16,7 @@ type Broken struct {
 }
 
 // free names the members whose inside the event's schema does not bound.
-var free = []string{"params", "result", "parameters"}
+var free = []string{"params", "result", "parameters", "value"}
 
 // Break makes wrong data from a golden file: from minimal by leaving out each
 // member, and from realistic by adding an unknown member to each object and by
