@@ -66,7 +66,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, f
 		}
 	}
 	if len(cancelled) > 0 {
-		if _, err := tx.Exec(ctx, hasten, cancelled, queueName); err != nil {
+		if _, err := tx.Exec(ctx, hasten, cancelled); err != nil {
 			return fmt.Errorf("hasten the jobs of %d cancelled requests: %w; nothing was stored", len(cancelled), err)
 		}
 	}
@@ -78,7 +78,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, f
 const hasten = `
 	UPDATE river_job AS j SET state = 'available', scheduled_at = now(), priority = 1
 	FROM unnest($1::text[]) AS c(request)
-	WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer' AND j.queue = $2
+	WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer'
 	  AND j.state IN ('available', 'scheduled', 'retryable')`
 
 // neverDiscard keeps the library from giving up by itself, which would leave

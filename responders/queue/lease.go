@@ -21,6 +21,7 @@ type lease struct {
 	pool   *pgxpool.Pool
 	conn   *pgxpool.Conn
 	id     string
+	queues []string // that this process works on
 	logger *slog.Logger
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -42,7 +43,7 @@ const freeOrphans = `
 	UPDATE river_job SET state = 'available', scheduled_at = now()
 	WHERE id IN (
 		SELECT j.id FROM river_job AS j
-		WHERE j.state = 'running' AND j.queue = $2 AND NOT EXISTS (
+		WHERE j.state = 'running' AND (j.queue = $2 OR j.queue LIKE $2 || '-%') AND NOT EXISTS (
 			SELECT FROM pg_locks AS l
 			WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
 			  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -51,8 +52,8 @@ const freeOrphans = `
 		FOR UPDATE SKIP LOCKED)`
 
 // takeLease must come before the worker's first job. end ends it.
-func takeLease(ctx context.Context, pool *pgxpool.Pool, id string, logger *slog.Logger) (*lease, error) {
-	l := &lease{pool: pool, id: id, logger: logger, done: make(chan struct{})}
+func takeLease(ctx context.Context, pool *pgxpool.Pool, id string, queues []string, logger *slog.Logger) (*lease, error) {
+	l := &lease{pool: pool, id: id, queues: queues, logger: logger, done: make(chan struct{})}
 	if err := l.renew(ctx); err != nil {
 		return nil, err
 	}
@@ -98,6 +99,9 @@ func (l *lease) sweep(ctx context.Context) error {
 	}
 	if n := tag.RowsAffected(); n > 0 {
 		l.logger.InfoContext(ctx, "jobs of a dead worker are free again", slog.Int64("jobs", n))
+	}
+	if _, err := l.conn.Exec(ctx, returnStrays, queueName, l.queues); err != nil {
+		return fmt.Errorf("bring back jobs from queues that nobody works on: %w", err)
 	}
 	return nil
 }

@@ -62,6 +62,10 @@ type Config struct {
 	// Workers is how many questions are asked at once, up to 1,000; 0 only
 	// enqueues. Four times as many jobs are at hand.
 	Workers int
+	// Concurrency is how many questions a source is asked at once by this process,
+	// by its [SourceKey], so that a slow one keeps no other waiting. Sources that
+	// it does not name share Workers.
+	Concurrency map[string]int
 	// MaxAttempts bounds how often a responder is asked; 0 means 5.
 	MaxAttempts int
 	// Backoff is the wait before the second attempt; 0 means 1 s.
@@ -84,10 +88,11 @@ const (
 	// them one by one, and storing them in small groups, would cost more than
 	// answering them.
 	jobsPerWorker = 4
-	// jobTimeout is longer than any responder may take for all jobs at hand,
-	// and rescueAfter longer than any job.
+	maxAtHand     = 10_000 // the library's own limit
+	// jobTimeout is longer than any responder may take for all jobs at hand, from
+	// both queues that lead to it, and rescueAfter longer than any job.
 	responderTimeout = domain.MaxTimeoutMS*time.Millisecond + 5*time.Second
-	jobTimeout       = jobsPerWorker*responderTimeout + 20*time.Second
+	jobTimeout       = 2*jobsPerWorker*responderTimeout + 20*time.Second
 	rescueAfter      = 2 * jobTimeout
 	// What is finished is in the log; its job is only looked at for a while.
 	keepCompleted = time.Hour
@@ -102,6 +107,7 @@ type Queue struct {
 	id     string // names this worker in the log and in the queue
 	client *river.Client[pgx.Tx]
 	watch  *watch
+	lanes  lanes
 
 	mu      sync.Mutex
 	lease   *lease // nil unless working
@@ -114,6 +120,11 @@ func Open(_ context.Context, c Config) (*Queue, error) {
 	if c.Workers < 0 || c.Workers > maxWorkers {
 		return nil, fmt.Errorf("%d workers are refused: 0 to %d are allowed", c.Workers, maxWorkers)
 	}
+	for key, n := range c.Concurrency {
+		if n < 1 || n > maxWorkers {
+			return nil, fmt.Errorf("%d questions at once to %s are refused: 1 to %d are allowed", n, key, maxWorkers)
+		}
+	}
 	if c.MaxAttempts <= 0 {
 		c.MaxAttempts = defaultAttempts
 	}
@@ -123,7 +134,7 @@ func Open(_ context.Context, c Config) (*Queue, error) {
 	if c.StopTimeout <= 0 {
 		c.StopTimeout = defaultStop
 	}
-	q := &Queue{config: c, id: "worker-" + strings.ToLower(uuid.NewString()[:8]), watch: newWatch(c.Cases, c.Logger)}
+	q := &Queue{config: c, id: "worker-" + strings.ToLower(uuid.NewString()[:8]), watch: newWatch(c.Cases, c.Logger), lanes: newLanes(c)}
 	client, err := river.NewClient(riverpgxv5.New(c.Pool), q.riverConfig())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the work queue: %w", err)
@@ -138,9 +149,9 @@ func (q *Queue) riverConfig() *river.Config {
 		return c
 	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{Config: q.config, id: q.id, asking: make(chan struct{}, q.config.Workers), watch: q.watch})
+	river.AddWorker(workers, &worker{Config: q.config, id: q.id, lanes: q.lanes, watch: q.watch})
 	c.Workers = workers
-	c.Queues = map[string]river.QueueConfig{queueName: {MaxWorkers: jobsPerWorker * q.config.Workers}}
+	c.Queues = q.lanes.queues()
 	c.FetchCooldown, c.FetchPollInterval = fetchCooldown, fetchPoll
 	c.JobTimeout, c.RescueStuckJobsAfter = jobTimeout, rescueAfter
 	c.CompletedJobRetentionPeriod = keepCompleted
@@ -160,7 +171,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	l, err := takeLease(ctx, q.config.Pool, q.id, q.config.Logger)
+	l, err := takeLease(ctx, q.config.Pool, q.id, q.lanes.names(), q.config.Logger)
 	if err != nil {
 		return fmt.Errorf("start the work queue: %w", err)
 	}

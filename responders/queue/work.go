@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"sallyport/domain"
 	"sallyport/eventstore"
@@ -20,9 +21,9 @@ import (
 type worker struct {
 	river.WorkerDefaults[answer]
 	Config
-	id     string
-	asking chan struct{} // holds one element a running question
-	watch  *watch
+	id    string
+	lanes lanes
+	watch *watch
 }
 
 // busyWait is how long a job waits when it is the log that has no time; such
@@ -39,6 +40,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[answer]) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err() // being stopped: the library gives the job back
+	case errors.As(err, new(*rivertype.JobSnoozeError)):
+		return err
 	case busy(err):
 		return river.JobSnooze(busyWait)
 	}
@@ -70,9 +73,17 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	if err != nil {
 		return r.fail(ctx, err)
 	}
-	kind := a.question.Config.Kind
+	kind, lane := a.question.Config.Kind, w.lanes.to(a.question.Config)
+	turn, err := lane.enter(ctx, r.job.Queue)
+	if err != nil {
+		return err
+	}
+	if !turn {
+		return w.moveOver(ctx, r.job, lane)
+	}
 	r.begin(domain.ResponseStarted{Responder: kind, Worker: w.id})
 	got, err := w.ask(ctx, r, a)
+	lane.leave() // recording needs no turn
 	var f *responders.Failure
 	switch {
 	case errors.Is(err, errCancelled):
@@ -142,17 +153,24 @@ func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error
 	return got, got.err
 }
 
-// respond waits for its turn and asks, within the longest time that any
-// responder may take. A panic becomes a failure: it must not cost the other
-// requests their process.
-func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
-	select {
-	case w.asking <- struct{}{}:
-		defer func() { <-w.asking }()
-	case <-ctx.Done():
-		return asked{err: asFailure(ctx.Err())}
+// timeLimitGrace is what a responder may take above its type's time limit: it
+// knows best how to end in time.
+const timeLimitGrace = 5 * time.Second
+
+func timeLimit(c domain.ResponderConfigured) time.Duration {
+	if c.TimeoutMS <= 0 || c.TimeoutMS > domain.MaxTimeoutMS {
+		return responderTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, responderTimeout)
+	return time.Duration(c.TimeoutMS)*time.Millisecond + timeLimitGrace
+}
+
+// errOverdue ends a question whose responder does not end it in time.
+var errOverdue = &responders.Failure{Code: "timeout", Text: "the source did not answer within the time limit", Retryable: true}
+
+// respond asks, within the type's time limit. A panic becomes a failure: it
+// must not cost the other requests their process.
+func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(a.question.Config), errOverdue)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -161,10 +179,13 @@ func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
 	}()
 	began := time.Now()
 	answer, err := a.responder.Respond(ctx, a.question)
-	if err != nil {
-		return asked{err: asFailure(err)}
+	switch {
+	case err == nil:
+		return asked{answer: answer, took: time.Since(began)}
+	case errors.Is(context.Cause(ctx), errOverdue):
+		return asked{err: errOverdue}
 	}
-	return asked{answer: answer, took: time.Since(began)}
+	return asked{err: asFailure(err)}
 }
 
 // busy tells the log's trouble from the request's own.
