@@ -106,8 +106,12 @@ type Bridge struct {
 
 // Responders says how a response site answers.
 type Responders struct {
-	// Workers is how many answers are worked on at once; 0: 8.
+	// Workers is how many questions each source is asked at once, by each process;
+	// 0: 8.
 	Workers int `koanf:"workers" yaml:"workers,omitempty"`
+	// Concurrency is the same for one kind of responder, such as sql, or for one of
+	// its sources, such as sql/flights; what it does not name has Workers.
+	Concurrency map[string]int `koanf:"concurrency" yaml:"concurrency,omitempty"`
 	// Sources are the databases that the sql responder may read, by name.
 	Sources map[string]Source `koanf:"sources" yaml:"sources,omitempty"`
 }
@@ -156,7 +160,7 @@ func (c Config) Check() error {
 		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0 && c.Bridge.ResendAfter >= 0, "bridge: times and counts must not be negative"),
 		rule(c.Bridge.Keep == 0 || c.Bridge.Keep >= time.Hour, "bridge.keep: must be at least 1h, or 0 for 7 days (168h); to keep all, give a long time such as 1000000h"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
-		c.Responders.checkSources(),
+		c.Responders.checkSources(), c.Responders.checkConcurrency(),
 		c.Log.check(),
 	)
 }

@@ -39,7 +39,8 @@ func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
 		}
 		urls[name] = url
 	}
-	return sqlresponder.Open(ctx, sqlresponder.Config{URLs: urls, Logger: s.Logger})
+	return sqlresponder.Open(ctx, sqlresponder.Config{URLs: urls, Logger: s.Logger,
+		MaxConns: int32(s.Config.Responders.mostAtOnce(domain.ResponderSQL))}) //nolint:gosec // bounded by Check
 }
 
 // CheckResponder tries at its source how a request type shall be answered,
@@ -111,7 +112,7 @@ func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
 		return nil, err
 	}
 	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params, Responders: known,
-		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Logger: s.Logger})
+		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Concurrency: s.Config.Responders.atOnce(), Logger: s.Logger})
 }
 
 // cases gives the queue what the read models know about a request.
