@@ -173,10 +173,15 @@ func TestConfigureResponder(t *testing.T) {
 	if err != nil || facts[0].(domain.ResponderConfigured).TimeoutMS != domain.DefaultTimeoutMS {
 		t.Errorf("got %v, %v", facts, err)
 	}
-	bad := domain.ResponderConfigured{Kind: "shell", Source: "/etc", Statement: strings.Repeat("x", 16<<10+1), TimeoutMS: 30_001}
+	bad := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "/etc", Statement: strings.Repeat("x", 16<<10+1), TimeoutMS: 30_001, CacheSeconds: new(86_401)}
 	_, err = domain.ResponderConfig{}.Decide(bad)
 	if got := pointers(refusal(t, err, domain.Invalid, "invalid-responder")); len(got) != 4 {
 		t.Errorf("refused for %v, want four parts", got)
+	}
+	good.Kind = "shell"
+	_, err = domain.ResponderConfig{}.Decide(good)
+	if got := pointers(refusal(t, err, domain.Invalid, "invalid-responder")); len(got) != 1 || got[0] != "/kind" {
+		t.Errorf("refused for %v, want the kind", got)
 	}
 }
 

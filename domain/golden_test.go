@@ -89,9 +89,15 @@ func definitionFacts() []pair {
 		{domain.SettingChanged{Value: []byte(`{"text":"Closed on Friday <from 17:00>","until":null}`), Description: "What everybody shall know.", Public: true},
 			domain.SettingChanged{Value: []byte(`null`)}},
 		{domain.SettingRemoved{Public: true}, domain.SettingRemoved{}},
-		{domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "airports", Statement: "SELECT * FROM airports\nWHERE iata = @iata AND elevation > 0", TimeoutMS: 10_000},
+		{domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "airports", Statement: "SELECT * FROM airports\nWHERE iata = @iata AND elevation > 0", TimeoutMS: 10_000, CacheSeconds: new(60)},
 			domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "aa", Statement: "x", TimeoutMS: 1}},
 	}
+}
+
+// responderFacts are the forms that a responder's configuration has beside
+// that of the kind sql, by its kind.
+func responderFacts() map[string]pair {
+	return map[string]pair{}
 }
 
 func requestFacts() []pair {
@@ -176,12 +182,15 @@ func TestGoldenFilesReadAndWriteTheSameBytes(t *testing.T) {
 	}
 	facts := map[string]pair{}
 	for _, p := range goldenFacts() {
-		facts[p.realistic.EventType()] = p
+		facts[p.realistic.EventType()+"+"] = p
+	}
+	for variant, p := range responderFacts() {
+		facts[p.realistic.EventType()+"+"+variant] = p
 	}
 	for _, g := range schematest.Goldens(t, goldenDir) {
-		t.Run(g.Name(), func(t *testing.T) {
+		t.Run(g.File(), func(t *testing.T) {
 			t.Parallel()
-			p, ok := facts[g.Type]
+			p, ok := facts[g.Type+"+"+g.Variant]
 			if !ok {
 				t.Fatal("no fact of this type is written here")
 			}
@@ -231,15 +240,23 @@ func TestEveryEventTypeHasAGoldenFile(t *testing.T) {
 func writeGoldens(t *testing.T) {
 	t.Helper()
 	for _, p := range goldenFacts() {
-		k, ok := domain.KindOf(p.realistic.EventType())
-		if !ok {
-			t.Fatalf("%T is not in the catalogue", p.realistic)
-		}
-		text := "{\n\"realistic\": " + string(encode(t, p.realistic)) + ",\n\"minimal\": " + string(encode(t, p.minimal)) + "\n}\n"
-		name := schematest.Golden{Type: k.Type, Version: k.Schema}.Name() + ".json"
-		if err := os.WriteFile(filepath.Join(goldenDir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeGolden(t, "", p)
+	}
+	for variant, p := range responderFacts() {
+		writeGolden(t, variant, p)
+	}
+}
+
+func writeGolden(t *testing.T, variant string, p pair) {
+	t.Helper()
+	k, ok := domain.KindOf(p.realistic.EventType())
+	if !ok {
+		t.Fatalf("%T is not in the catalogue", p.realistic)
+	}
+	text := "{\n\"realistic\": " + string(encode(t, p.realistic)) + ",\n\"minimal\": " + string(encode(t, p.minimal)) + "\n}\n"
+	name := schematest.Golden{Type: k.Type, Version: k.Schema, Variant: variant}.File()
+	if err := os.WriteFile(filepath.Join(goldenDir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

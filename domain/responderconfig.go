@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"slices"
+	"time"
 )
 
 // ResponderKind names what answers a request type.
@@ -11,20 +12,36 @@ type ResponderKind string
 // ResponderSQL answers by one statement on a PostgreSQL source.
 const ResponderSQL ResponderKind = "sql"
 
-var responderKinds = []ResponderKind{ResponderSQL}
+var (
+	responderKinds = []ResponderKind{ResponderSQL}
+	// sourceKinds ask a data source by themselves.
+	sourceKinds = []ResponderKind{ResponderSQL}
+)
 
 // ResponderConfigured says how a request type is answered. It stays on the
-// response site: what it holds is nobody else's business.
+// response site: what it holds is nobody else's business. Each member but kind
+// belongs to some kinds; one of another kind is refused.
 type ResponderConfigured struct {
 	Kind ResponderKind `json:"kind"`
 	// Source names a data source of the site's configuration; where that is and
 	// how to log in there is never part of an event.
-	Source string `json:"source"`
+	Source string `json:"source,omitempty"`
 	// Statement is the one SQL statement this type may run; parameters stand in
 	// it as @name.
-	Statement string `json:"statement"`
-	// TimeoutMS is the statement's time limit in milliseconds, up to 30,000.
-	TimeoutMS int `json:"timeout_ms"`
+	Statement string `json:"statement,omitempty"`
+	// TimeoutMS is the time limit of one question in milliseconds, up to 30,000.
+	TimeoutMS int `json:"timeout_ms,omitempty"`
+	// CacheSeconds is how long an answer also answers who asks the same, up to
+	// a day; 0: not at all; absent: [DefaultCacheSeconds].
+	CacheSeconds *int `json:"cache_seconds,omitempty"`
+}
+
+// CacheFor is how long an answer also answers who asks the same.
+func (c ResponderConfigured) CacheFor() time.Duration {
+	if c.CacheSeconds == nil {
+		return DefaultCacheSeconds * time.Second
+	}
+	return time.Duration(*c.CacheSeconds) * time.Second
 }
 
 // EventType implements [Fact].
@@ -46,11 +63,13 @@ type ResponderConfig struct {
 // Now returns how the type is answered; nil: by nothing.
 func (r ResponderConfig) Now() *ResponderConfigured { return r.now }
 
-// Bounds and default of a responder's time limit, in milliseconds.
+// Bounds and defaults of a responder's configuration.
 const (
-	DefaultTimeoutMS = 10_000
-	MaxTimeoutMS     = 30_000
-	maxStatement     = 16 << 10
+	DefaultTimeoutMS    = 10_000
+	MaxTimeoutMS        = 30_000
+	DefaultCacheSeconds = 300
+	maxCacheSeconds     = 24 * 60 * 60
+	maxStatement        = 16 << 10
 )
 
 // ResponderCommand is what may be asked of a responder's configuration:
@@ -65,14 +84,11 @@ type ResponderCommand interface {
 func (r ResponderConfig) Decide(c ResponderCommand) ([]Fact, error) { return c.decide(r) }
 
 func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
-	if c.TimeoutMS == 0 {
+	if c.TimeoutMS == 0 && c.asksSource() {
 		c.TimeoutMS = DefaultTimeoutMS
 	}
 	var f fieldErrors
-	f.require(slices.Contains(responderKinds, c.Kind), "/kind", "must be one of %v", responderKinds)
-	f.require(ValidSlug(c.Source), "/source", "must name a data source of this site's configuration")
-	f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
-	f.require(c.TimeoutMS > 0 && c.TimeoutMS <= MaxTimeoutMS, "/timeout_ms", "must be 1 to %d", MaxTimeoutMS)
+	c.check(&f)
 	if err := f.err("responder"); err != nil {
 		return nil, err
 	}
@@ -82,6 +98,44 @@ func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
 		}
 	}
 	return []Fact{c}, nil
+}
+
+// asksSource reports whether the kind asks a data source by itself.
+func (c ResponderConfigured) asksSource() bool { return slices.Contains(sourceKinds, c.Kind) }
+
+// check names all that is wrong: what a kind lacks, and what another's it has.
+func (c ResponderConfigured) check(f *fieldErrors) {
+	if !slices.Contains(responderKinds, c.Kind) {
+		f.require(false, "/kind", "must be one of %v", responderKinds)
+		return
+	}
+	for _, m := range c.members() {
+		f.require(!m.given || slices.Contains(m.of, c.Kind), m.pointer, "has no meaning for the kind %s", c.Kind)
+	}
+	if c.asksSource() {
+		f.require(ValidSlug(c.Source), "/source", "must name a data source of this site's configuration")
+		f.require(c.TimeoutMS > 0 && c.TimeoutMS <= MaxTimeoutMS, "/timeout_ms", "must be 1 to %d", MaxTimeoutMS)
+		f.require(c.CacheSeconds == nil || *c.CacheSeconds >= 0 && *c.CacheSeconds <= maxCacheSeconds, "/cache_seconds", "must be 0 to %d", maxCacheSeconds)
+	}
+	if c.Kind == ResponderSQL {
+		f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
+	}
+}
+
+// member is one part of a configuration and the kinds that have it.
+type member struct {
+	pointer string
+	given   bool
+	of      []ResponderKind
+}
+
+func (c ResponderConfigured) members() []member {
+	return []member{
+		{"/source", c.Source != "", sourceKinds},
+		{"/timeout_ms", c.TimeoutMS != 0, sourceKinds},
+		{"/cache_seconds", c.CacheSeconds != nil, sourceKinds},
+		{"/statement", c.Statement != "", []ResponderKind{ResponderSQL}},
+	}
 }
 
 // DisableResponder asks that nothing answer a request type any more.

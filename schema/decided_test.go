@@ -50,7 +50,8 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			Parameters: json.RawMessage(rapid.SampledFrom([]string{`{}`, `{"type":"object"}`}).Draw(t, "schema")), MaxResults: rapid.IntRange(0, 1001).Draw(t, "max")})
 	case 3:
 		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: "sql", Source: slug().Draw(t, "source"),
-			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout")})
+			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout"),
+			CacheSeconds: rapid.Ptr(rapid.SampledFrom([]int{-1, 0, 1, 86_400, 86_401}), true).Draw(t, "cache")})
 	case 4:
 		return domain.Request{}.Decide(domain.SubmitRequest{Type: domain.RequestTypeDefined{Name: defined().Draw(t, "type"), Version: 1, Public: true}, User: "019a",
 			Rights: domain.Rights{Active: true, Profile: &domain.ProfileDefined{Priority: rapid.IntRange(1, 10).Draw(t, "have")}}, Priority: rapid.Ptr(rapid.IntRange(0, 10), true).Draw(t, "want"),

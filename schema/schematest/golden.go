@@ -1,7 +1,8 @@
 // Package schematest reads the golden files of events and breaks them: every
 // event version ever written has one, and must be readable for ever.
 //
-//	domain/testdata/events/<type>.v<N>.json   {"realistic": {…}, "minimal": {…}}
+//	domain/testdata/events/<type>.v<N>.json          {"realistic": {…}, "minimal": {…}}
+//	domain/testdata/events/<type>.v<N>+<variant>.json   the same, where data has several forms
 //
 // The two are the data of an event, byte for byte as the log holds it. minimal
 // holds no member that may be left out.
@@ -20,12 +21,21 @@ import (
 type Golden struct {
 	Type      string
 	Version   int
+	Variant   string // empty for the first form
 	Realistic json.RawMessage
 	Minimal   json.RawMessage
 }
 
-// Name returns `<type>.v<N>`, the file's name without its ending.
+// Name returns `<type>.v<N>`.
 func (g Golden) Name() string { return g.Type + ".v" + strconv.Itoa(g.Version) }
+
+// File returns the name of the golden file.
+func (g Golden) File() string {
+	if g.Variant == "" {
+		return g.Name() + ".json"
+	}
+	return g.Name() + "+" + g.Variant + ".json"
+}
 
 // Goldens reads all golden files of a folder. It fails the test if there is
 // none: a suite that lost its files must not be green.
@@ -44,7 +54,7 @@ func Goldens(t testing.TB, dir string) []Golden {
 
 func read(t testing.TB, name string) Golden {
 	t.Helper()
-	base := strings.TrimSuffix(filepath.Base(name), ".json")
+	base, variant, _ := strings.Cut(strings.TrimSuffix(filepath.Base(name), ".json"), "+")
 	eventType, number, ok := cutLast(base, ".v")
 	version, err := strconv.Atoi(number)
 	if !ok || err != nil {
@@ -54,11 +64,11 @@ func read(t testing.TB, name string) Golden {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := Golden{Type: eventType, Version: version}
+	g := Golden{Type: eventType, Version: version, Variant: variant}
 	if err := json.Unmarshal(text, &g); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if g.Type != eventType || g.Version != version || g.Realistic == nil || g.Minimal == nil {
+	if g.Type != eventType || g.Version != version || g.Variant != variant || g.Realistic == nil || g.Minimal == nil {
 		t.Fatalf("%s does not hold exactly realistic and minimal", name)
 	}
 	return g
