@@ -1,5 +1,6 @@
-// Package responderstest gives tests a real source: a PostgreSQL database of
-// their own and a login that may only read it.
+// Package responderstest holds every responder to the promises of package
+// responders, see [Run], and gives tests a real source: a PostgreSQL database
+// of their own and a login that may only read it.
 package responderstest
 
 import (
