@@ -45,9 +45,8 @@ type Config struct {
 	ResendAfter time.Duration
 	// ScanEvery is how often the inbox is looked at; 0: 30 seconds.
 	ScanEvery time.Duration
-	// Keep is how long an applied bundle stays in the archive, which a running
-	// bridge clears at its start and once a day; 0: 7 days. What peers have
-	// acknowledged leaves the outbox at the same time, whatever its age.
+	// Keep is how long an applied bundle stays in the archive for who clears it,
+	// see [Bridge.Prune]; 0: 7 days.
 	Keep time.Duration
 	// Progress is for commands that people wait for.
 	Progress Progress
@@ -98,19 +97,15 @@ func (b *Bridge) Card() Card { return b.own.Load().card }
 // actor is who answers for what the bridge does by itself.
 func (b *Bridge) actor() string { return "site:" + b.Log.Site() }
 
-// Run exports what is due, imports what arrives and clears away what is needed
-// no more, until ctx ends. A failure
+// Run exports what is due and imports what arrives, until ctx ends. A failure
 // is logged and tried again at the next turn: nothing is lost by waiting.
 func (b *Bridge) Run(ctx context.Context) error {
 	export := time.NewTicker(min(b.ExportEvery, time.Second))
 	scan := time.NewTicker(b.ScanEvery)
-	prune := time.NewTicker(24 * time.Hour)
 	defer export.Stop()
 	defer scan.Stop()
-	defer prune.Stop()
 	last := map[string]time.Time{}
 	seen := b.importTurn(ctx, nil)
-	b.pruneTurn(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,8 +114,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.exportTurn(ctx, now, last)
 		case <-scan.C:
 			seen = b.importTurn(ctx, seen)
-		case <-prune.C:
-			b.pruneTurn(ctx)
 		}
 	}
 }

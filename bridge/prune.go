@@ -225,15 +225,3 @@ func days(d time.Duration) string {
 	}
 	return d.String()
 }
-
-// pruneTurn clears away what the running site needs no more.
-func (b *Bridge) pruneTurn(ctx context.Context) {
-	out, err := b.Prune(ctx, Prune{OlderThan: b.Keep})
-	if err != nil {
-		b.complain(ctx, "clearing away failed and will be tried again tomorrow", err)
-		return
-	}
-	if len(out.Removed) > 0 {
-		b.Logger.InfoContext(ctx, "cleared away what is needed no more", "files", len(out.Removed), "bytes", out.Bytes)
-	}
-}

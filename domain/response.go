@@ -61,9 +61,10 @@ func (ResponseFailed) EventType() string { return "response.failed" }
 // Response is the state that the rules about answers need. The zero value is
 // an answer that nobody has begun.
 type Response struct {
-	finished bool
-	failed   bool // finished, but may be asked again
-	attempts int
+	finished  bool
+	failed    bool // finished, but may be asked again
+	cancelled bool // its request was; known to whom applied the request's facts too
+	attempts  int
 }
 
 // ErrAnswered is the refusal to answer a second time.
@@ -139,6 +140,8 @@ func (r Response) Apply(f Fact) Response {
 		r.finished, r.failed = true, true
 	case ResponseRetried:
 		r.finished, r.failed = false, false
+	case RequestCancelled:
+		r.cancelled = true
 	}
 	return r
 }

@@ -153,9 +153,11 @@ func (r *Reader) RequestsOf(ctx context.Context, ids []string) ([]Request, error
 	return many(ctx, r, scanRequest, selectRequests+`WHERE q.id = ANY ($1) ORDER BY array_position($1, q.id)`, ids)
 }
 
-// Cancelled returns those of the requests that were cancelled.
+// Cancelled returns those of the requests that need no answer any more: they
+// were cancelled, or there is an outcome.
 func (r *Reader) Cancelled(ctx context.Context, ids []string) ([]string, error) {
-	return many(ctx, r, pgx.RowTo[string], `SELECT id FROM readmodel.requests WHERE id = ANY ($1) AND cancelled_pos > 0`, ids)
+	return many(ctx, r, pgx.RowTo[string], `SELECT q.id FROM readmodel.requests AS q LEFT JOIN readmodel.responses AS s ON s.request_id = q.id
+		WHERE q.id = ANY ($1) AND `+status+` IN ('cancelled', 'answered', 'failed')`, ids)
 }
 
 // RequestFilter says which requests a list is of. Fields left zero do not

@@ -24,7 +24,7 @@ var settings = []string{
 	"site", "role", "data", "listen", "tls.cert_file", "tls.key_file", "cors.origins", "trusted_proxies", "drain_notice",
 	"database.url", "database.url_file", "database.migrate_url", "database.migrate_url_file", "database.max_conns",
 	"redis.url", "redis.url_file",
-	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every", "bridge.resend_after", "bridge.keep",
+	"bridge.encrypt", "bridge.export_every", "bridge.export_events", "bridge.scan_every", "bridge.resend_after", "bridge.keep", "retention.requests",
 	"responders.workers", "webhooks.allow", "log.level", "log.format",
 }
 

@@ -45,6 +45,7 @@ type Config struct {
 	Database    Database      `koanf:"database" yaml:"database"`
 	Redis       Redis         `koanf:"redis" yaml:"redis,omitempty"`
 	Bridge      Bridge        `koanf:"bridge" yaml:"bridge,omitempty"`
+	Retention   Retention     `koanf:"retention" yaml:"retention,omitempty"`
 	// Responders are for response sites only.
 	Responders Responders `koanf:"responders" yaml:"responders,omitempty"`
 	// Webhooks are for request sites only.
@@ -104,6 +105,14 @@ type Bridge struct {
 	Keep time.Duration `koanf:"keep" yaml:"keep,omitempty"`
 }
 
+// Retention says how long the site keeps what it derives from its log. The log
+// itself is kept for ever.
+type Retention struct {
+	// Requests is how long a finished request stays in the read models; not given:
+	// 30 days (720h), 0: for ever.
+	Requests *time.Duration `koanf:"requests" yaml:"requests,omitempty"`
+}
+
 // Responders says how a response site answers.
 type Responders struct {
 	// Workers is how many questions each source is asked at once, by each process;
@@ -159,6 +168,7 @@ func (c Config) Check() error {
 		rule(c.Bridge.Encrypt == "" || c.Bridge.Encrypt == "always" || c.Bridge.Encrypt == "when-needed", "bridge.encrypt: must be always or when-needed"),
 		rule(c.Bridge.ExportEvery >= 0 && c.Bridge.ScanEvery >= 0 && c.Bridge.ExportEvents >= 0 && c.Bridge.ResendAfter >= 0, "bridge: times and counts must not be negative"),
 		rule(c.Bridge.Keep == 0 || c.Bridge.Keep >= time.Hour, "bridge.keep: must be at least 1h, or 0 for 7 days (168h); to keep all, give a long time such as 1000000h"),
+		rule(c.Retention.Requests == nil || *c.Retention.Requests == 0 || *c.Retention.Requests >= domain.MinRetention, "retention.requests: must be at least 1m, such as 720h, or 0 for ever"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
 		c.Responders.checkSources(), c.Responders.checkConcurrency(),
 		c.Log.check(),

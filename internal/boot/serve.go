@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/riverqueue/river"
 	"golang.org/x/sync/errgroup"
 
 	"sallyport/api"
@@ -83,17 +84,23 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	if parts.Bridge {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
 	}
-	if parts.Workers {
-		group.Go(func() error { return s.whileWritable(ctx, s.work) })
+	own := s.periodic(parts)
+	switch {
+	case parts.Workers:
+		group.Go(func() error {
+			return s.whileWritable(ctx, func(ctx context.Context) error { return s.work(ctx, own.Join) })
+		})
+	case parts.Bridge:
+		group.Go(func() error { return s.whileWritable(ctx, own.Run) })
 	}
 	return group.Wait()
 }
 
 // work answers requests on a response site; on a request site it keeps the
-// cache warm and tells webhooks.
-func (s *Site) work(ctx context.Context) error {
+// cache warm and tells webhooks. join adds to it what is done once a day.
+func (s *Site) work(ctx context.Context, join func(*river.Config)) error {
 	if s.isResponse() {
-		q, err := s.workers(ctx)
+		q, err := s.workers(ctx, join)
 		if err != nil {
 			return err
 		}
@@ -112,7 +119,7 @@ func (s *Site) work(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.Run(ctx) })
-	group.Go(func() error { return s.Webhooks.Run(ctx) })
+	group.Go(func() error { return s.Webhooks.Run(ctx, join) })
 	return group.Wait()
 }
 

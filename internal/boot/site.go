@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -45,6 +46,7 @@ type Site struct {
 	Passwords *password.Hasher
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge
+	Queue     *queue.Queue      // of jobs, to add to it and to see to it; it works on none
 	Cache     api.Cache         // of finished answers
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
@@ -66,7 +68,7 @@ const (
 // Open opens a site that Init has made. Close ends it.
 func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
 	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
-	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openBridge, s.openWebhooks} {
+	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openQueue, s.openBridge, s.openWebhooks} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
 		}
@@ -159,6 +161,19 @@ type silent struct{}
 // Printf implements the library's logger.
 func (silent) Printf(context.Context, string, ...any) {}
 
+func (s *Site) openQueue(ctx context.Context) (err error) {
+	s.Queue, err = queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Logger: s.Logger})
+	return err
+}
+
+// enqueue turns arriving requests into work, on a response site.
+func (s *Site) enqueue() func(context.Context, pgx.Tx, []domain.Event, []domain.Fact) error {
+	if !s.isResponse() {
+		return nil
+	}
+	return s.Queue.Enqueue
+}
+
 func (s *Site) openBridge(ctx context.Context) error {
 	folders, err := bridge.OpenFolders(s.Config.Data)
 	if err != nil {
@@ -172,12 +187,8 @@ func (s *Site) openBridge(ctx context.Context) error {
 	if s.Schemas, err = schema.LoadEvents(); err != nil {
 		return err
 	}
-	enqueue, err := s.enqueuer(ctx)
-	if err != nil {
-		return err
-	}
 	s.Bridge, err = bridge.New(bridge.Config{Log: s.Log, Pool: s.Pool, Folders: folders, Keys: keys, Schemas: s.Schemas, Logger: s.Logger,
-		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: enqueue, Void: session.CloseAll,
+		EncryptAlways: s.Config.Bridge.Encrypt == "always", Enqueue: s.enqueue(), Void: session.CloseAll,
 		ExportEvery: s.Config.Bridge.ExportEvery, ExportEvents: s.Config.Bridge.ExportEvents, ScanEvery: s.Config.Bridge.ScanEvery,
 		ResendAfter: s.Config.Bridge.ResendAfter, Keep: s.Config.Bridge.Keep})
 	if err != nil {

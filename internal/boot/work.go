@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 
 	"sallyport/domain"
 	"sallyport/internal/commands"
@@ -14,20 +14,6 @@ import (
 	"sallyport/responders/queue"
 	"sallyport/responders/sqlresponder"
 )
-
-type enqueue = func(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error
-
-// enqueuer returns what turns arriving requests into work, on a response site.
-func (s *Site) enqueuer(ctx context.Context) (enqueue, error) {
-	if !s.isResponse() {
-		return nil, nil
-	}
-	q, err := queue.Open(ctx, queue.Config{Pool: s.Pool, Logger: s.Logger})
-	if err != nil {
-		return nil, err
-	}
-	return q.Enqueue, nil
-}
 
 // sources opens the databases that the sql responder may read.
 func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
@@ -106,13 +92,13 @@ func (s *Site) responders(ctx context.Context) (map[domain.ResponderKind]queue.R
 }
 
 // workers returns the queue with its responders, ready to start.
-func (s *Site) workers(ctx context.Context) (*queue.Queue, error) {
+func (s *Site) workers(ctx context.Context, join func(*river.Config)) (*queue.Queue, error) {
 	known, err := s.responders(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params, Responders: known,
-		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Concurrency: s.Config.Responders.atOnce(), Logger: s.Logger})
+		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Concurrency: s.Config.Responders.atOnce(), Join: join, Logger: s.Logger})
 }
 
 // cases gives the queue what the read models know about a request.

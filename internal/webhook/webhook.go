@@ -90,14 +90,18 @@ func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 // Run delivers until ctx ends, then lets running attempts finish, and returns
-// nil. An error means that it could not begin. It may be run again.
-func (w *Webhooks) Run(ctx context.Context) error {
+// nil. An error means that it could not begin. It may be run again. join adds
+// what else this process's client of the work queue works on; nil: nothing.
+func (w *Webhooks) Run(ctx context.Context, join func(*river.Config)) error {
 	c := w.riverConfig()
 	c.Workers, c.Queues = river.NewWorkers(), map[string]river.QueueConfig{queueName: {MaxWorkers: maxWorkers}}
 	river.AddWorker(c.Workers, &worker{Webhooks: w})
 	c.FetchPollInterval, c.JobTimeout, c.RescueStuckJobsAfter = fetchPoll, 2*attemptTimeout, 4*attemptTimeout
 	c.SoftStopTimeout = stopTimeout
 	c.ReindexerIndexNames = []string{} // rebuilding indexes takes the owner's rights, which the program lacks
+	if join != nil {
+		join(c)
+	}
 	queue, err := river.NewClient(riverpgxv5.New(w.config.Pool), c)
 	if err != nil {
 		return fmt.Errorf("prepare the delivery of webhooks: %w", err)

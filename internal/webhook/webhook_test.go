@@ -101,7 +101,7 @@ func newWorld(t *testing.T, backoff []time.Duration, allow ...netip.Prefix) *wor
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context) error{r.Run, w.hooks.Run} {
+	for _, run := range []func(context.Context) error{r.Run, func(ctx context.Context) error { return w.hooks.Run(ctx, nil) }} {
 		running.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Error(err)

@@ -12,7 +12,8 @@
 // A request that is asked again gets a new job, whose first append takes the
 // failure back; one that is cancelled lets its job run next, which finds that
 // out and records response.withdrawn. A question that takes long is stopped
-// within a second.
+// within a second. People who see to the queue may overrule it: a decision is
+// stored with what it means for the jobs, and counts as an outcome.
 //
 // # Promised
 //
@@ -24,6 +25,8 @@
 //     exactly one more.
 //   - The response site decides anew whether the user may ask; it does not
 //     trust what came over the line. A refusal is recorded as a failure.
+//   - Each source is asked so many questions at once and no more by a process.
+//     However many wait for a slow one, they keep no others waiting.
 //   - A failure worth another attempt is tried again after a wait that doubles
 //     (1, 2, 4 … up to 60 s, with jitter), five attempts in all, and then
 //     recorded. A panic in a responder is such a failure.

@@ -18,6 +18,8 @@ type answer struct {
 	Request string `json:"request"`
 	// Retry says which failure is taken back first; nil: none.
 	Retry *retry `json:"retry,omitempty"`
+	// Again says that the request was worked on before.
+	Again bool `json:"again,omitempty"`
 }
 
 // retry is a request.retried that arrived.

@@ -38,7 +38,7 @@ type Case struct {
 // an error: its job came with it.
 type Cases interface {
 	Case(ctx context.Context, request string) (Case, error)
-	// Cancelled returns those of the requests that were cancelled.
+	// Cancelled returns those of the requests that need no answer any more.
 	Cancelled(ctx context.Context, requests []string) ([]string, error)
 }
 
@@ -54,7 +54,8 @@ type Config struct {
 	// Pool is the site's database. Workers hold two connections of it for
 	// themselves. Required.
 	Pool *pgxpool.Pool
-	// Log, Cases, Responders and Parameters are required to work, not to enqueue.
+	// Log, Cases, Responders and Parameters are required to work, not to enqueue;
+	// the first also to overrule.
 	Log        *eventstore.Store
 	Cases      Cases
 	Responders map[domain.ResponderKind]Responder
@@ -73,6 +74,9 @@ type Config struct {
 	// StopTimeout is how long Stop lets running questions finish before it
 	// interrupts them; 0 means 10 s. An interrupted one is asked again later.
 	StopTimeout time.Duration
+	// Join adds what else this process's client of the work queue works on; nil:
+	// nothing.
+	Join func(*river.Config)
 	// Logger is told of what fails. Required.
 	Logger *slog.Logger
 }
@@ -159,6 +163,9 @@ func (q *Queue) riverConfig() *river.Config {
 	c.RetryPolicy = backoff{first: q.config.Backoff}
 	// Rebuilding indexes takes the owner's rights, which the program lacks.
 	c.ReindexerIndexNames = []string{}
+	if q.config.Join != nil {
+		q.config.Join(c)
+	}
 	return c
 }
 

@@ -38,7 +38,7 @@ var errSuperseded = errors.New("the job was given to another worker meanwhile; n
 // load reads the stream. A job's first attempt expects none and saves the
 // trip: should that be wrong, the append says so.
 func (r *record) load(ctx context.Context) error {
-	if r.job.Attempt <= 1 && r.job.Args.Retry == nil {
+	if r.job.Attempt <= 1 && r.job.Args.Retry == nil && !r.job.Args.Again {
 		return nil
 	}
 	return r.reload(ctx)

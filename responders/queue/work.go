@@ -47,7 +47,17 @@ func (w *worker) Work(ctx context.Context, job *river.Job[answer]) error {
 	}
 	w.Logger.WarnContext(ctx, "a request will be tried again", slog.String("request", job.Args.Request),
 		slog.Int("attempt", job.Attempt), slog.String("error", err.Error()), slog.String("cause", cause(err)))
-	return err
+	return shown(err)
+}
+
+// shown is what the queue keeps of an error, for those who look at it: what
+// the one who asked may see too, or that there is more in the site's own log.
+func shown(err error) error {
+	var f *responders.Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return errors.New("internal: the log or the read models could not be asked; the site's own log says more")
 }
 
 // answer takes the steps of the package's picture.
