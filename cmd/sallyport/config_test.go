@@ -110,7 +110,7 @@ func settingsFit(t *testing.T, keys []string) {
 			value = "debug"
 		case key == "log.format":
 			value = "text"
-		case strings.HasSuffix(key, "_every"), key == "bridge.resend_after", key == "drain_notice":
+		case strings.HasSuffix(key, "_every"), key == "bridge.resend_after", key == "drain_notice", key == "retention.requests":
 			value = "1m"
 		case key == "bridge.keep":
 			value = "1h"
