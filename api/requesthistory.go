@@ -42,6 +42,9 @@ func (s *server) history(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	request, err := s.Reader.Request(ctx, id)
+	if errors.Is(err, projections.ErrNotFound) {
+		request, err = s.fromLog(ctx, id) // its history outlives it
+	}
 	if err != nil {
 		return answer{}, err
 	}

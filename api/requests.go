@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -98,6 +99,9 @@ func idempotencyKey(c *call) (string, error) {
 // replayed answers a repeated submission as the first one was.
 func (s *server) replayed(ctx context.Context, id string, link Crossing) (answer, error) {
 	q, err := s.Reader.Request(ctx, id)
+	if errors.Is(err, projections.ErrNotFound) {
+		q, err = s.fromLog(ctx, id)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -116,10 +120,45 @@ func (s *server) own(ctx context.Context, c *call) (projections.Request, error) 
 
 func (s *server) ownOf(ctx context.Context, c *call, id string) (projections.Request, error) {
 	q, err := s.Reader.Request(ctx, id)
+	if errors.Is(err, projections.ErrNotFound) {
+		return q, s.once(ctx, c, id)
+	}
 	if err == nil && q.User != c.user.ID {
 		err = errNotFound
 	}
 	return q, err
+}
+
+// once says of a request that is not there whether the one who asks had it,
+// once: the log knows it still.
+func (s *server) once(ctx context.Context, c *call, id string) error {
+	q, err := s.fromLog(ctx, id)
+	if err != nil {
+		return err
+	}
+	if q.User != c.user.ID {
+		return errNotFound
+	}
+	return errCleared
+}
+
+// fromLog returns a request as it was submitted, also when it was cleared away
+// since.
+func (s *server) fromLog(ctx context.Context, id string) (projections.Request, error) {
+	records, err := s.Log.ReadStream(ctx, domain.RequestStream(id))
+	if err != nil {
+		return projections.Request{}, err
+	}
+	if len(records) == 0 {
+		return projections.Request{}, errNotFound
+	}
+	f, ok := records[0].Fact.(domain.RequestSubmitted)
+	if !ok {
+		return projections.Request{}, errNotFound
+	}
+	q := submitted(f, commands.Stored{ID: id, Seq: records[0].Seq, Pos: records[0].Pos, At: records[0].At})
+	q.User = f.User
+	return q, nil
 }
 
 func (s *server) listRequests(ctx context.Context, c *call) (answer, error) {

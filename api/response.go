@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -40,6 +41,8 @@ func (s *server) response(ctx context.Context, c *call) (answer, error) {
 		switch {
 		case hit && err != nil && unreachable(err):
 			return view{answer: tagged(c, projections.ETag(entry.Position), answer{raw: entry.Body, cache: "hit"}), status: domain.StatusFailed}, nil
+		case errors.Is(err, projections.ErrNotFound):
+			return view{}, s.once(ctx, c, id)
 		case err != nil:
 			return view{}, err
 		case got.owner != c.user.ID:

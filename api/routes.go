@@ -154,6 +154,10 @@ func (s *server) ofOperators() []endpoint {
 	return []endpoint{
 		on("/admin/stats", get, onBoth, operators, s.siteStats),
 		on("/admin/requests", get, onBoth, operators, s.viewed(s.listAllRequests)),
+		// the work queue
+		on("/admin/queue", get, onBoth, operators, s.viewed(s.listQueue)),
+		on("/admin/queue/{id}/retry", post, onBoth, operators, takingIfAny(s.retryJob)),
+		on("/admin/queue/{id}/cancel", post, onBoth, operators, takingIfAny(s.cancelJob)),
 		// what was given up
 		on("/admin/poison", get, onBoth, operators, s.listPoison),
 		on("/admin/poison/{id}", get, onBoth, operators, s.viewed(s.showPoison)),

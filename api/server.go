@@ -32,6 +32,7 @@ import (
 	"sallyport/projections"
 	"sallyport/projections/reactor"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/queue"
 )
 
 // Config is what the API works on. Fields are required unless they say
@@ -43,6 +44,7 @@ type Config struct {
 	Directory *projections.Directory
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge    // what operators see of the crossing and do with it
+	Queue     *queue.Queue      // what operators see to; it works on nothing
 	Webhooks  *webhook.Webhooks // of a request site; nil on the other
 	Passwords *password.Hasher
 	Refusals  *refusals.Recorder // of logins; somebody else runs it

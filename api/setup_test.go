@@ -36,6 +36,7 @@ import (
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/queue"
 	"sallyport/schema"
 )
 
@@ -112,6 +113,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		Logger:   slog.New(slog.NewTextHandler(s.logged, nil)), Now: s.now}
 	c.Webhooks, err = webhook.New(webhook.Config{Log: store, Pool: db.Pool, Reader: c.Reader, Key: webhook.NewKey(s.key.Seed()), Logger: quiet})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Queue, err = queue.Open(t.Context(), queue.Config{Pool: db.Pool, Log: store, Logger: quiet}); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range change {
