@@ -37,7 +37,7 @@ var (
 
 func goldenFacts() []pair {
 	return slicesOf(
-		userFacts(), definitionFacts(), requestFacts(), siteFacts(), custodyFacts(), auditFacts(), webhookFacts())
+		userFacts(), definitionFacts(), requestFacts(), workFacts(), siteFacts(), custodyFacts(), auditFacts(), webhookFacts())
 }
 
 func slicesOf(parts ...[]pair) (all []pair) {
@@ -97,7 +97,11 @@ func definitionFacts() []pair {
 // responderFacts are the forms that a responder's configuration has beside
 // that of the kind sql, by its kind.
 func responderFacts() map[string]pair {
-	return map[string]pair{}
+	manual := domain.ResponderManual
+	return map[string]pair{
+		"manual": {domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{Instructions: "Look it up.\nThen <say> where.", ResultSchema: []byte(`{"type":"object"}`), ClaimMinutes: 45}},
+			domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{ClaimMinutes: 1}}},
+	}
 }
 
 func requestFacts() []pair {
@@ -115,6 +119,18 @@ func requestFacts() []pair {
 		{domain.ResponseFailed{Code: "timeout", Error: "the source did not answer within 10 s", Attempts: 3}, domain.ResponseFailed{Code: "x"}},
 		{domain.ResponseWithdrawn{Reason: "für morgen <zu spät>"}, domain.ResponseWithdrawn{}},
 		{domain.ResponseRetried{Reason: "the source is back"}, domain.ResponseRetried{}},
+	}
+}
+
+func workFacts() []pair {
+	until := domain.Timestamp(time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC))
+	return []pair{
+		{domain.WorkOpened{RequestType: "expert-opinion", TypeVersion: 3, Priority: 7, Question: digest,
+			Task: domain.ManualTask{Instructions: "Look it up.\nThen <say> where.", ResultSchema: []byte(`{"type":"object"}`), ClaimMinutes: 45}},
+			domain.WorkOpened{RequestType: "aa", TypeVersion: 1, Priority: 1, Question: digest, Task: domain.ManualTask{ClaimMinutes: 1}}},
+		{domain.WorkClaimed{Holder: "user-" + aliceID, Until: until}, domain.WorkClaimed{Holder: "x", Until: until}},
+		{domain.WorkReleased{Holder: "user-" + aliceID, Reason: "für morgen <zu spät>"}, domain.WorkReleased{Holder: "x"}},
+		{domain.WorkClosed{Outcome: domain.StatusAnswered}, domain.WorkClosed{Outcome: domain.StatusWithdrawn}},
 	}
 }
 

@@ -13,7 +13,7 @@ type ResponderKind string
 const ResponderSQL ResponderKind = "sql"
 
 var (
-	responderKinds = []ResponderKind{ResponderSQL}
+	responderKinds = []ResponderKind{ResponderSQL, ResponderManual}
 	// sourceKinds ask a data source by themselves.
 	sourceKinds = []ResponderKind{ResponderSQL}
 )
@@ -34,6 +34,8 @@ type ResponderConfigured struct {
 	// CacheSeconds is how long an answer also answers who asks the same, up to
 	// a day; 0: not at all; absent: [DefaultCacheSeconds].
 	CacheSeconds *int `json:"cache_seconds,omitempty"`
+	// Task is what a person is to do, of the kind manual.
+	Task *ManualTask `json:"task,omitempty"`
 }
 
 // CacheFor is how long an answer also answers who asks the same.
@@ -87,6 +89,7 @@ func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
 	if c.TimeoutMS == 0 && c.asksSource() {
 		c.TimeoutMS = DefaultTimeoutMS
 	}
+	c.Task = c.Task.filled()
 	var f fieldErrors
 	c.check(&f)
 	if err := f.err("responder"); err != nil {
@@ -120,6 +123,9 @@ func (c ResponderConfigured) check(f *fieldErrors) {
 	if c.Kind == ResponderSQL {
 		f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
 	}
+	if c.Kind == ResponderManual {
+		c.Task.check(f)
+	}
 }
 
 // member is one part of a configuration and the kinds that have it.
@@ -135,6 +141,7 @@ func (c ResponderConfigured) members() []member {
 		{"/timeout_ms", c.TimeoutMS != 0, sourceKinds},
 		{"/cache_seconds", c.CacheSeconds != nil, sourceKinds},
 		{"/statement", c.Statement != "", []ResponderKind{ResponderSQL}},
+		{"/task", c.Task != nil, []ResponderKind{ResponderManual}},
 	}
 }
 

@@ -63,15 +63,26 @@ func (ResponseFailed) EventType() string { return "response.failed" }
 type Response struct {
 	finished  bool
 	failed    bool // finished, but may be asked again
+	begun     bool // since it was last asked for
 	cancelled bool // its request was; known to whom applied the request's facts too
 	attempts  int
 }
+
+// Begun reports whether somebody began to answer since it was last asked for.
+func (r Response) Begun() bool { return r.begun }
+
+// Attempts returns how many there were.
+func (r Response) Attempts() int { return r.attempts }
 
 // ErrAnswered is the refusal to answer a second time.
 var ErrAnswered = refuse(Conflict, "already-answered", "this request was answered already; the first answer stands")
 
 // ErrNotFailed is the refusal to answer again what has not failed.
 var ErrNotFailed = refuse(Conflict, "not-failed", "only a request that failed can be answered again; nothing was changed")
+
+// Cancelled reports whether the request was cancelled; only who applied the
+// request's facts too knows.
+func (r Response) Cancelled() bool { return r.cancelled }
 
 // Decide returns the facts that a worker's outcome leads to. Exactly one
 // outcome stands, an answer, a failure or a withdrawal: whatever comes after it
@@ -133,13 +144,13 @@ func shortText(s string, most int) string {
 func (r Response) Apply(f Fact) Response {
 	switch f.(type) {
 	case ResponseStarted:
-		r.attempts++
+		r.attempts, r.begun = r.attempts+1, true
 	case ResponseRecorded, ResponseWithdrawn:
 		r.finished = true
 	case ResponseFailed:
 		r.finished, r.failed = true, true
 	case ResponseRetried:
-		r.finished, r.failed = false, false
+		r.finished, r.failed, r.begun = false, false, false
 	case RequestCancelled:
 		r.cancelled = true
 	}

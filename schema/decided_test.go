@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -38,7 +39,7 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 }
 
 func anyDecision(t *rapid.T) ([]domain.Fact, error) {
-	switch rapid.IntRange(0, 7).Draw(t, "command") {
+	switch rapid.IntRange(0, 8).Draw(t, "command") {
 	case 0:
 		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
 			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
@@ -63,6 +64,8 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 			domain.RequestRetried{Reason: near(t, 500)}}).Draw(t, "change"))
 	case 6:
 		return anyUserChange(t)
+	case 8:
+		return anyWork(t)
 	default:
 		return rapid.SampledFrom([]domain.Response{{}, domain.Response{}.Apply(domain.ResponseFailed{})}).Draw(t, "before").Decide(rapid.SampledFrom([]domain.Fact{
 			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
@@ -111,4 +114,18 @@ func email() *rapid.Generator[string] {
 func near(t *rapid.T, bound int) string {
 	letter := rapid.SampledFrom([]string{"x", "ü", "\u2028", "𝔘", "\"", "\t", "\x7f", "\x00", "\xff"}).Draw(t, "letter")
 	return rapid.OneOf(rapid.Just(strings.Repeat(letter, bound)), rapid.Just(strings.Repeat(letter, bound+1)), rapid.String()).Draw(t, "text")
+}
+
+func anyWork(t *rapid.T) ([]domain.Fact, error) {
+	task := domain.ManualTask{Instructions: near(t, 4000), ClaimMinutes: rapid.IntRange(0, 10_081).Draw(t, "minutes")}
+	configured, err := domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: domain.ResponderManual, Task: &task})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "now"), 1)
+	w := domain.Work{}.Apply(domain.WorkOpened{}).Apply(domain.WorkClaimed{Holder: "user-a", Until: domain.Timestamp(now.Add(time.Hour))})
+	facts, err := w.Decide(rapid.SampledFrom([]domain.WorkCommand{
+		domain.ClaimWork{By: "user-a", Now: now, For: time.Minute}, domain.ReleaseWork{By: "user-a", Now: now, Reason: near(t, 500)},
+		domain.CloseWork{By: "user-a", Now: now, Outcome: domain.StatusFailed}, domain.EndWork{Outcome: domain.StatusWithdrawn}}).Draw(t, "work"))
+	return append(configured, facts...), err
 }
