@@ -7,6 +7,10 @@
 //	                                 └──────────────── commit ─────────────┘
 //	Mirror, AppendTx ── the caller's transaction ── the same steps
 //
+// A writer that finds itself alone on the log foresees what it would look up
+// and has the database check it, so that the whole transaction is one trip;
+// what was not foreseen stores nothing and costs another.
+//
 // # Promised
 //
 //   - An append that returned without error is durable, once.

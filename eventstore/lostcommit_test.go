@@ -226,6 +226,12 @@ func openThrough(t *testing.T, site *eventstoretest.Site, url string) *eventstor
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openOn(t, site, pool)
+}
+
+// openOn opens another store on a site's log, as another process would.
+func openOn(t *testing.T, site *eventstoretest.Site, pool *pgxpool.Pool) *eventstore.Store {
+	t.Helper()
 	t.Cleanup(pool.Close)
 	s, err := eventstore.Open(t.Context(), pool, site.Config)
 	if err != nil {

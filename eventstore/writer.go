@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // pending is an append on its way through the writer.
@@ -46,6 +43,8 @@ type writer struct {
 	mu     sync.RWMutex // guards closing queue against submit
 	closed bool
 	idle   chan struct{} // closed when the last group is done
+
+	foresight foresight // of the goroutine that runs
 }
 
 // Bounds of one group. An append is never split; the last one may exceed.
@@ -186,9 +185,13 @@ func (w *writer) try(ctx context.Context, group []*pending) (left, rejected []*p
 		return group, nil, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
 	}
 	defer conn.Release()
-	t := &attempt{store: w.store, conn: conn}
+	t := &attempt{store: w.store, conn: conn, foreseen: w.foresight.of(group, w.store.seen())}
 	defer t.rollback(ctx)
 	left, err = w.settle(ctx, t, group)
+	if errors.Is(err, errUnforeseen) {
+		w.foresight.surprised()
+		return group, nil, nil
+	}
 	return left, t.rejected, err
 }
 
@@ -198,23 +201,34 @@ func (w *writer) settle(ctx context.Context, t *attempt, group []*pending) ([]*p
 	if err != nil || len(group) == 0 {
 		return group, err
 	}
+	if t.foreseen == nil {
+		w.foresight.asked(t.head)
+	}
 	left, retry, err := t.fold(group)
 	if err != nil || retry || len(left) == 0 {
 		return left, err
 	}
-	if err := t.commit(ctx); err != nil {
+	if err := t.commit(ctx); errors.Is(err, errUnforeseen) {
+		return left, err
+	} else if err != nil {
 		if err := w.resolve(ctx, left, err); err != nil {
 			return left, err
 		}
 	}
-	for _, p := range left {
+	w.foresight.left(t.head)
+	w.tell(t, left)
+	return nil, nil
+}
+
+// tell gives a stored group its outcome.
+func (w *writer) tell(t *attempt, group []*pending) {
+	for _, p := range group {
 		p.finish(nil)
 	}
 	if w.store.committed != nil {
-		w.store.committed(len(left), len(t.batch.records))
+		w.store.committed(len(group), len(t.batch.records))
 	}
 	w.store.feed.moved(t.head.Seq)
-	return nil, nil
 }
 
 // resolve finds out what became of a commit whose answer was lost, by waiting
@@ -241,113 +255,5 @@ func (w *writer) resolve(ctx context.Context, group []*pending, cause error) err
 			return fmt.Errorf("%w (%w)", ErrUnknown, cause)
 		case <-time.After(100 * time.Millisecond):
 		}
-	}
-}
-
-// attempt is one transaction of the writer. It speaks to the connection
-// itself so that begin, lock and look-up travel in one trip, and inserts,
-// projections and commit in another.
-type attempt struct {
-	store    *Store
-	conn     *pgxpool.Conn
-	open     bool
-	head     Head
-	vers     map[string]int64
-	batch    *batch
-	rejected []*pending
-}
-
-// reject takes an append out of the group.
-func (t *attempt) reject(p *pending, err error) {
-	p.records, p.err = nil, err
-	t.rejected = append(t.rejected, p)
-}
-
-// begin runs the callers' own statements, then locks the head and reads the
-// streams' versions. It returns the appends that go on.
-func (t *attempt) begin(ctx context.Context, group []*pending) ([]*pending, error) {
-	t.open = true
-	lead := &pgx.Batch{}
-	if hasWith(group) {
-		tx, err := t.conn.Begin(ctx)
-		if err != nil {
-			return group, fmt.Errorf("append: begin: %w; nothing was stored", err)
-		}
-		if group = t.runWith(ctx, tx, group); len(group) == 0 {
-			return nil, nil
-		}
-	} else {
-		lead.Queue("begin")
-	}
-	var err error
-	t.head, t.vers, err = t.store.lockHead(ctx, t.conn, lead, streamsOf(group))
-	return group, err
-}
-
-func hasWith(group []*pending) bool {
-	return slices.ContainsFunc(group, func(p *pending) bool { return p.append.With != nil })
-}
-
-// runWith runs each append's own statements in a savepoint; who fails leaves.
-func (t *attempt) runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*pending {
-	nested := context.WithValue(ctx, nestedKey{}, true)
-	left := make([]*pending, 0, len(group))
-	for _, p := range group {
-		if p.append.With != nil {
-			run := func(sp pgx.Tx) error { return p.append.With(nested, sp) }
-			if err := pgx.BeginFunc(ctx, tx, run); err != nil {
-				t.reject(p, err)
-				continue
-			}
-		}
-		left = append(left, p)
-	}
-	return left
-}
-
-// fold gives each append its places in the log. retry is true when a rejected
-// append's own statements must be undone with the whole transaction.
-func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error) {
-	t.batch = newBatch(t.store, t.head, t.vers)
-	t.batch.records = make([]Record, 0, draftsIn(group))
-	for _, p := range group {
-		if err := t.batch.add(p); err != nil {
-			retry = retry || p.append.With != nil
-			t.reject(p, err)
-			continue
-		}
-		left = append(left, p)
-	}
-	if retry || len(left) == 0 {
-		return left, retry, nil
-	}
-	t.head = t.batch.head
-	if err := t.batch.queue(); err != nil {
-		return left, false, &refusedError{err}
-	}
-	return left, false, nil
-}
-
-func draftsIn(group []*pending) int {
-	n := 0
-	for _, p := range group {
-		n += len(p.drafts)
-	}
-	return n
-}
-
-func (t *attempt) commit(ctx context.Context) error {
-	t.batch.statements.Queue("commit")
-	if err := t.conn.SendBatch(ctx, t.batch.statements).Close(); err != nil {
-		return err
-	}
-	t.open = false
-	return nil
-}
-
-func (t *attempt) rollback(ctx context.Context) {
-	if t.open && !t.conn.Conn().IsClosed() {
-		// Should this fail, the pool drops the connection, which has the same effect.
-		_, _ = t.conn.Exec(context.WithoutCancel(ctx), "rollback")
 	}
 }

@@ -1,0 +1,151 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sallyport/eventstore"
+	"sallyport/eventstore/eventstoretest"
+)
+
+// trips counts the batches that a pool sends.
+type trips struct{ n atomic.Int64 }
+
+func (c *trips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	c.n.Add(1)
+	return ctx
+}
+func (*trips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (*trips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+func (*trips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (*trips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// counted opens a second store on a site's log whose trips are counted, and
+// which is alone on it as far as it knows.
+func counted(t *testing.T, site *eventstoretest.Site) (*eventstore.Store, *trips) {
+	t.Helper()
+	config, count := site.Pool.Config(), &trips{}
+	config.ConnConfig.Tracer = count
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, site, pool)
+	for range 2 {
+		_, a := submitted(`{}`)
+		mustAppend(t, s, a)
+	}
+	return s, count
+}
+
+func (c *trips) of(t *testing.T, s *eventstore.Store, a eventstore.Append) int {
+	t.Helper()
+	before := c.n.Load()
+	mustAppend(t, s, a)
+	return int(c.n.Load() - before)
+}
+
+func TestAWriterThatIsAloneNeedsOneTrip(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	s, count := counted(t, site)
+	next := func() eventstore.Append { _, a := submitted(`{}`); return a }
+	foreign := func() eventstore.Append { mustAppend(t, site.Store, next()); return next() }
+	var got []int
+	for _, a := range []func() eventstore.Append{
+		next, next,
+		foreign,    // one in vain, and two
+		next,       // and again it asks first
+		next, next, // nobody else was there meanwhile
+		func() eventstore.Append { return write(eventstore.Any, "username-a", claim(1)) }, // of it nothing is foreseen
+		func() eventstore.Append { return write(1, "username-a", claim(2), claim(3)) },
+		func() eventstore.Append { return write(3, "username-a", claim(4)) },
+	} {
+		got = append(got, count.of(t, s, a()))
+	}
+	if want := []int{1, 1, 3, 2, 1, 1, 2, 1, 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("trips %v, want %v", got, want)
+	}
+	all(t, s)
+}
+
+// What changes behind the back of a writer that believes to be alone is
+// noticed all the same, and told as if it had asked.
+func TestWhatWasNotForeseenIsFoundOut(t *testing.T) {
+	t.Parallel()
+	conflict := func(actual int64) func(error) bool {
+		return func(err error) bool {
+			var c *eventstore.ConflictError
+			return errors.As(err, &c) && c.Actual == actual
+		}
+	}
+	says := func(text string) func(error) bool {
+		return func(err error) bool { return err != nil && strings.Contains(err.Error(), text) }
+	}
+	readOnly := func(err error) bool { var r *eventstore.ReadOnlyError; return errors.As(err, &r) }
+	_, fresh := submitted(`{}`)
+	tests := map[string]struct {
+		meanwhile func(t *testing.T, site *eventstoretest.Site)
+		append    eventstore.Append
+		want      func(error) bool
+	}{
+		"a stream that exists":         {nil, write(eventstore.NoStream, "username-old", claim(2)), conflict(1)},
+		"a stream that does not exist": {nil, write(7, "username-new", claim(2)), conflict(0)},
+		"a stream that is further": {func(t *testing.T, site *eventstoretest.Site) {
+			mustAppend(t, site.Store, write(1, "username-old", claim(2)))
+		}, write(1, "username-old", claim(3)), conflict(2)},
+		"another's stream": {func(t *testing.T, site *eventstoretest.Site) {
+			if err := site.Store.Mirror(t.Context(), foreign(t, 1, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}, write(eventstore.NoStream, "username-hq1", claim(1)), says("another site")},
+		"a log that became read-only": {func(t *testing.T, site *eventstoretest.Site) {
+			if _, err := site.Store.MakeReadOnly(t.Context(), "it lost events"); err != nil {
+				t.Fatal(err)
+			}
+		}, fresh, readOnly},
+		"a log that wants newer programs": {func(t *testing.T, site *eventstoretest.Site) {
+			exec(t, site, `UPDATE log_head SET min_writer = 2`)
+		}, fresh, says("too old")},
+		"a log that was founded anew": {func(t *testing.T, site *eventstoretest.Site) {
+			exec(t, site, `UPDATE log_head SET epoch = repeat('0', 32)`)
+		}, fresh, func(err error) bool { return errors.Is(err, eventstore.ErrRefounded) }},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := withKept(t)
+			mustAppend(t, site.Store, write(eventstore.NoStream, "username-old", claim(1)))
+			s, _ := counted(t, site)
+			if tc.meanwhile != nil {
+				tc.meanwhile(t, site)
+			}
+			before, err := s.Head(t.Context())
+			if err != nil && !strings.Contains(err.Error(), "too old") {
+				t.Fatal(err)
+			}
+			if _, err := s.Append(t.Context(), tc.append); !tc.want(err) {
+				t.Errorf("got %v", err)
+			}
+			if after, err := s.Head(t.Context()); err == nil && after != before {
+				t.Errorf("the log moved from %+v to %+v", before, after)
+			}
+		})
+	}
+}
+
+func exec(t *testing.T, site *eventstoretest.Site, statement string) {
+	t.Helper()
+	if _, err := site.Owner.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
