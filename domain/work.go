@@ -1,6 +1,13 @@
 package domain
 
-import "time"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // WorkOpened puts a request before the analysts.
 type WorkOpened struct {
@@ -194,4 +201,22 @@ func (w Work) Apply(f Fact) Work {
 		w.outcome, w.holder, w.until = f.Outcome, "", time.Time{}
 	}
 	return w
+}
+
+// Question names what is asked by parameters that are a JSON value: it is the
+// same for the same parameters of one type, in whatever order their members
+// stand. A number that is written otherwise is another.
+func Question(requestType string, params json.RawMessage) (string, error) {
+	d := json.NewDecoder(bytes.NewReader(params))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return "", fmt.Errorf("the parameters are no JSON: %w", err)
+	}
+	ordered, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("put the parameters in order: %w", err)
+	}
+	sum := sha256.Sum256([]byte(requestType + "\n" + string(ordered)))
+	return hex.EncodeToString(sum[:]), nil
 }

@@ -237,3 +237,30 @@ func TestAnAnswerBeginsOnceATry(t *testing.T) {
 		t.Errorf("%d attempts", r.Attempts())
 	}
 }
+
+func TestTheSameQuestion(t *testing.T) {
+	t.Parallel()
+	of := func(requestType, params string) string {
+		q, err := domain.Question(requestType, json.RawMessage(params))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	asked := of("opinion", `{"a":{"x":1,"y":[1,2]},"b":"é"}`)
+	for params, same := range map[string]bool{
+		`{ "b":"\u00e9", "a":{"y":[1, 2],"x":1} }`: true,
+		`{"a":{"x":1,"y":[2,1]},"b":"é"}`:          false,
+		`{"a":{"x":2,"y":[1,2]},"b":"é"}`:          false,
+	} {
+		if got := of("opinion", params); (got == asked) != same {
+			t.Errorf("%s counts as the same: %v", params, !same)
+		}
+	}
+	if of("advice", `{}`) == of("opinion", `{}`) || of("opinion", `9007199254740993`) == of("opinion", `9007199254740992`) {
+		t.Error("other questions count as the same")
+	}
+	if _, err := domain.Question("opinion", json.RawMessage(`{`)); err == nil {
+		t.Error("what is no JSON is a question")
+	}
+}

@@ -19,7 +19,7 @@ import (
 	"sallyport/projections"
 )
 
-var tables = []string{"users", "profiles", "request_types", "request_type_versions", "responder_configs", "settings", "requests", "responses"}
+var tables = []string{"users", "profiles", "request_types", "request_type_versions", "responder_configs", "settings", "requests", "responses", "work"}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -78,7 +78,11 @@ func someHistory(t testing.TB, r *rapid.T) *history {
 	answers := map[int]domain.Response{}
 	for range rapid.IntRange(0, 12).Draw(r, "center") {
 		n := few.Draw(r, "key")
-		kind := rapid.IntRange(0, 12).Draw(r, "kind")
+		kind := rapid.IntRange(0, 13).Draw(r, "kind")
+		if kind == 13 {
+			h.add("center", domain.WorkStream(id(n)), someWork(r))
+			continue
+		}
 		if kind >= 8 {
 			broken := failed(few.Draw(r, "attempts"))
 			broken.Error = rapid.String().Draw(r, "error")
@@ -136,6 +140,16 @@ func someUserChange(r *rapid.T) domain.Fact {
 		domain.AccessGranted{RequestType: name, MaxResults: number, Limits: &domain.Limits{Hour: number}}, domain.AccessGranted{RequestType: name},
 		domain.AccessBlocked{RequestType: name}, domain.AccessCleared{RequestType: name},
 	}).Draw(r, "change")
+}
+
+// someWork draws an event of an analyst's work, in any order.
+func someWork(r *rapid.T) domain.Fact {
+	number := rapid.IntRange(1, 9).Draw(r, "number")
+	return rapid.SampledFrom([]domain.Fact{
+		domain.WorkOpened{RequestType: "opinion", TypeVersion: 1, Priority: number, Question: "q", Task: domain.ManualTask{ClaimMinutes: number}},
+		domain.WorkClaimed{Holder: fmt.Sprint("user-", number), Until: domain.Timestamp(dawn)}, domain.WorkReleased{Holder: "user-1"},
+		domain.WorkClosed{Outcome: domain.StatusAnswered}, domain.WorkClosed{Outcome: domain.StatusWithdrawn},
+	}).Draw(r, "work")
 }
 
 // interleaved draws one order of all events that keeps each origin's own, as

@@ -33,7 +33,8 @@ const clearFinished = `
 	gone AS (
 		DELETE FROM readmodel.responses AS s USING ended AS e, readmodel.requests AS q
 		WHERE s.request_id = e.id AND s.pos = e.pos AND q.id = e.id AND ` + finishedBy + `$3
-		RETURNING s.request_id)
+		RETURNING s.request_id),
+	done AS (DELETE FROM readmodel.work AS w USING gone WHERE w.request_id = gone.request_id)
 	DELETE FROM readmodel.requests AS q USING gone WHERE q.id = gone.request_id`
 
 const markRetention = `

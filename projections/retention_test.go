@@ -119,7 +119,7 @@ func (s *sharing) rebuilt(site *eventstoreSite) {
 		s.t.Fatal(err)
 	}
 	before := applied(s.t, site, nil)
-	if _, err := site.Owner.Exec(s.t.Context(), `TRUNCATE readmodel.users, readmodel.requests, readmodel.responses, readmodel.retention`); err != nil {
+	if _, err := site.Owner.Exec(s.t.Context(), `TRUNCATE readmodel.users, readmodel.requests, readmodel.responses, readmodel.work, readmodel.retention`); err != nil {
 		s.t.Fatal(err)
 	}
 	for page := range slices.Chunk(records, 3) {
@@ -145,6 +145,10 @@ func TestFinishedRequestsAreClearedAway(t *testing.T) {
 	s.answer(4, started(1))
 	failure := s.answer(5, started(1), failed(1))[1].Pos
 	s.answer(7, started(1), recorded(`[]`, 0))
+	for _, n := range []int{4, 7} {
+		appendTo(t, s.core.Store, domain.WorkStream(id(n)), domain.WorkOpened{RequestType: "airport", Priority: 5})
+	}
+	appendTo(t, s.core.Store, domain.WorkStream(id(7)), domain.WorkClosed{Outcome: domain.StatusAnswered})
 	s.carry()
 	s.ask(5, domain.RequestRetried{Failure: failure})
 	if n := s.clear(s.field); n != 5 {
@@ -158,6 +162,10 @@ func TestFinishedRequestsAreClearedAway(t *testing.T) {
 	s.clear(s.core)
 	s.carry()
 	s.hold(s.core, append(both(4, 5), id(6), "response to "+id(8))...)
+	var left []string
+	if err := s.core.Pool.QueryRow(t.Context(), `SELECT array_agg(request_id) FROM readmodel.work`).Scan(&left); err != nil || !slices.Equal(left, []string{id(4)}) {
+		t.Errorf("core holds work on %v (%v), want what is not finished", left, err)
+	}
 	s.answer(4, recorded(`[]`, 0))
 	s.carry()
 	if n := s.clear(s.core); n != 1 {

@@ -31,9 +31,9 @@ type Parameters struct {
 	examples []json.RawMessage
 }
 
-// parametersURL is where a schema pretends to be, so that what it refers to
+// schemaURL is where a schema pretends to be, so that what it refers to
 // relatively is nothing that exists.
-const parametersURL = "urn:sallyport:parameters"
+const schemaURL = "urn:sallyport:parameters"
 
 const draft2020 = "https://json-schema.org/draft/2020-12/schema"
 
@@ -51,19 +51,29 @@ func CompileParameters(raw json.RawMessage) (*Parameters, error) {
 	if err := checkRoot(doc); err != nil {
 		return nil, err
 	}
+	compiled, err := compileAlone(doc)
+	if err != nil {
+		return nil, err
+	}
+	p := &Parameters{compiled: compiled}
+	return p, p.takeExamples(raw)
+}
+
+// compileAlone compiles a schema that was read strictly and stands by itself: it
+// fetches nothing.
+func compileAlone(doc any) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(refuseToLoad{})
 	c.AssertFormat()
-	if err := c.AddResource(parametersURL, doc); err != nil {
+	if err := c.AddResource(schemaURL, doc); err != nil {
 		return nil, fmt.Errorf("the schema: %w", err)
 	}
-	compiled, err := c.Compile(parametersURL)
+	compiled, err := c.Compile(schemaURL)
 	if err != nil {
 		return nil, compileError(err)
 	}
-	p := &Parameters{compiled: compiled}
-	return p, p.takeExamples(raw)
+	return compiled, nil
 }
 
 // refuseToLoad stands where a compiler would read files and fetch pages.
@@ -92,11 +102,18 @@ func checkRoot(doc any) error {
 	if !ok {
 		return errors.New("the schema must be a JSON object")
 	}
-	if draft, ok := root["$schema"]; ok && draft != draft2020 {
-		return errors.New("the schema must be of draft 2020-12, `$schema` names another")
+	if err := checkDraft(root); err != nil {
+		return err
 	}
 	if root["type"] != "object" {
 		return errors.New("the schema must say `\"type\": \"object\"`: parameters have names")
+	}
+	return nil
+}
+
+func checkDraft(root map[string]any) error {
+	if draft, ok := root["$schema"]; ok && draft != draft2020 {
+		return errors.New("the schema must be of draft 2020-12, `$schema` names another")
 	}
 	return nil
 }
@@ -130,7 +147,12 @@ func (p *Parameters) Check(params []byte, prefix string) []domain.FieldError {
 	if err != nil {
 		return []domain.FieldError{{Pointer: prefix, Detail: err.Error()}}
 	}
-	err = p.compiled.Validate(doc)
+	return findings(p.compiled, doc, prefix)
+}
+
+// findings are what a schema finds wrong with a value.
+func findings(compiled *jsonschema.Schema, doc any, prefix string) []domain.FieldError {
+	err := compiled.Validate(doc)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case err == nil:
