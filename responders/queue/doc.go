@@ -34,8 +34,10 @@
 // # When something fails
 //
 // A worker that dies with its process is noticed by the lock that its session
-// held; its jobs are free again within five seconds of anybody's start. The
-// log being overloaded or away costs no attempt.
+// held; its jobs are free again within five seconds of anybody's start. Those
+// that it only had at hand lose no attempt by that; a request whose responder was
+// asked when its process died, five times, is given up. The log being overloaded
+// or away costs no attempt.
 //
 // # Not promised
 //

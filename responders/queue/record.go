@@ -24,6 +24,7 @@ type record struct {
 	state    domain.Response
 	version  int64
 	attempts int   // those that the stream knows of
+	tries    int   // of them, those since a failure was last taken back
 	failure  int64 // the position of its newest failure; 0: there is none
 	// noted is what comes before the outcome and is not stored yet: a failure
 	// that is taken back, this attempt's beginning.
@@ -63,7 +64,7 @@ func (r *record) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.state, r.version, r.attempts, r.failure = domain.Response{}, 0, 0, 0
+	r.state, r.version, r.attempts, r.tries, r.failure = domain.Response{}, 0, 0, 0, 0
 	for _, e := range records {
 		r.apply(e)
 	}
@@ -73,6 +74,7 @@ func (r *record) reload(ctx context.Context) error {
 func (r *record) apply(e eventstore.Record) {
 	r.state = r.state.Apply(e.Fact)
 	r.version++
+	r.tries = tries(r.tries, e.Fact)
 	switch e.Fact.(type) {
 	case domain.ResponseStarted:
 		r.attempts++
@@ -83,6 +85,29 @@ func (r *record) apply(e eventstore.Record) {
 
 // begin notes that an attempt began. The next append stores it first.
 func (r *record) begin(f domain.ResponseStarted) { r.noted = append(r.noted, f) }
+
+// begun is how often the request's responder was asked since its last failure
+// was taken back, as far as the log or this attempt knows. The job's own count
+// is another: it has the times when a process died that only had it at hand, and
+// lacks those when one was stopped in order. An attempt counts if both have it.
+func (r *record) begun() int {
+	n := r.tries
+	for _, f := range r.noted {
+		n = tries(n, f)
+	}
+	return n
+}
+
+// tries counts beginnings of the try that a fact belongs to.
+func tries(n int, f domain.Fact) int {
+	switch f.(type) {
+	case domain.ResponseStarted:
+		return n + 1
+	case domain.ResponseRetried:
+		return 0
+	}
+	return n
+}
 
 // maxConflicts bounds how often two workers on one request outrun each other.
 const maxConflicts = 8

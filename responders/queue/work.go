@@ -68,7 +68,7 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	if err := r.reopen(); err != nil {
 		return err
 	}
-	if r.job.Attempt > w.MaxAttempts {
+	if min(r.job.Attempt-1, r.begun()) >= w.MaxAttempts {
 		return r.fail(ctx, &responders.Failure{Code: CodeExhausted,
 			Text: fmt.Sprintf("the request could not be answered in %d attempts", w.MaxAttempts)})
 	}
@@ -113,7 +113,7 @@ func (w *worker) failed(ctx context.Context, r *record, f *responders.Failure) e
 	if ctx.Err() != nil {
 		return f
 	}
-	if f.Retryable && r.job.Attempt < w.MaxAttempts {
+	if f.Retryable && min(r.job.Attempt, r.begun()) < w.MaxAttempts {
 		if err := r.append(ctx, nil); err != nil {
 			return err
 		}
@@ -136,11 +136,17 @@ type asked struct {
 
 // ask runs the responder and stores the beginning if it takes long, from when
 // on it is stopped if its request is cancelled: then the error is errCancelled.
-// It returns when the responder has. Its error is else a
-// [*responders.Failure], or the log's.
+// After a first attempt the beginning is stored before: the question may be one
+// that costs a process its life, and shall not do so for ever. It returns when
+// the responder has. Its error is else a [*responders.Failure], or the log's.
 func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if r.job.Attempt > 1 {
+		if err := r.append(ctx, nil); err != nil {
+			return asked{}, err
+		}
+	}
 	done := make(chan asked, 1)
 	go func() { done <- w.respond(ctx, a) }()
 	slow := time.NewTimer(startedAfter)
