@@ -35,6 +35,9 @@ type rightShape struct {
 	Why         string        `json:"why"`
 	MaxResults  int           `json:"max_results"`
 	Limits      domain.Limits `json:"limits"` // of this type alone; 0: none
+	// Indices are what the user may read of those that a search of this type
+	// reads; left out: all.
+	Indices []string `json:"indices,omitempty"`
 }
 
 type allowedCall struct {
@@ -46,7 +49,7 @@ type allowedCall struct {
 func shapeOfRight(r domain.Rights, t domain.RequestTypeDefined) rightShape {
 	ruling := r.Rule(t.Name, t.Public)
 	return rightShape{RequestType: t.Name, Allowed: ruling.Allowed, Rule: ruling.Rule, Why: ruling.Detail,
-		MaxResults: r.MaxResults(t), Limits: r.TypeLimits(t.Name)}
+		MaxResults: r.MaxResults(t), Limits: r.TypeLimits(t.Name), Indices: r.Indices(t.Name)}
 }
 
 func (s *server) rights(ctx context.Context, c *call) (answer, error) {

@@ -153,6 +153,7 @@ type newAccess struct {
 	Access     string         `json:"access"`      // granted or blocked; empty: granted
 	MaxResults int            `json:"max_results"` // of a grant; 0: as without it
 	Limits     *domain.Limits `json:"limits"`      // of a grant; null: as without it
+	Indices    []string       `json:"indices"`     // of a grant, see domain.AccessGranted; null: all of the type's
 }
 
 // setAccess grants or blocks a request type, and shows what then counts.
@@ -161,9 +162,9 @@ func (s *server) setAccess(ctx context.Context, c *call, in newAccess) (answer, 
 	var command domain.UserCommand
 	switch in.Access {
 	case "", "granted":
-		command = domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: name, MaxResults: in.MaxResults, Limits: in.Limits}}
+		command = domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: name, MaxResults: in.MaxResults, Limits: in.Limits, Indices: in.Indices}}
 	case "blocked":
-		if in.MaxResults != 0 || in.Limits != nil {
+		if in.MaxResults != 0 || in.Limits != nil || in.Indices != nil {
 			return answer{}, badAccess("", "gives limits to what is blocked")
 		}
 		command = domain.BlockAccess{RequestType: name}

@@ -189,8 +189,8 @@ func TestAccessActsOnBothSites(t *testing.T) {
 	crossed = core.seq()
 	check("nothing said of hidden", "hidden", false, domain.RuleNotPublic)
 	check("nothing said of airport", "airport", true, domain.RulePublic)
-	got := access("PUT", "hidden", `{"access":"granted","max_results":7,"limits":{"day":5}}`, 200)
-	if got.body["allowed"] != true || got.body["max_results"] != 7.0 || fmt.Sprint(got.body["limits"]) != "map[day:5 hour:0 minute:0 month:0]" {
+	got := access("PUT", "hidden", `{"access":"granted","max_results":7,"limits":{"day":5},"indices":["books-*"]}`, 200)
+	if got.body["allowed"] != true || got.body["max_results"] != 7.0 || fmt.Sprint(got.body["limits"]) != "map[day:5 hour:0 minute:0 month:0]" || fmt.Sprint(got.body["indices"]) != "[books-*]" {
 		t.Errorf("%s", got.text)
 	}
 	check("granted", "hidden", true, domain.RuleGrantedToUser)
@@ -209,7 +209,7 @@ func TestAccessActsOnBothSites(t *testing.T) {
 	access("PUT", "airport", "", 200) // no body: a grant
 	check("granted, not listed", "airport", true, domain.RuleGrantedToUser)
 
-	for body, code := range map[string]string{`{"access":"maybe"}`: "invalid-access", `{"access":"blocked","max_results":1}`: "invalid-access", `{"max_results":1001}`: "invalid-access",
+	for body, code := range map[string]string{`{"access":"maybe"}`: "invalid-access", `{"access":"blocked","max_results":1}`: "invalid-access", `{"max_results":1001}`: "invalid-access", `{"indices":["_all"]}`: "invalid-access", `{"access":"blocked","indices":["books"]}`: "invalid-access",
 		`{"limits":{"hour":-1}}`: "invalid-access", `{"type":"airport"}`: "invalid-body"} {
 		core.call("PUT", path+"/access/airport", root, body).want(t, 422, code)
 	}

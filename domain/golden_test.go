@@ -60,7 +60,7 @@ func userFacts() []pair {
 		{domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "bcrypt", Hash: "$2a$10$x"}}, domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "argon2id", Hash: "x"}}},
 		{domain.LimitsOverridden{Minute: new(0), Hour: new(200), Day: new(3000), Month: new(40_000), Priority: new(9)}, domain.LimitsOverridden{}},
 		{domain.LimitsCleared{}, domain.LimitsCleared{}},
-		{domain.AccessGranted{RequestType: "airport", MaxResults: 50, Limits: &domain.Limits{Hour: 20}}, domain.AccessGranted{RequestType: "aa"}},
+		{domain.AccessGranted{RequestType: "airport", MaxResults: 50, Limits: &domain.Limits{Hour: 20}, Indices: []string{"books-2024-*", "authors"}}, domain.AccessGranted{RequestType: "aa"}},
 		{domain.AccessBlocked{RequestType: "airport"}, domain.AccessBlocked{RequestType: "aa"}},
 		{domain.AccessCleared{RequestType: "airport"}, domain.AccessCleared{RequestType: "aa"}},
 		{domain.UserDeactivated{Reason: "left the house"}, domain.UserDeactivated{}},
@@ -98,7 +98,11 @@ func definitionFacts() []pair {
 // that of the kind sql, by its kind.
 func responderFacts() map[string]pair {
 	manual := domain.ResponderManual
+	search := domain.ResponderElasticsearch
 	return map[string]pair{
+		"elasticsearch": {domain.ResponderConfigured{Kind: search, Source: "library", TimeoutMS: 5000, CacheSeconds: new(0), Search: &domain.SearchQuery{
+			Indices: []string{"books-*", "authors"}, Body: []byte(`{"query":{"match":{"title":{"$param":"title"}}},"size":20}`)}},
+			domain.ResponderConfigured{Kind: search, Source: "aa", TimeoutMS: 1, Search: &domain.SearchQuery{Indices: []string{"a"}, Body: []byte(`{}`)}}},
 		"manual": {domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{Instructions: "Look it up.\nThen <say> where.", ResultSchema: []byte(`{"type":"object"}`), ClaimMinutes: 45}},
 			domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{ClaimMinutes: 1}}},
 	}

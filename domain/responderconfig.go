@@ -13,9 +13,9 @@ type ResponderKind string
 const ResponderSQL ResponderKind = "sql"
 
 var (
-	responderKinds = []ResponderKind{ResponderSQL, ResponderManual}
+	responderKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch, ResponderManual}
 	// sourceKinds ask a data source by themselves.
-	sourceKinds = []ResponderKind{ResponderSQL}
+	sourceKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch}
 )
 
 // ResponderConfigured says how a request type is answered. It stays on the
@@ -34,6 +34,8 @@ type ResponderConfigured struct {
 	// CacheSeconds is how long an answer also answers who asks the same, up to
 	// a day; 0: not at all; absent: [DefaultCacheSeconds].
 	CacheSeconds *int `json:"cache_seconds,omitempty"`
+	// Search is what is searched for, of the kind elasticsearch.
+	Search *SearchQuery `json:"search,omitempty"`
 	// Task is what a person is to do, of the kind manual.
 	Task *ManualTask `json:"task,omitempty"`
 }
@@ -123,6 +125,9 @@ func (c ResponderConfigured) check(f *fieldErrors) {
 	if c.Kind == ResponderSQL {
 		f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
 	}
+	if c.Kind == ResponderElasticsearch {
+		c.Search.check(f)
+	}
 	if c.Kind == ResponderManual {
 		c.Task.check(f)
 	}
@@ -141,6 +146,7 @@ func (c ResponderConfigured) members() []member {
 		{"/timeout_ms", c.TimeoutMS != 0, sourceKinds},
 		{"/cache_seconds", c.CacheSeconds != nil, sourceKinds},
 		{"/statement", c.Statement != "", []ResponderKind{ResponderSQL}},
+		{"/search", c.Search != nil, []ResponderKind{ResponderElasticsearch}},
 		{"/task", c.Task != nil, []ResponderKind{ResponderManual}},
 	}
 }

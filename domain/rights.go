@@ -119,6 +119,10 @@ func (r Rights) TypeLimits(requestType string) Limits {
 	return Limits{}
 }
 
+// Indices are what the user may read of the indices that a search of a type
+// reads; nil: all of them. Only a grant narrows them.
+func (r Rights) Indices(requestType string) []string { return r.Access[requestType].Indices }
+
 // MaxResults is how many rows an answer may have: what the grant says, else
 // the least of what the profile says of the type, the profile of all, and the
 // type itself. 0 in any of them means that it sets none.

@@ -1,5 +1,7 @@
 package domain
 
+import "slices"
+
 // LimitsOverridden says which of the profile's limits a user has otherwise;
 // nil: the profile's. It replaces what was overridden before, as a whole.
 type LimitsOverridden struct {
@@ -18,6 +20,9 @@ type AccessGranted struct {
 	RequestType string  `json:"request_type"`
 	MaxResults  int     `json:"max_results,omitempty"` // 0: as without the grant
 	Limits      *Limits `json:"limits,omitempty"`      // nil: as without the grant
+	// Indices are what the user may read of the indices that a search of this type
+	// reads, as in [SearchQuery]; nil: all.
+	Indices []string `json:"indices,omitempty"`
 }
 
 // AccessBlocked keeps a user from asking for a request type.
@@ -47,9 +52,10 @@ func (AccessCleared) EventType() string { return "user.access_cleared" }
 
 // Access is what was said of one user and one request type.
 type Access struct {
-	Blocked    bool    `json:"blocked,omitempty"` // else granted
-	MaxResults int     `json:"max_results,omitempty"`
-	Limits     *Limits `json:"limits,omitempty"`
+	Blocked    bool     `json:"blocked,omitempty"` // else granted
+	MaxResults int      `json:"max_results,omitempty"`
+	Limits     *Limits  `json:"limits,omitempty"`
+	Indices    []string `json:"indices,omitempty"`
 }
 
 // OverrideLimits asks for limits of a user's own.
@@ -112,10 +118,13 @@ func (c GrantAccess) decide(u User) ([]Fact, error) {
 	var f fieldErrors
 	f.require(c.MaxResults >= 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 0, which sets none, to %d", MaxResultsBound)
 	f.require(c.Limits == nil || c.Limits.valid(), "/limits", limitsBound, maxLimit)
+	if c.Indices != nil {
+		checkIndices(&f, "/indices", c.Indices)
+	}
 	if err := f.err("access"); err != nil {
 		return nil, err
 	}
-	if before, said := u.now.Access[c.RequestType]; said && !before.Blocked && before.MaxResults == c.MaxResults && same(before.Limits, c.Limits) {
+	if before, said := u.now.Access[c.RequestType]; said && !before.Blocked && before.MaxResults == c.MaxResults && same(before.Limits, c.Limits) && slices.Equal(before.Indices, c.Indices) {
 		return nil, nil
 	}
 	return []Fact{c.AccessGranted}, nil

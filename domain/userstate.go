@@ -74,7 +74,7 @@ func ApplyAccess(access map[string]Access, f Fact) map[string]Access {
 	var said Access
 	switch f := f.(type) {
 	case AccessGranted:
-		name, said = f.RequestType, Access{MaxResults: f.MaxResults, Limits: f.Limits}
+		name, said = f.RequestType, Access{MaxResults: f.MaxResults, Limits: f.Limits, Indices: f.Indices}
 	case AccessBlocked:
 		name, said = f.RequestType, Access{Blocked: true}
 	case AccessCleared:

@@ -32,6 +32,9 @@ type Question struct {
 	Config domain.ResponderConfigured
 	// MaxResults bounds the rows of the answer, from 1.
 	MaxResults int
+	// Indices are what a search may read of its configuration's indices, see
+	// [domain.NarrowIndices]; nil: all.
+	Indices []string
 	// MaxBytes bounds [Answer.Result], from 2.
 	MaxBytes int
 }

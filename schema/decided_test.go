@@ -39,7 +39,7 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 }
 
 func anyDecision(t *rapid.T) ([]domain.Fact, error) {
-	switch rapid.IntRange(0, 8).Draw(t, "command") {
+	switch rapid.IntRange(0, 9).Draw(t, "command") {
 	case 0:
 		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
 			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
@@ -66,6 +66,9 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 		return anyUserChange(t)
 	case 8:
 		return anyWork(t)
+	case 9:
+		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: "elasticsearch", Source: "library", Search: &domain.SearchQuery{
+			Indices: indices().Draw(t, "indices"), Body: json.RawMessage(rapid.SampledFrom([]string{`{}`, " {}", `[]`, `{"a":1}`}).Draw(t, "body"))}})
 	default:
 		return rapid.SampledFrom([]domain.Response{{}, domain.Response{}.Apply(domain.ResponseFailed{})}).Draw(t, "before").Decide(rapid.SampledFrom([]domain.Fact{
 			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
@@ -86,7 +89,7 @@ func anyUserChange(t *rapid.T) ([]domain.Fact, error) {
 		domain.ChangePassword{Credential: domain.Credential{Algorithm: "argon2id", Hash: rapid.StringMatching(`[!-~]{1,20}`).Draw(t, "hash")}},
 		domain.OverrideLimits{Minute: limit.Draw(t, "minute"), Month: limit.Draw(t, "month"), Priority: limit.Draw(t, "priority")},
 		domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: name, MaxResults: rapid.IntRange(-1, 1001).Draw(t, "max"),
-			Limits: &domain.Limits{Hour: rapid.SampledFrom([]int{-1, 0, 1_000_000_001}).Draw(t, "hour")}}, TypeExists: true},
+			Limits: &domain.Limits{Hour: rapid.SampledFrom([]int{-1, 0, 1_000_000_001}).Draw(t, "hour")}, Indices: indices().Draw(t, "indices")}, TypeExists: true},
 		domain.BlockAccess{RequestType: name, TypeExists: true},
 	}).Draw(t, "change"))
 }
@@ -104,6 +107,10 @@ func slug() *rapid.Generator[string] { return rapid.StringMatching(`[a-z0-9][a-z
 
 // defined draws the name of something that was defined before.
 func defined() *rapid.Generator[string] { return slug().Filter(domain.ValidSlug) }
+
+func indices() *rapid.Generator[[]string] {
+	return rapid.SliceOfN(rapid.StringMatching(`[a-z0-9._-]([a-z0-9._-]{0,5}|a{98,99})[*a]`), 0, 34)
+}
 
 func email() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.StringMatching(`[a-zäß'+.]{1,10}@[a-z.-]{1,10}`), rapid.SampledFrom([]string{

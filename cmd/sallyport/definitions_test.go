@@ -61,7 +61,7 @@ func (c *crossing) definitions(t *testing.T) {
 		{c.core, 0, "", []string{"user", "change", "asker", "--full-name", "Asker A.", "--profile", "basic"}},
 		{c.core, 16, "profile", []string{"user", "change", "asker", "--profile", "none"}},
 		{c.core, 2, "grant", []string{"user", "access", "asker", "by-code", "--block", "--day", "3"}},
-		{c.core, 0, "", []string{"user", "access", "asker", "by-code", "--grant", "--max-results", "2", "--day", "9"}},
+		{c.core, 0, "", []string{"user", "access", "asker", "by-code", "--grant", "--max-results", "2", "--day", "9", "--indices", "books-*,authors"}},
 		{c.core, 16, "no request type", []string{"user", "access", "asker", "nothing", "--block"}},
 		{c.core, 2, "clear", []string{"user", "limits", "asker", "--clear", "--minute", "3"}},
 		{c.core, 16, "must be", []string{"user", "limits", "asker", "--priority", "11"}},
@@ -88,7 +88,7 @@ func (c *crossing) definitions(t *testing.T) {
 	}
 	asker := must[shownUser](t, "-C", c.core.config, "user", "show", "asker")
 	right := func(r shownRight) bool {
-		return r.RequestType == "by-code" && r.Allowed && r.Rule == domain.RuleGrantedToUser && r.MaxResults == 2 && r.Limits.Day == 9
+		return r.RequestType == "by-code" && r.Allowed && r.Rule == domain.RuleGrantedToUser && r.MaxResults == 2 && r.Limits.Day == 9 && slices.Equal(r.Indices, []string{"books-*", "authors"})
 	}
 	if asker.FullName != "Asker A." || asker.Profile != "basic" || asker.Limits.Hour != 77 || asker.Limits.Minute != 30 || asker.Priority != 2 || !asker.Active || !slices.ContainsFunc(asker.RequestTypes, right) {
 		t.Errorf("shown as %+v", asker)

@@ -146,23 +146,25 @@ what was overridden before, as a whole; --clear makes all of them the profile's.
 func (p *program) userAccess() *cobra.Command {
 	var grant, block, clear bool
 	var max int
+	var indices []string
 	var l domain.Limits
 	c := &cobra.Command{Use: "access USERNAME REQUESTTYPE --grant|--block|--clear", Short: "Say what a user may ask for (response site)", Args: cobra.ExactArgs(2),
 		Long: `Grant or block a request type for one user, or let the profile decide again. A block
 wins over everything, a grant over the profile's list. A grant may set limits and a
-number of results for this type alone.`}
+number of results for this type alone, and narrow the indices that it searches.`}
 	f := c.Flags()
 	f.BoolVar(&grant, "grant", false, "the user may ask for it whatever the profile lists")
 	f.BoolVar(&block, "block", false, "the user may not ask for it")
 	f.BoolVar(&clear, "clear", false, "the profile decides")
 	f.IntVar(&max, "max-results", 0, "with --grant: results an answer may have; 0: as without the grant")
+	f.StringSliceVar(&indices, "indices", nil, "with --grant: what the user may read of the indices that the type searches, such as books-2024-*,authors; none: all")
 	limitFlags(f, &l, "of this type, with --grant:")
 	c.MarkFlagsOneRequired("grant", "block", "clear")
 	c.MarkFlagsMutuallyExclusive("grant", "block", "clear")
 	return p.changing(c, func(_ *cobra.Command, args []string) (domain.UserCommand, error) {
 		limited := f.Changed("minute") || f.Changed("hour") || f.Changed("day") || f.Changed("month")
-		if !grant && (limited || f.Changed("max-results")) {
-			return nil, &usageError{errors.New("limits and --max-results go with --grant")}
+		if !grant && (limited || f.Changed("max-results") || f.Changed("indices")) {
+			return nil, &usageError{errors.New("limits, --max-results and --indices go with --grant")}
 		}
 		switch {
 		case block:
@@ -170,7 +172,7 @@ number of results for this type alone.`}
 		case clear:
 			return domain.ClearAccess{RequestType: args[1]}, nil
 		}
-		granted := domain.AccessGranted{RequestType: args[1], MaxResults: max}
+		granted := domain.AccessGranted{RequestType: args[1], MaxResults: max, Indices: indices}
 		if limited {
 			granted.Limits = &l
 		}

@@ -33,6 +33,7 @@ type shownRight struct {
 	Why         string        `json:"why"`
 	MaxResults  int           `json:"max_results"`
 	Limits      domain.Limits `json:"limits"`
+	Indices     []string      `json:"indices,omitempty"` // what the user may search of the type's; left out: all
 }
 
 func (p *program) userShow() *cobra.Command {
@@ -58,7 +59,7 @@ func (p *program) userShow() *cobra.Command {
 				for _, t := range types {
 					ruling := rights.Rule(t.Name, t.Public)
 					shown.RequestTypes = append(shown.RequestTypes, shownRight{t.Name, ruling.Allowed, ruling.Rule, ruling.Detail,
-						rights.MaxResults(t), rights.TypeLimits(t.Name)})
+						rights.MaxResults(t), rights.TypeLimits(t.Name), rights.Indices(t.Name)})
 				}
 				return p.print(shown, shown.table)
 			})

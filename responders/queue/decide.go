@@ -59,7 +59,7 @@ func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.Param
 		return refuse(CodeNoResponder, "nothing is configured to answer this request type")
 	}
 	return assignment{responder: known[c.Config.Kind], question: responders.Question{Params: c.Request.Params,
-		Config: *c.Config, MaxResults: c.Rights.MaxResults(*c.Type), MaxBytes: maxResultBytes}}, nil
+		Config: *c.Config, MaxResults: c.Rights.MaxResults(*c.Type), Indices: c.Rights.Indices(c.Type.Name), MaxBytes: maxResultBytes}}, nil
 }
 
 func refuse(code, text string) (assignment, error) {
