@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -302,4 +303,74 @@ func TestBothAgree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTogetherIsOneAfterAnother: calls alike that are counted as one hear what
+// they would have heard in their turn.
+func TestTogetherIsOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine")
+		return
+	}
+	limits := rapid.Custom(func(r *rapid.T) domain.Limits { // whose grace holds a few calls
+		return domain.Limits{Hour: rapid.SampledFrom([]int{0, 10, 20}).Draw(r, "hour"), Month: rapid.SampledFrom([]int{0, 20, 40}).Draw(r, "month")}
+	})
+	rapid.Check(t, func(r *rapid.T) {
+		if err := client.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		memory, shared, now := ratelimit.NewMemory(), ratelimit.NewRedis(client), noon
+		for range rapid.IntRange(1, 4).Draw(r, "trips") {
+			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1000, 300_000}).Draw(r, "later")) * time.Millisecond)
+			a := ratelimit.Ask{User: "u1", At: now, N: rapid.IntRange(1, 2).Draw(r, "n"), Limits: limits.Draw(r, "limits")}
+			if rapid.Bool().Draw(r, "typed") {
+				a.Types = []ratelimit.OfType{{Name: "airport", N: a.N, Limits: limits.Draw(r, "of the type")}}
+			}
+			group := slices.Repeat([]ratelimit.Ask{a}, rapid.IntRange(1, 30).Draw(r, "calls"))
+			got, err := shared.TakeTogether(t.Context(), group)
+			if err != nil {
+				r.Fatal(err)
+			}
+			want := make([]ratelimit.Outcome, len(group))
+			for i, a := range group {
+				if want[i].Allowed, want[i].Counters, err = memory.Take(t.Context(), a); err != nil {
+					r.Fatal(err)
+				}
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				r.Fatalf("%d calls alike, in turn and together:\n%s", len(group), d)
+			}
+		}
+	})
+}
+
+// Of calls that share a trip and ask for different things none pays for another.
+func TestStrangersShareATrip(t *testing.T) {
+	t.Parallel()
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine")
+		return
+	}
+	few, many := at(0, 1, domain.Limits{Hour: 2}), at(0, 1, domain.Limits{Hour: 100})
+	few.User, many.User = "few", "many"
+	later := many
+	later.At = later.At.Add(time.Hour)
+	got, err := ratelimit.NewRedis(client).TakeTogether(t.Context(), []ratelimit.Ask{few, many, few, later, few, many})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hours []int64
+	var allowed []bool
+	for _, o := range got {
+		hours, allowed = append(hours, o.Counters[ratelimit.Hour].Count), append(allowed, o.Allowed)
+	}
+	if want := []int64{1, 1, 2, 1, 2, 2}; !slices.Equal(hours, want) {
+		t.Errorf("counts %v, want %v", hours, want)
+	}
+	if want := []bool{true, true, true, true, false, true}; !slices.Equal(allowed, want) {
+		t.Errorf("allowed %v, want %v", allowed, want)
+	}
 }

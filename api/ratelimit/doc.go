@@ -21,7 +21,8 @@
 // # Promised
 //
 //   - Redis and memory decide the same (a property test holds them together).
-//   - A call costs one trip to Redis, which calls at the same time share. One
+//   - A call costs one trip to Redis, which calls at the same time share, and one
+//     run of the script, which those share that ask alike. A Redis
 //     that hangs costs a quarter of a second, and that once a second; nobody
 //     waits for it otherwise.
 //   - When Redis goes away, memory goes on from what Redis last told this

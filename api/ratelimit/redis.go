@@ -2,10 +2,7 @@ package ratelimit
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/redis/go-redis/v9"
 
@@ -104,55 +101,11 @@ func (r *Redis) Give(ctx context.Context, a Ask) ([]Counter, error) {
 }
 
 func (r *Redis) run(ctx context.Context, a Ask, give bool) (bool, []Counter, error) {
-	buckets := a.buckets()
-	month := Month.End(Month.Start(a.At)).Sub(a.At) + grace
-	numbers := appendDoubles(make([]byte, 0, 8*(4+3*len(buckets))), a.At.UnixMilli(), month.Milliseconds(), grace.Milliseconds(), number(give))
-	args := make([]any, 1, 1+len(buckets))
-	for _, b := range buckets {
-		numbers = appendDoubles(numbers, b.window.Start(a.At).UnixMilli(), int64(b.limit), int64(b.n))
-		args = append(args, b.field)
-	}
-	args[0] = numbers
-	got, err := r.counts.run(ctx, Key(a.User), args)
+	allowed, counters, err := r.counts.run(ctx, a.call(give))
 	if err != nil {
 		return false, nil, fmt.Errorf("count a request: %w", err)
 	}
-	if len(got) != 1+valueSize*len(buckets) {
-		return false, nil, errors.New("count a request: Redis gave another answer than the script")
-	}
-	counters := make([]Counter, len(buckets))
-	for i := range counters {
-		counters[i] = parse(got[1+valueSize*i:][:valueSize])
-	}
-	return got[0] == '1', counters, nil
-}
-
-func number(yes bool) int64 {
-	if yes {
-		return 1
-	}
-	return 0
-}
-
-// valueSize is that of a counter in Redis.
-const valueSize = 32
-
-// appendDoubles writes numbers as Lua's struct.unpack reads them. All of them
-// are far below 2⁵³.
-func appendDoubles(b []byte, numbers ...int64) []byte {
-	for _, n := range numbers {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
-	}
-	return b
-}
-
-// parse reads a field's value; what is not one counts nothing.
-func parse(value string) Counter {
-	if len(value) != valueSize {
-		return Counter{}
-	}
-	at := func(i int) int64 { return int64(math.Float64frombits(binary.LittleEndian.Uint64([]byte(value[8*i:])))) }
-	return Counter{Start: at(0), Count: at(1), Excess: at(2), Refused: at(3) == 1}
+	return allowed, counters, nil
 }
 
 // Look returns the counters of a call's buckets and counts nothing.

@@ -8,10 +8,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// together sends the scripts of concurrent calls in one trip: while one trip
-// is under way the next gathers by itself, so that a single call never waits
-// for company. At most one goroutine is under way, for as long as calls wait
-// and no longer than a trip may take after the last of them gave up.
+// together sends concurrent calls in one trip: while one trip is under way the
+// next gathers by itself, so that a single call never waits for company. Calls
+// of one user that ask alike are counted by one run of the script, as a party.
+// At most one goroutine is under way, for as long as calls wait and no longer
+// than a trip may take after the last of them gave up.
 type together struct {
 	client redis.UniversalClient
 
@@ -20,22 +21,25 @@ type together struct {
 	busy    bool
 }
 
-// errand is one call's script on its way.
+// errand is one call on its way.
 type errand struct {
-	key    string
-	args   []any
-	answer string
-	err    error
-	done   chan struct{} // closed when answer and err are final
+	call     call
+	allowed  bool
+	counters []Counter
+	err      error
+	done     chan struct{} // closed when all else is final
 }
+
+// party is errands that ask alike.
+type party []*errand
 
 // maxTogether bounds one trip.
 const maxTogether = 128
 
-// run returns what the script answered. A context that ends first returns its
-// error; the script may then run yet.
-func (t *together) run(ctx context.Context, key string, args []any) (string, error) {
-	e := &errand{key: key, args: args, done: make(chan struct{})}
+// run returns what became of a call. A context that ends first returns its
+// error; the call may then be counted yet.
+func (t *together) run(ctx context.Context, c call) (bool, []Counter, error) {
+	e := &errand{call: c, done: make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, e)
 	if !t.busy {
@@ -45,9 +49,9 @@ func (t *together) run(ctx context.Context, key string, args []any) (string, err
 	t.mu.Unlock()
 	select {
 	case <-e.done:
-		return e.answer, e.err
+		return e.allowed, e.counters, e.err
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return false, nil, ctx.Err()
 	}
 }
 
@@ -77,40 +81,104 @@ func (t *together) trips(ctx context.Context) {
 	}
 }
 
-// trip runs the scripts of a group and stores what became of each. Its error
-// says that the server did not answer; whoever did not go along has it too.
+// trip counts a group and stores what became of each. Its error says that the
+// server did not answer; whoever did not go along has it too. Of a party that
+// is too large as a whole each is counted by itself: some may fit.
 func (t *together) trip(ctx context.Context, group []*errand) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	unknown, err := t.send(ctx, group, func(p redis.Pipeliner, e *errand) *redis.Cmd {
-		return p.EvalSha(ctx, script.Hash(), []string{e.key}, e.args...)
-	})
-	if err == nil && len(unknown) > 0 { // the server was started or flushed since
-		_, err = t.send(ctx, unknown, func(p redis.Pipeliner, e *errand) *redis.Cmd {
-			return p.Eval(ctx, scriptText, []string{e.key}, e.args...)
-		})
+	refused, err := t.count(ctx, parties(group))
+	if err == nil && len(refused) > 0 {
+		var each []party
+		for _, p := range refused {
+			for _, e := range p {
+				each = append(each, party{e})
+			}
+		}
+		_, err = t.count(ctx, each)
 	}
 	return err
 }
 
-// send returns those whose script the server does not know: of them nothing
-// was counted.
-func (t *together) send(ctx context.Context, group []*errand, as func(redis.Pipeliner, *errand) *redis.Cmd) (unknown []*errand, err error) {
+// parties brings those together who ask alike.
+func parties(group []*errand) []party {
+	var all []party
+next:
+	for _, e := range group {
+		for i, p := range all {
+			if p[0].call.alike(e.call) {
+				all[i] = append(p, e)
+				continue next
+			}
+		}
+		all = append(all, party{e})
+	}
+	return all
+}
+
+// count runs the script once a party. It returns the parties of several that
+// it refused, of whom nothing was counted.
+func (t *together) count(ctx context.Context, all []party) (refused []party, err error) {
+	unknown, refused, err := t.send(ctx, all, func(pipe redis.Pipeliner, p party) *redis.Cmd {
+		c := p[0].call
+		return pipe.EvalSha(ctx, script.Hash(), []string{Key(c.user)}, c.args(len(p))...)
+	})
+	if err == nil && len(unknown) > 0 { // the server was started or flushed since
+		var more []party
+		_, more, err = t.send(ctx, unknown, func(pipe redis.Pipeliner, p party) *redis.Cmd {
+			c := p[0].call
+			return pipe.Eval(ctx, scriptText, []string{Key(c.user)}, c.args(len(p))...)
+		})
+		refused = append(refused, more...)
+	}
+	return refused, err
+}
+
+// send also returns those whose script the server does not know: of them
+// nothing was counted.
+func (t *together) send(ctx context.Context, all []party, as func(redis.Pipeliner, party) *redis.Cmd) (unknown, refused []party, err error) {
 	pipe := t.client.Pipeline()
-	sent := make([]*redis.Cmd, len(group))
-	for i, e := range group {
-		sent[i] = as(pipe, e)
+	sent := make([]*redis.Cmd, len(all))
+	for i, p := range all {
+		sent[i] = as(pipe, p)
 	}
 	_, err = pipe.Exec(ctx)
-	for i, e := range group {
-		e.answer, e.err = sent[i].Text()
-		if e.err != nil && redis.HasErrorPrefix(e.err, "NOSCRIPT") {
-			unknown = append(unknown, e)
+	for i, p := range all {
+		switch answer, err := sent[i].Text(); {
+		case err != nil && redis.HasErrorPrefix(err, "NOSCRIPT"):
+			unknown = append(unknown, p)
+			p.fail(err)
+		case err != nil:
+			p.fail(err)
+		case !p.settle(answer):
+			refused = append(refused, p)
 		}
 	}
-	var refused redis.Error
-	if errors.As(err, &refused) { // one of the scripts, not the way to the server
+	var scripts redis.Error
+	if errors.As(err, &scripts) { // one of the scripts, not the way to the server
 		err = nil
 	}
-	return unknown, err
+	return unknown, refused, err
+}
+
+func (p party) fail(err error) {
+	for _, e := range p {
+		e.err = err
+	}
+}
+
+// settle gives each of a party what it would have been answered, had it been
+// counted in its turn. It reports false for several that were refused together.
+func (p party) settle(answer string) bool {
+	allowed, counters, err := p[0].call.answer(answer)
+	if err == nil && !allowed && len(p) > 1 {
+		return false
+	}
+	for i, e := range p {
+		e.allowed, e.err = allowed, err
+		if err == nil {
+			e.counters = p[0].call.before(counters, len(p)-1-i)
+		}
+	}
+	return true
 }
