@@ -103,6 +103,10 @@ func responderFacts() map[string]pair {
 		"elasticsearch": {domain.ResponderConfigured{Kind: search, Source: "library", TimeoutMS: 5000, CacheSeconds: new(0), Search: &domain.SearchQuery{
 			Indices: []string{"books-*", "authors"}, Body: []byte(`{"query":{"match":{"title":{"$param":"title"}}},"size":20}`)}},
 			domain.ResponderConfigured{Kind: search, Source: "aa", TimeoutMS: 1, Search: &domain.SearchQuery{Indices: []string{"a"}, Body: []byte(`{}`)}}},
+		"http": {domain.ResponderConfigured{Kind: domain.ResponderHTTP, Source: "orders", TimeoutMS: 5000, CacheSeconds: new(0), Call: &domain.ServiceCall{Method: "POST", Path: "/orders/{order}",
+			Query: []byte(`{"expand":"lines","since":{"$param":"since"}}`), Headers: map[string]string{"X-Reason": "für <Auskunft>"}, Body: []byte(`{"who":{"$param":"who"}}`),
+			Rows: "/data/lines~1open", Fields: map[string]string{"article": "/article/name", "n": "/count"}}},
+			domain.ResponderConfigured{Kind: domain.ResponderHTTP, Source: "aa", TimeoutMS: 1, Call: &domain.ServiceCall{Method: "GET", Path: "/"}}},
 		"manual": {domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{Instructions: "Look it up.\nThen <say> where.", ResultSchema: []byte(`{"type":"object"}`), ClaimMinutes: 45}},
 			domain.ResponderConfigured{Kind: manual, Task: &domain.ManualTask{ClaimMinutes: 1}}},
 	}

@@ -13,9 +13,9 @@ type ResponderKind string
 const ResponderSQL ResponderKind = "sql"
 
 var (
-	responderKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch, ResponderManual}
+	responderKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch, ResponderHTTP, ResponderManual}
 	// sourceKinds ask a data source by themselves.
-	sourceKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch}
+	sourceKinds = []ResponderKind{ResponderSQL, ResponderElasticsearch, ResponderHTTP}
 )
 
 // ResponderConfigured says how a request type is answered. It stays on the
@@ -23,7 +23,7 @@ var (
 // belongs to some kinds; one of another kind is refused.
 type ResponderConfigured struct {
 	Kind ResponderKind `json:"kind"`
-	// Source names a data source of the site's configuration; where that is and
+	// Source names a data source or a service of the site's configuration; where that is and
 	// how to log in there is never part of an event.
 	Source string `json:"source,omitempty"`
 	// Statement is the one SQL statement this type may run; parameters stand in
@@ -36,6 +36,8 @@ type ResponderConfigured struct {
 	CacheSeconds *int `json:"cache_seconds,omitempty"`
 	// Search is what is searched for, of the kind elasticsearch.
 	Search *SearchQuery `json:"search,omitempty"`
+	// Call is what is asked of a service, of the kind http.
+	Call *ServiceCall `json:"call,omitempty"`
 	// Task is what a person is to do, of the kind manual.
 	Task *ManualTask `json:"task,omitempty"`
 }
@@ -91,7 +93,7 @@ func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
 	if c.TimeoutMS == 0 && c.asksSource() {
 		c.TimeoutMS = DefaultTimeoutMS
 	}
-	c.Task = c.Task.filled()
+	c.Call, c.Task = c.Call.filled(), c.Task.filled()
 	var f fieldErrors
 	c.check(&f)
 	if err := f.err("responder"); err != nil {
@@ -128,6 +130,9 @@ func (c ResponderConfigured) check(f *fieldErrors) {
 	if c.Kind == ResponderElasticsearch {
 		c.Search.check(f)
 	}
+	if c.Kind == ResponderHTTP {
+		c.Call.check(f)
+	}
 	if c.Kind == ResponderManual {
 		c.Task.check(f)
 	}
@@ -147,6 +152,7 @@ func (c ResponderConfigured) members() []member {
 		{"/cache_seconds", c.CacheSeconds != nil, sourceKinds},
 		{"/statement", c.Statement != "", []ResponderKind{ResponderSQL}},
 		{"/search", c.Search != nil, []ResponderKind{ResponderElasticsearch}},
+		{"/call", c.Call != nil, []ResponderKind{ResponderHTTP}},
 		{"/task", c.Task != nil, []ResponderKind{ResponderManual}},
 	}
 }

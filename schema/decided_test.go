@@ -39,7 +39,7 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 }
 
 func anyDecision(t *rapid.T) ([]domain.Fact, error) {
-	switch rapid.IntRange(0, 9).Draw(t, "command") {
+	switch rapid.IntRange(0, 10).Draw(t, "command") {
 	case 0:
 		return domain.User{}.Decide(domain.RegisterUser{Username: rapid.StringMatching(`[a-z0-9][a-z0-9._-]{1,63}`).Draw(t, "username"),
 			Email: email().Draw(t, "email"), FullName: near(t, 200), Role: domain.RoleAuditor, Profile: defined().Draw(t, "profile"), ProfileExists: true,
@@ -69,6 +69,8 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 	case 9:
 		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: "elasticsearch", Source: "library", Search: &domain.SearchQuery{
 			Indices: indices().Draw(t, "indices"), Body: json.RawMessage(rapid.SampledFrom([]string{`{}`, " {}", `[]`, `{"a":1}`}).Draw(t, "body"))}})
+	case 10:
+		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: domain.ResponderHTTP, Source: slug().Draw(t, "source"), Call: anyCall(t)})
 	default:
 		return rapid.SampledFrom([]domain.Response{{}, domain.Response{}.Apply(domain.ResponseFailed{})}).Draw(t, "before").Decide(rapid.SampledFrom([]domain.Fact{
 			domain.ResponseStarted{Responder: "elasticsearch", Worker: near(t, 300)},
@@ -121,6 +123,14 @@ func email() *rapid.Generator[string] {
 func near(t *rapid.T, bound int) string {
 	letter := rapid.SampledFrom([]string{"x", "ü", "\u2028", "𝔘", "\"", "\t", "\x7f", "\x00", "\xff"}).Draw(t, "letter")
 	return rapid.OneOf(rapid.Just(strings.Repeat(letter, bound)), rapid.Just(strings.Repeat(letter, bound+1)), rapid.String()).Draw(t, "text")
+}
+
+func anyCall(t *rapid.T) *domain.ServiceCall {
+	template := rapid.SampledFrom([]json.RawMessage{nil, []byte(`{}`), []byte(`[1]`), []byte(`{"a":{"$param":"x"}}`), []byte(`null`), []byte(`{`)})
+	return &domain.ServiceCall{Method: rapid.SampledFrom([]string{"", "GET", "POST", "DELETE"}).Draw(t, "method"), Path: "/" + near(t, 2047),
+		Query: template.Draw(t, "query"), Body: template.Draw(t, "body"), Rows: rapid.StringMatching(`(/[a~01\n]{0,300})?`).Draw(t, "rows"),
+		Headers: map[string]string{rapid.StringMatching(`[A-Za-z0-9-]{0,65}`).Draw(t, "header"): near(t, 1000)},
+		Fields:  map[string]string{near(t, 100): rapid.StringMatching(`(/[a~01]{0,10})?`).Draw(t, "field")}}
 }
 
 func anyWork(t *rapid.T) ([]domain.Fact, error) {
