@@ -66,16 +66,16 @@ func (a Asked) Apply(f Fact, pos int64) Asked {
 	case RequestRetried:
 		a.retried = max(a.retried, f.Failure)
 	default:
-		if s := answerStatus(f); s != "" && s.Supersedes(pos, a.answer, a.pos) {
+		if s := AnswerStatus(f); s != "" && s.Supersedes(pos, a.answer, a.pos) {
 			a.answer, a.pos = s, pos
 		}
 	}
 	return a
 }
 
-// answerStatus is the state of an answer after one of its own facts alone;
+// AnswerStatus is the state of an answer after one of its own facts alone;
 // empty for a fact of anything else.
-func answerStatus(f Fact) Status {
+func AnswerStatus(f Fact) Status {
 	switch f.(type) {
 	case ResponseStarted:
 		return StatusProcessing

@@ -218,3 +218,18 @@ func (r *Reader) EarlierAnswers(ctx context.Context, w Work) ([]EarlierAnswer, e
 		return a, err
 	}, selectEarlier, w.Question, w.Request, maxEarlier, MaxEarlierResult)
 }
+
+const selectWithPeople = `
+	SELECT q.id FROM readmodel.requests AS q WHERE q.id = ANY ($1) AND (
+		EXISTS (SELECT FROM readmodel.work AS w WHERE w.request_id = q.id AND w.outcome IS NULL)
+		OR EXISTS (SELECT FROM readmodel.responder_configs AS c WHERE c.request_type = q.type AND c.definition->>'kind' = $2))`
+
+// WithPeople returns those of the requests, as a transaction sees them, that lie
+// with analysts or are of a type that they answer.
+func (r *Reader) WithPeople(ctx context.Context, tx pgx.Tx, requests []string) ([]string, error) {
+	rows, err := tx.Query(ctx, selectWithPeople, requests, domain.ResponderManual)
+	if err != nil {
+		return nil, fmt.Errorf("read a read model: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}

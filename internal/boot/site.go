@@ -162,7 +162,7 @@ type silent struct{}
 func (silent) Printf(context.Context, string, ...any) {}
 
 func (s *Site) openQueue(ctx context.Context) (err error) {
-	s.Queue, err = queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Logger: s.Logger})
+	s.Queue, err = queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Logger: s.Logger})
 	return err
 }
 

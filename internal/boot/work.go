@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"sallyport/domain"
@@ -147,6 +148,10 @@ func (c cases) typed(ctx context.Context, out *queue.Case) error {
 
 func (c cases) Cancelled(ctx context.Context, requests []string) ([]string, error) {
 	return c.site.Reader.Cancelled(ctx, requests)
+}
+
+func (c cases) WithPeople(ctx context.Context, tx pgx.Tx, requests []string) ([]string, error) {
+	return c.site.Reader.WithPeople(ctx, tx, requests)
 }
 
 // found turns "not found" into nil.

@@ -31,17 +31,26 @@ type assignment struct {
 	question  responders.Question
 }
 
+// Refused says why the one who asked may have no answer, by what holds now; nil:
+// they may.
+func (c Case) Refused() *responders.Failure {
+	switch {
+	case !c.Active:
+		return &responders.Failure{Code: CodeUserInactive, Text: "the user who asked is not active on the response site"}
+	case c.Type == nil:
+		return &responders.Failure{Code: CodeUnknownType, Text: "the response site knows no such request type"}
+	}
+	if ruling := c.Rights.Rule(c.Type.Name, c.Type.Public); !ruling.Allowed {
+		return &responders.Failure{Code: CodeNotAllowed, Text: ruling.Detail}
+	}
+	return nil
+}
+
 // admit decides whether a request is answered at all, by what holds now. The
 // error is a final [*responders.Failure].
 func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) (assignment, error) {
-	switch {
-	case !c.Active:
-		return refuse(CodeUserInactive, "the user who asked is not active on the response site")
-	case c.Type == nil:
-		return refuse(CodeUnknownType, "the response site knows no such request type")
-	}
-	if ruling := c.Rights.Rule(c.Type.Name, c.Type.Public); !ruling.Allowed {
-		return refuse(CodeNotAllowed, ruling.Detail)
+	if refused := c.Refused(); refused != nil {
+		return assignment{}, refused
 	}
 	if c.Asked == nil {
 		return refuse(CodeUnknownType, fmt.Sprintf("the response site knows no version %d of this request type", c.Request.TypeVersion))
@@ -55,7 +64,7 @@ func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.Param
 	if wrong := parameters.Check(c.Request.Params, "/params"); len(wrong) > 0 {
 		return refuse(CodeInvalidParams, wrong[0].Pointer+" "+wrong[0].Detail)
 	}
-	if c.Config == nil || known[c.Config.Kind] == nil {
+	if c.Config == nil || known[c.Config.Kind] == nil && c.Config.Kind != domain.ResponderManual {
 		return refuse(CodeNoResponder, "nothing is configured to answer this request type")
 	}
 	return assignment{responder: known[c.Config.Kind], question: responders.Question{Params: c.Request.Params,

@@ -9,6 +9,10 @@
 //	        └ 4. append response.recorded | response.failed
 //	             and complete the job    (one transaction)
 //
+// What people answer is put before them instead of being asked: response.started
+// and work.opened complete the job, no worker waits, and package manual records
+// the outcome.
+//
 // A request that is asked again gets a new job, whose first append takes the
 // failure back; one that is cancelled lets its job run next, which finds that
 // out and records response.withdrawn. A question that takes long is stopped

@@ -35,8 +35,9 @@ func (answer) Kind() string { return "answer" }
 // Enqueue makes a job for each request among the events, and for each that is
 // asked again, in the transaction that stores them: with both or neither, no
 // request is forgotten and none has two jobs. The job of a request that is
-// cancelled comes first of all, for its worker to find that out. facts are the
-// events' own, as many.
+// cancelled comes first of all, for its worker to find that out; one that lies
+// with people has no job any more, and gets another. facts are the events' own,
+// as many.
 func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, facts []domain.Fact) error {
 	var jobs []river.InsertManyParams
 	var cancelled []string
@@ -62,18 +63,53 @@ func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, events []domain.Event, f
 		jobs = append(jobs, river.InsertManyParams{Args: job, InsertOpts: &river.InsertOpts{
 			Queue: queueName, Priority: riverPriority(priority), MaxAttempts: neverDiscard}})
 	}
-	if len(jobs) > 0 {
-		if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
-			return fmt.Errorf("enqueue %d requests: %w; nothing was stored", len(jobs), err)
-		}
+	if err := q.insert(ctx, tx, jobs); err != nil || len(cancelled) == 0 {
+		return err
 	}
-	if len(cancelled) > 0 {
-		if _, err := tx.Exec(ctx, hasten, cancelled); err != nil {
-			return fmt.Errorf("hasten the jobs of %d cancelled requests: %w; nothing was stored", len(cancelled), err)
-		}
+	return q.withdraw(ctx, tx, cancelled)
+}
+
+func (q *Queue) insert(ctx context.Context, tx pgx.Tx, jobs []river.InsertManyParams) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("enqueue %d requests: %w; nothing was stored", len(jobs), err)
 	}
 	return nil
 }
+
+// withdraw sees to it that a worker looks at each cancelled request next. It may
+// be that one puts it before people at this moment, and does not know yet that
+// it was cancelled: then it has a job that runs, and another comes after it.
+func (q *Queue) withdraw(ctx context.Context, tx pgx.Tx, cancelled []string) error {
+	if _, err := tx.Exec(ctx, hasten, cancelled); err != nil {
+		return fmt.Errorf("hasten the jobs of %d cancelled requests: %w; nothing was stored", len(cancelled), err)
+	}
+	lying, err := q.config.Cases.WithPeople(ctx, tx, cancelled)
+	if err != nil || len(lying) == 0 {
+		return err
+	}
+	rows, err := tx.Query(ctx, withoutJob, lying)
+	if err == nil {
+		lying, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return fmt.Errorf("look for jobs of cancelled requests: %w; nothing was stored", err)
+	}
+	jobs := make([]river.InsertManyParams, len(lying))
+	for i, request := range lying {
+		jobs[i] = river.InsertManyParams{Args: answer{Request: request, Again: true}, InsertOpts: &river.InsertOpts{
+			Queue: queueName, Priority: 1, MaxAttempts: neverDiscard}}
+	}
+	return q.insert(ctx, tx, jobs)
+}
+
+// withoutJob are those of some requests for which no job is due.
+const withoutJob = `
+	SELECT c.request FROM unnest($1::text[]) AS c(request) WHERE NOT EXISTS (
+		SELECT FROM river_job AS j WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer'
+		  AND j.state IN ('available', 'scheduled', 'retryable'))`
 
 // hasten lets a job run next. One that runs already is told by the watch; of
 // those that are done the outcome stands.

@@ -160,8 +160,17 @@ func (q *Queue) overrule(ctx context.Context, request string, d Decision, comman
 		if err != nil {
 			return err
 		}
-		_, err = q.config.Log.Append(ctx, eventstore.Append{Actor: d.Actor, Corr: d.Corr, With: with,
-			Writes: []eventstore.Write{{Stream: domain.ResponseStream(request), Expected: eventstore.Version(version), Facts: facts}}})
+		writes := []eventstore.Write{{Stream: domain.ResponseStream(request), Expected: eventstore.Version(version), Facts: facts}}
+		p, err := withPeople(ctx, q.config.Log, request)
+		if err != nil {
+			return err
+		}
+		if work, err := p.follow(facts[len(facts)-1]); err != nil {
+			return err
+		} else if len(work) > 0 {
+			writes = append(writes, p.write(request, work))
+		}
+		_, err = q.config.Log.Append(ctx, eventstore.Append{Actor: d.Actor, Corr: d.Corr, With: with, Writes: writes})
 		if !errors.As(err, &conflict) {
 			return err
 		}

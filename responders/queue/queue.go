@@ -40,6 +40,9 @@ type Cases interface {
 	Case(ctx context.Context, request string) (Case, error)
 	// Cancelled returns those of the requests that need no answer any more.
 	Cancelled(ctx context.Context, requests []string) ([]string, error)
+	// WithPeople returns those of the requests, as the transaction sees them, that
+	// lie with people or are of a type that people answer.
+	WithPeople(ctx context.Context, tx pgx.Tx, requests []string) ([]string, error)
 }
 
 // Responder answers questions, as package responders promises.
@@ -54,8 +57,8 @@ type Config struct {
 	// Pool is the site's database. Workers hold two connections of it for
 	// themselves. Required.
 	Pool *pgxpool.Pool
-	// Log, Cases, Responders and Parameters are required to work, not to enqueue;
-	// the first also to overrule.
+	// Log, Cases, Responders and Parameters are required to work; of them, Cases
+	// also to enqueue, and Log to overrule.
 	Log        *eventstore.Store
 	Cases      Cases
 	Responders map[domain.ResponderKind]Responder

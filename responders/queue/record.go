@@ -26,6 +26,7 @@ type record struct {
 	attempts int   // those that the stream knows of
 	tries    int   // of them, those since a failure was last taken back
 	failure  int64 // the position of its newest failure; 0: there is none
+	people   people
 	// noted is what comes before the outcome and is not stored yet: a failure
 	// that is taken back, this attempt's beginning.
 	noted []domain.Fact
@@ -64,11 +65,14 @@ func (r *record) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.state, r.version, r.attempts, r.tries, r.failure = domain.Response{}, 0, 0, 0, 0
+	r.state, r.version, r.attempts, r.tries, r.failure, r.people = domain.Response{}, 0, 0, 0, 0, people{}
 	for _, e := range records {
 		r.apply(e)
 	}
-	return nil
+	if slices.ContainsFunc(records, handedOver) {
+		r.people, err = withPeople(ctx, r.worker.Log, r.job.Args.Request)
+	}
+	return err
 }
 
 func (r *record) apply(e eventstore.Record) {
@@ -113,16 +117,17 @@ func tries(n int, f domain.Fact) int {
 const maxConflicts = 8
 
 // append stores what was noted and the outcome, which may be nil, at the
-// version they were decided on, anew when another worker was faster. It
-// returns [domain.ErrAnswered] when there is an outcome already.
+// versions they were decided on, anew when another worker was faster. It
+// returns [domain.ErrAnswered] when there is an outcome already. What the
+// outcome means for the analysts is stored with it.
 func (r *record) append(ctx context.Context, outcome domain.Fact) error {
 	var conflict *eventstore.ConflictError
 	for range maxConflicts {
-		facts, err := r.decide(outcome)
+		facts, work, err := r.decide(outcome)
 		if err != nil || len(facts) == 0 {
 			return err
 		}
-		err = r.store(ctx, facts, outcome != nil)
+		err = r.store(ctx, facts, work, outcome != nil)
 		if !errors.As(err, &conflict) {
 			return err
 		}
@@ -152,30 +157,40 @@ func (r *record) outrun(ctx context.Context) error {
 	return nil
 }
 
-// decide asks the domain which facts follow.
-func (r *record) decide(outcome domain.Fact) ([]domain.Fact, error) {
-	state, facts := r.state, []domain.Fact(nil)
+// decide asks the domain which facts follow, of the answer and of the work. None
+// follow when the request is to lie with the analysts and does already.
+func (r *record) decide(outcome domain.Fact) (facts, work []domain.Fact, err error) {
+	if work, err = r.people.follow(outcome); err != nil {
+		return nil, nil, err
+	}
 	todo := r.noted
-	if outcome != nil {
+	switch _, open := outcome.(domain.WorkOpened); {
+	case open && len(work) == 0:
+		return nil, nil, nil
+	case outcome != nil && !open:
 		todo = append(slices.Clip(todo), outcome)
 	}
+	state := r.state
 	for _, f := range todo {
 		decided, err := state.Decide(f)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, d := range decided {
 			state = state.Apply(d)
 		}
 		facts = append(facts, decided...)
 	}
-	return facts, nil
+	return facts, work, nil
 }
 
 // store appends facts; with the last of them goes the job.
-func (r *record) store(ctx context.Context, facts []domain.Fact, last bool) error {
+func (r *record) store(ctx context.Context, facts, work []domain.Fact, last bool) error {
 	a := eventstore.Append{Actor: "site:" + r.worker.Log.Site(), Corr: r.job.Args.Request, Cause: r.cause,
 		Writes: []eventstore.Write{{Stream: r.stream, Expected: eventstore.Version(r.version), Facts: facts}}}
+	if len(work) > 0 {
+		a.Writes = append(a.Writes, r.people.write(r.job.Args.Request, work))
+	}
 	if last {
 		a.With = r.complete
 	}
@@ -183,7 +198,7 @@ func (r *record) store(ctx context.Context, facts []domain.Fact, last bool) erro
 	if err != nil {
 		return err
 	}
-	for _, e := range stored {
+	for _, e := range stored[:len(facts)] {
 		r.apply(e)
 	}
 	r.noted = nil
@@ -223,7 +238,8 @@ func (r *record) withdraw(ctx context.Context) error {
 	return r.finish(ctx, outcome)
 }
 
-// finish records the outcome and completes the job in one transaction.
+// finish records the outcome, or that people see to it now, and completes the
+// job in one transaction.
 func (r *record) finish(ctx context.Context, outcome domain.Fact) error {
 	err := r.append(ctx, outcome)
 	if !errors.Is(err, errSuperseded) {

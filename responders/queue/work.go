@@ -83,6 +83,9 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	if err != nil {
 		return r.fail(ctx, err)
 	}
+	if a.question.Config.Kind == domain.ResponderManual {
+		return r.handOver(ctx, known)
+	}
 	kind, lane := a.question.Config.Kind, w.lanes.to(a.question.Config)
 	turn, err := lane.enter(ctx, r.job.Queue)
 	if err != nil {
