@@ -65,3 +65,11 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Text }
 
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
+
+// ConfigError says why a configuration cannot answer a request type. It is for
+// the administrator who wrote it and may quote it.
+type ConfigError struct {
+	Detail string
+}
+
+func (e *ConfigError) Error() string { return e.Detail }

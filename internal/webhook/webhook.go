@@ -18,6 +18,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/internal/reach"
 	"sallyport/projections"
 	"sallyport/projections/reactor"
 )
@@ -56,7 +57,7 @@ const (
 // safe for concurrent use.
 type Webhooks struct {
 	config Config
-	guard  guard
+	guard  reach.Guard
 	client *http.Client
 	poison *reactor.Poison
 	queue  *river.Client[pgx.Tx]
@@ -67,8 +68,8 @@ func New(c Config) (*Webhooks, error) {
 	if c.Backoff == nil {
 		c.Backoff = backoff
 	}
-	w := &Webhooks{config: c, guard: newGuard(c.Allow), poison: reactor.NewPoison(c.Pool)}
-	w.client = w.guard.client()
+	w := &Webhooks{config: c, guard: reach.NewGuard(c.Allow), poison: reactor.NewPoison(c.Pool)}
+	w.client = w.guard.Client(attemptTimeout, nil)
 	queue, err := river.NewClient(riverpgxv5.New(c.Pool), w.riverConfig())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the delivery of webhooks: %w", err)
@@ -171,7 +172,7 @@ func (w *Webhooks) Register(ctx context.Context, actor, corr string, c domain.Re
 	if err != nil {
 		return none, "", err
 	}
-	if err := w.guard.checkURL(c.URL); err != nil {
+	if err := w.checkURL(c.URL); err != nil {
 		return none, "", &domain.Error{Kind: domain.Invalid, Code: "invalid-webhook", Detail: "/url: " + err.Error() + " (webhooks.allow); nothing was stored",
 			Fields: []domain.FieldError{{Pointer: "/url", Detail: err.Error()}}}
 	}

@@ -12,12 +12,13 @@
 //	{"$when": NAME, "then": TEMPLATE}
 //
 // The first is the parameter NAME, or VALUE if the request does not give it. TYPE
-// says what may stand there: string, number, boolean, array (of those three) or
-// any; without it, one of those three. The second is TEMPLATE if the request
-// gives NAME. Null counts as not given. What is not given is left out, with the
-// member or the element that it would be; where that is the whole template, null
-// takes its place. Another name that begins with $ is refused, so that a slip of
-// the pen is no literal; a literal $name is written $$name.
+// says what may stand there: string, number, integer, boolean, array (of those) or
+// any; without it (or as plain), a string, a number or a boolean. The second is
+// TEMPLATE if the request gives NAME. Null counts as not given. What is not given
+// is left out, with the member or the element that it would be; where that is the
+// whole template, null takes its place. Another name that begins with $ is
+// refused, so that a slip of the pen is no literal; a literal $name is written
+// $$name.
 //
 // # Paths
 //

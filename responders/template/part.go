@@ -3,6 +3,8 @@ package template
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -137,6 +139,9 @@ func (t Type) admits(v jsontext.Value) bool {
 		return v.Kind() == '"'
 	case Number:
 		return v.Kind() == '0'
+	case Integer:
+		f, err := strconv.ParseFloat(string(v), 64)
+		return v.Kind() == '0' && err == nil && f == math.Trunc(f)
 	case Boolean:
 		return v.Kind() == 't' || v.Kind() == 'f'
 	case Array:
@@ -152,6 +157,8 @@ func (t Type) described() string {
 		return "a string, a number or a boolean"
 	case Array:
 		return "an array of strings, numbers and booleans"
+	case Integer:
+		return "an integer"
 	default:
 		return "a " + string(t)
 	}

@@ -38,12 +38,13 @@ const (
 	Plain   Type = "plain"
 	String  Type = "string"
 	Number  Type = "number"
+	Integer Type = "integer"
 	Boolean Type = "boolean"
 	Array   Type = "array" // of plain values
 	Any     Type = "any"
 )
 
-var types = []Type{Plain, String, Number, Boolean, Array, Any}
+var types = []Type{Plain, String, Number, Integer, Boolean, Array, Any}
 
 // SyntaxError says what is wrong with a template, for whoever wrote it.
 type SyntaxError struct {

@@ -54,9 +54,9 @@ func TestBind(t *testing.T) {
 
 func TestAParameterMustBeOfItsType(t *testing.T) {
 	t.Parallel()
-	given := map[string]string{"string": `"1"`, "number": `-1.5e3`, "boolean": `false`, "array": `["a",1,true]`, "object": `{"script":1}`, "nested": `[["hunter2"]]`, "objects": `[{"hunter2":1}]`, "nulls": `[null]`}
-	admits := map[template.Type]string{"": "string number boolean", template.Plain: "string number boolean", template.String: "string", template.Number: "number",
-		template.Boolean: "boolean", template.Array: "array", template.Any: "string number boolean array object nested objects nulls"}
+	given := map[string]string{"string": `"1"`, "number": `-1.5`, "integer": `-15e2`, "boolean": `false`, "array": `["a",1,true]`, "object": `{"script":1}`, "nested": `[["hunter2"]]`, "objects": `[{"hunter2":1}]`, "nulls": `[null]`}
+	admits := map[template.Type]string{"": "string number integer boolean", template.Plain: "string number integer boolean", template.String: "string", template.Number: "number integer", template.Integer: "integer",
+		template.Boolean: "boolean", template.Array: "array", template.Any: "string number integer boolean array object nested objects nulls"}
 	for kind, admitted := range admits {
 		text := fmt.Sprintf(`{"q":{"$param":"p","type":%q}}`, kind)
 		if kind == "" {
@@ -86,7 +86,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, pointer := range map[string]string{
 		``: "", `{`: "", `{} {}`: "", `{"a":1,"a":2}`: "", `{"a":[1,{"b":tru}]}`: "/a/1/b", "\"\xff\"": "",
-		`{"a":{"$param":1}}`: "/a/$param", `{"a":{"$param":"x","type":"integer"}}`: "/a/type", `{"$param":"x","type":"string","default":1}`: "/default",
+		`{"a":{"$param":1}}`: "/a/$param", `{"a":{"$param":"x","type":"int"}}`: "/a/type", `{"$param":"x","type":"string","default":1}`: "/default",
 		`{"a":{"b":1,"$param":"x"}}`: "/a/$param", `{"a":{"$parm":"x"}}`: "/a/$parm", `{"$param":"x","extra":1}`: "/extra",
 		`{"$when":"x"}`: "", `{"$when":"x","else":1}`: "/else", `{"$when":"x","then":1,"else":1}`: "/then",
 		strings.Repeat("[", 40): strings.Repeat("/0", 32), `"` + strings.Repeat("x", template.MaxTemplate) + `"`: "",

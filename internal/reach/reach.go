@@ -1,0 +1,78 @@
+// Package reach makes HTTP clients that reach only what they may.
+//
+//	name ──DNS──▶ address ──▶ public, or in a network that is allowed? ──yes──▶ connection
+//	                                         └──no──▶ [ErrAddress]
+//
+// # Promised
+//
+//   - Only public addresses are called, and those of the networks that are allowed.
+//     What a name resolves to is looked at when the connection is made, so that no
+//     name can lead elsewhere later.
+//   - Redirects are not followed, and no proxy is used.
+//   - [ErrAddress] does not say what a name resolved to.
+package reach
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// ErrAddress refuses an address. It may be told to anybody.
+var ErrAddress = errors.New("its address is not public, and this site's configuration does not allow it")
+
+// Guard decides which addresses may be called. It is safe for concurrent use.
+type Guard struct{ of *ssrf.Guardian }
+
+// NewGuard returns a guard that admits public addresses and those of the
+// networks.
+func NewGuard(allow []netip.Prefix) Guard {
+	var v4, v6 []netip.Prefix
+	for _, p := range allow {
+		if p = p.Masked(); p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	return Guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
+}
+
+// CheckHost refuses a host that is an address which would never be called. What
+// a name resolves to is looked at when it is called.
+func (g Guard) CheckHost(host string) error {
+	if ip, named := netip.ParseAddr(host); named == nil && g.of.SafeAddr(ip.Unmap()) != nil {
+		return ErrAddress
+	}
+	return nil
+}
+
+const connectTime = 5 * time.Second
+
+// Client returns an HTTP client that reaches only what the guard admits. A call
+// takes at most limit. trust says which certificates it believes; nil: the
+// machine's.
+func (g Guard) Client(limit time.Duration, trust *tls.Config) *http.Client {
+	dialer := &net.Dialer{Timeout: connectTime, Control: g.of.Safe}
+	return &http.Client{
+		Timeout:       limit,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dialer.DialContext(ctx, network, address)
+				if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
+					return nil, ErrAddress
+				}
+				return conn, err
+			},
+			TLSClientConfig: trust, TLSHandshakeTimeout: connectTime, ResponseHeaderTimeout: limit,
+			MaxResponseHeaderBytes: 16 << 10, MaxIdleConns: 32, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+		},
+	}
+}
