@@ -7,10 +7,10 @@ VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || ech
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build demo test test-api lint bench clean
+.PHONY: help build demo test test-api test-search lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/sallyport, one static file
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
@@ -36,6 +36,9 @@ test: ## run every check and test; installs or downloads what is missing, and sa
 
 test-api: build ## let Schemathesis (from PyPI, into .cache) loose on both sites for two minutes; needs Python 3.10
 	python3 scripts/test-api.py
+
+test-search: ## test the elasticsearch responder on real engines (from Maven Central, into .cache); needs a JDK and Maven
+	scripts/test-search.sh
 
 lint: ## run the pinned linters and the vulnerability check (the first run builds them)
 	go vet ./...

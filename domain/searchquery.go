@@ -41,11 +41,15 @@ func (q *SearchQuery) check(f *fieldErrors) {
 // engine's own (.security, _all), of another cluster (a:b) or of a date (<…>).
 var index = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,98}(\*|[a-z0-9._-])?$`)
 
+// ValidIndex reports whether a search may name an index, or the beginning of
+// several, so.
+func ValidIndex(name string) bool { return index.MatchString(name) }
+
 func checkIndices(f *fieldErrors, pointer string, indices []string) {
 	f.require(len(indices) > 0 && len(indices) <= maxIndices, pointer, "must name 1 to %d indices", maxIndices)
 	seen := map[string]bool{}
 	for _, i := range indices {
-		f.require(index.MatchString(i), pointer, "%q must be an index's name of a-z 0-9 . _ - that begins with a letter or digit, or the beginning of names followed by *, of at most 100 characters", i)
+		f.require(ValidIndex(i), pointer, "%q must be an index's name of a-z 0-9 . _ - that begins with a letter or digit, or the beginning of names followed by *, of at most 100 characters", i)
 		f.require(!seen[i], pointer, "names %q twice", i)
 		seen[i] = true
 	}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Runs the tests of the elasticsearch responder on real engines: fetches each with Maven into .cache/search, starts it on the
+# loopback with its data in a temporary folder, tests, and ends it. Needs a JDK (17 for OpenSearch 2, 21 for OpenSearch 3),
+# Maven and Go; says what is missing. An engine whose Java is missing is left out and said so; none at all is a failure.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+here=$root/scripts/search-engine
+work=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-search.XXXXXX")
+engine=
+trap 'stop; rm -rf "$work"' EXIT
+
+# What may take long on a busy machine, in seconds.
+start_limit=300
+
+say() { echo "test-search: $*"; }
+
+# stop ends the engine by the end of its standard input, and waits for it.
+stop() {
+	[ -n "$engine" ] || return 0
+	exec 9>&-
+	wait "$engine" 2>/dev/null || true
+	engine=
+}
+
+# jdk prints the newest JDK's java that is at least so new.
+jdk() {
+	local least=$1 best=0 found='' java version
+	for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+		[ -x "$java" ] && [ -x "$(dirname "$(readlink -f "$java")")/javac" ] || continue
+		version=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
+		if [ "${version:-0}" -ge "$least" ] && [ "$version" -gt "$best" ]; then best=$version found=$java; fi
+	done
+	echo "$found"
+}
+
+# fetch puts an engine's files into .cache, once.
+fetch() {
+	local pom=$1 version=$2 into=$3
+	[ ! -e "$into/complete" ] || return 0
+	say "fetching $(basename "$into") with Maven"
+	rm -rf "$into"
+	mvn -q -B -f "$pom" -Dengine.version="$version" dependency:copy-dependencies -DoutputDirectory="$into" >"$work/mvn.log" 2>&1 || {
+		tail -n 20 "$work/mvn.log"
+		say "Maven could not fetch $(basename "$into"): see above"
+		return 1
+	}
+	touch "$into/complete"
+}
+
+# start runs an engine and sets url and what.
+start() {
+	local java=$1 lib=$2 main=$3 data=$work/data log=$work/engine.log waited=0
+	rm -rf "$data" "$work/in" && mkdir "$data" && mkfifo "$work/in"
+	(cd "$data" && exec "$java" -Xmx768m -cp "$lib/*" "$main" "$data/node") <"$work/in" >"$log" 2>&1 &
+	engine=$!
+	exec 9>"$work/in"
+	until read -r _ url what < <(grep '^listening ' "$log"); do
+		if ! kill -0 "$engine" 2>/dev/null || [ $((waited += 1)) -gt $((start_limit * 2)) ]; then
+			tail -n 20 "$log"
+			say "the engine did not start: see above"
+			return 1
+		fi
+		sleep 0.5
+	done
+}
+
+# try tests on one engine.
+try() {
+	local name=$1 version=$2 least=$3 began=$SECONDS java lib=$root/.cache/search/$1-$2
+	java=$(jdk "$least")
+	if [ -z "$java" ]; then
+		say "$name $version is left out: it needs a JDK of version $least or newer (such as Debian's openjdk-21-jdk-headless)"
+		return 0
+	fi
+	fetch "$here/$name.xml" "$version" "$lib" && start "$java" "$lib" "$here/$name.java" || return 1
+	say "$what is up after $((SECONDS - began)) s"
+	if ! SALLYPORT_TEST_SEARCH=$url go test -count=1 -timeout 10m -v "$root/responders/searchresponder" >"$work/test.log" 2>&1; then
+		grep -vE '^ *(=== |--- PASS)' "$work/test.log" || true
+		say "$what: FAILED"
+		return 1
+	fi
+	say "$what: $(grep -cE '^ *--- PASS' "$work/test.log") tests passed, $(grep -cE '^ *--- SKIP' "$work/test.log" || true) skipped, in $((SECONDS - began)) s"
+	stop
+	tried=$((tried + 1))
+}
+
+cd "$root"
+for tool in mvn go; do
+	command -v $tool >/dev/null || { say "$tool is missing: install it (Debian: maven, golang) and run this again"; exit 1; }
+done
+tried=0
+try OpenSearch 2.19.1.0 17
+try OpenSearch 3.8.0.0 21
+if [ "$tried" = 0 ]; then
+	say "no engine was tried: nothing is proved"
+	exit 1
+fi
+say "all passed on $tried engines"
