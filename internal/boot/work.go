@@ -86,8 +86,14 @@ func (s *Site) responders(ctx context.Context) (map[domain.ResponderKind]queue.R
 		return nil, err
 	}
 	s.closing(sql.Close)
+	search, err := s.searches()
+	if err != nil {
+		return nil, err
+	}
+	s.closing(search.Close)
 	s.answers = map[domain.ResponderKind]queue.Responder{
-		domain.ResponderSQL: sql,
+		domain.ResponderSQL:           sql,
+		domain.ResponderElasticsearch: search,
 	}
 	return s.answers, nil
 }
