@@ -79,6 +79,8 @@ the kind asks for:
   sql            a source of responders.sources in sallyport.yaml, and statement
   elasticsearch  one of responders.searches, and search: the indices that may be
                  read and the body, a template of a search
+  http           one of responders.services, and call: path, query, method, headers,
+                 body, and what of the answer is the result
 
 It is tried at its source, without running it, before it is recorded.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -19,6 +19,7 @@ func (r Responders) sources() map[domain.ResponderKind][]string {
 	return map[domain.ResponderKind][]string{
 		domain.ResponderSQL:           slices.Sorted(maps.Keys(r.Sources)),
 		domain.ResponderElasticsearch: slices.Sorted(maps.Keys(r.Searches)),
+		domain.ResponderHTTP:          slices.Sorted(maps.Keys(r.Services)),
 	}
 }
 
