@@ -87,7 +87,7 @@ func (s *Site) responders(ctx context.Context) (map[domain.ResponderKind]queue.R
 		return nil, err
 	}
 	s.closing(sql.Close)
-	search, err := s.searches()
+	search, err := s.searches() //nolint:contextcheck // opening and closing call nobody
 	if err != nil {
 		return nil, err
 	}
