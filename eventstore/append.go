@@ -54,6 +54,29 @@ type Append struct {
 	// the head is locked. Its failure rejects this append alone. It may run
 	// more than once, and must not commit or roll back.
 	With func(ctx context.Context, tx pgx.Tx) error
+	// Also is one statement more, before the head is locked, which travels with the
+	// log's own and costs no trip. It rejects the append by raising an error, which
+	// then is the append's; what it returns is not looked at. It may run more than
+	// once.
+	Also *Statement
+}
+
+// Statement is a statement of the caller's own, which is run once for all
+// appends of a group that bring it: its parameters are arrays of text, with an
+// element for each of them.
+type Statement struct {
+	SQL  string
+	Args []string // this append's elements; equal SQL has equally many
+}
+
+// Exec runs the statement in the caller's own transaction.
+func (s *Statement) Exec(ctx context.Context, tx pgx.Tx) error {
+	args := make([]any, len(s.Args))
+	for i, arg := range s.Args {
+		args[i] = []string{arg}
+	}
+	_, err := tx.Exec(ctx, s.SQL, args...)
+	return err
 }
 
 // Record is an event as this site stored it.
@@ -153,7 +176,9 @@ func (s *Store) AppendTx(ctx context.Context, tx pgx.Tx, a Append) ([]Record, er
 			return nil, err
 		}
 	}
-	head, vers, err := s.lockHead(ctx, tx, &pgx.Batch{}, streamsOf([]*pending{p}))
+	lead := &pgx.Batch{}
+	queueAlso(lead, []*pending{p})
+	head, vers, err := s.lockHead(ctx, tx, lead, streamsOf([]*pending{p}))
 	if err != nil {
 		return nil, err
 	}

@@ -52,9 +52,37 @@ func (t *attempt) begin(ctx context.Context, group []*pending) ([]*pending, erro
 	} else {
 		lead.Queue("begin")
 	}
+	queueAlso(lead, group)
 	var err error
 	t.head, t.vers, err = t.store.lockHead(ctx, t.conn, lead, streamsOf(group))
 	return group, err
+}
+
+// queueAlso queues the statements that travel with the log's own, each once for
+// all appends that bring it.
+func queueAlso(to *pgx.Batch, group []*pending) {
+	var order []string
+	columns := map[string][][]string{}
+	for _, p := range group {
+		also := p.append.Also
+		if also == nil {
+			continue
+		}
+		if columns[also.SQL] == nil {
+			order = append(order, also.SQL)
+			columns[also.SQL] = make([][]string, len(also.Args))
+		}
+		for i, arg := range also.Args {
+			columns[also.SQL][i] = append(columns[also.SQL][i], arg)
+		}
+	}
+	for _, sql := range order {
+		args := make([]any, len(columns[sql]))
+		for i, column := range columns[sql] {
+			args[i] = column
+		}
+		to.Queue(sql, args...)
+	}
 }
 
 func hasWith(group []*pending) bool {
@@ -84,7 +112,7 @@ func (t *attempt) runWith(ctx context.Context, tx pgx.Tx, group []*pending) []*p
 func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error) {
 	t.batch = newBatch(t.store, t.head, t.vers)
 	if t.foreseen != nil {
-		t.foreseen.queue(t.batch.statements)
+		t.foreseen.queue(t.batch.statements, group)
 	}
 	t.batch.records = make([]Record, 0, draftsIn(group))
 	for _, p := range group {
@@ -92,7 +120,7 @@ func (t *attempt) fold(group []*pending) (left []*pending, retry bool, err error
 			if t.foreseen != nil {
 				return group, false, errUnforeseen
 			}
-			retry = retry || p.append.With != nil
+			retry = retry || p.append.With != nil || p.append.Also != nil
 			t.reject(p, err)
 			continue
 		}

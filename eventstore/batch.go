@@ -2,12 +2,14 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"sallyport/domain"
@@ -52,6 +54,9 @@ func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, stream
 	if err == nil {
 		err = s.mayAppend(head, seen)
 	}
+	if errors.As(err, new(*refusedError)) {
+		return Head{}, nil, err
+	}
 	if err != nil {
 		return Head{}, nil, fmt.Errorf("append: lock the log: %w; nothing was stored", err)
 	}
@@ -61,7 +66,7 @@ func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, stream
 func readHead(results pgx.BatchResults, skip int) (Head, map[string]int64, error) {
 	for range skip {
 		if _, err := results.Exec(); err != nil {
-			return Head{}, nil, err
+			return Head{}, nil, refusal(err)
 		}
 	}
 	head, err := scanHead(results.QueryRow())
@@ -82,6 +87,16 @@ func readHead(results pgx.BatchResults, skip int) (Head, map[string]int64, error
 		return nil
 	})
 	return head, vers, err
+}
+
+// refusal tells a statement's refusal, which is the fault of one append, from a
+// database that is not to be reached.
+func refusal(err error) error {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.SeverityUnlocalized == severityError {
+		return &refusedError{err}
+	}
+	return err
 }
 
 // foreign marks a stream that another site writes.

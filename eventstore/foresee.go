@@ -67,11 +67,12 @@ var errUnforeseen = errors.New("the log is not as it was foreseen")
 
 // queue queues what begins the transaction, locks the head and refuses all
 // that follows unless everything is as expected.
-func (e *expectation) queue(to *pgx.Batch) {
+func (e *expectation) queue(to *pgx.Batch, group []*pending) {
 	streams, vers := make([]string, 0, len(e.vers)), make([]int64, 0, len(e.vers))
 	for stream, ver := range e.vers {
 		streams, vers = append(streams, stream), append(vers, ver)
 	}
 	to.Queue("begin")
+	queueAlso(to, group)
 	to.Queue(`SELECT log_expect($1, $2, $3, $4, $5, $6)`, e.head.Epoch, e.head.Seq, e.head.Chain[:], writerVersion, streams, vers)
 }

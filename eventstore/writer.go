@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // pending is an append on its way through the writer.
@@ -144,6 +142,9 @@ func (e *refusedError) Error() string {
 
 func (e *refusedError) Unwrap() error { return e.cause }
 
+// severityError is PostgreSQL's word for a statement that it refused.
+const severityError = "ERROR"
+
 // commit stores a group and tells each append its own outcome. Appends that
 // are rejected leave the group; when one of them had run statements of its
 // own, the group begins anew without it. They hear of it when the others are
@@ -236,9 +237,8 @@ func (w *writer) tell(t *attempt, group []*pending) {
 // an answer; a FATAL is none, for a server that is being shut down may send it
 // after the commit took place.
 func (w *writer) resolve(ctx context.Context, group []*pending, cause error) error {
-	var answer *pgconn.PgError
-	if errors.As(cause, &answer) && answer.SeverityUnlocalized == "ERROR" {
-		return &refusedError{cause}
+	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
+		return refused
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()

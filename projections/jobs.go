@@ -71,7 +71,7 @@ func (r *Reader) Jobs(ctx context.Context, f JobFilter) ([]Job, string, error) {
 	w.add(f.State == "" && !f.All, "j.state NOT IN ('completed', 'cancelled')")
 	w.add(f.State != "", "j.state::text = ?", f.State)
 	w.add(f.Type != "", "q.type = ?", text(f.Type))
-	w.add(f.Request != "", "j.kind = 'answer' AND j.args @> jsonb_build_object('request', ?::text)", text(f.Request))
+	w.add(f.Request != "", "j.kind = 'answer' AND j.args->>'request' = ?", text(f.Request))
 	w.add(f.ID != 0, "j.id = ?", f.ID)
 	w.add(f.Cursor != "", "j.id < ?", after)
 	w.args = append(w.args, f.limit()+1)

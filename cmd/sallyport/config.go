@@ -148,11 +148,8 @@ func (p *program) showConfig() error {
 	var all []setting
 	for _, key := range k.Keys() {
 		s := setting{Key: key, Value: fmt.Sprint(k.Get(key)), From: l.from[key]}
-		switch {
-		case strings.HasSuffix(key, "url"):
+		if strings.HasSuffix(key, "url") {
 			s.Value = "(not shown: it may hold a password)"
-		case strings.HasSuffix(key, ".password"), strings.HasSuffix(key, ".api_key"):
-			s.Value = "(not shown)"
 		}
 		all = append(all, s)
 	}

@@ -45,7 +45,7 @@ func importAgainstCopy(ctx context.Context, r *rig) (contest, error) {
 	rate := func(store func(context.Context, []eventstore.Mirrored) error) measure {
 		return func(ctx context.Context) (float64, error) {
 			origins++
-			parts, err := arriving("origin"+strconv.Itoa(origins), n)
+			parts, err := arriving("origin"+strconv.Itoa(origins), n, func(i int) (domain.RequestSubmitted, error) { return asked(i, usual) })
 			if err != nil {
 				return 0, err
 			}
@@ -66,11 +66,11 @@ func importAgainstCopy(ctx context.Context, r *rig) (contest, error) {
 
 // arriving makes n requests of a site, decoded, in the portions that an import
 // stores them in.
-func arriving(origin string, n int) (parts []eventstore.Mirrored, err error) {
+func arriving(origin string, n int, request func(i int) (domain.RequestSubmitted, error)) (parts []eventstore.Mirrored, err error) {
 	for at := 0; at < n; at += mirrored {
 		m := eventstore.Mirrored{Origin: origin}
 		for i := at; i < min(n, at+mirrored); i++ {
-			fact, err := asked(i, usual)
+			fact, err := request(i)
 			if err != nil {
 				return nil, err
 			}

@@ -26,6 +26,7 @@ type rig struct {
 	limits   []*bareServer
 	crossing map[string]*crossing // by name, see [rig.cross]
 	grown    *grown               // nil: nobody asked yet
+	answers  *answering           // nil: nobody asked yet
 }
 
 // limitDatabase is where the limits write, beside the site's own.
@@ -102,6 +103,9 @@ func (r *rig) stop(ctx context.Context) error {
 	}
 	if r.grown != nil {
 		errs = append(errs, r.grown.stop())
+	}
+	if r.answers != nil {
+		errs = append(errs, r.answers.stop())
 	}
 	if r.site != nil {
 		errs = append(errs, r.site.stop())

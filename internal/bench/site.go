@@ -72,7 +72,7 @@ func makeSite(ctx context.Context, r *rig, name string) (_ *site, err error) {
 	return s, nil
 }
 
-func openSite(ctx context.Context, r *rig, name string, role domain.Role) (*boot.Site, error) {
+func openSite(ctx context.Context, r *rig, name string, role domain.Role, change ...func(*boot.Config)) (*boot.Site, error) {
 	if _, err := r.postgres.EnsureDatabase(ctx, name); err != nil {
 		return nil, err
 	}
@@ -87,6 +87,9 @@ func openSite(ctx context.Context, r *rig, name string, role domain.Role) (*boot
 	if r.redis != nil {
 		c.Redis.URL = r.redis.URL()
 	}
+	for _, set := range change {
+		set(&c)
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, err
 	}
@@ -97,25 +100,30 @@ func openSite(ctx context.Context, r *rig, name string, role domain.Role) (*boot
 }
 
 // fill makes a user and the request types on core and lets them cross.
-func (s *site) fill(ctx context.Context, core *boot.Site) error {
+func (s *site) fill(ctx context.Context, core *boot.Site) (err error) {
+	if s.user, err = define(ctx, core, s.username, s.password); err != nil {
+		return err
+	}
+	return errors.Join(s.Bridge.AddLink(ctx, core.Bridge.Card(), actor), core.Bridge.AddLink(ctx, s.Bridge.Card(), actor),
+		carry(ctx, core, s.Site))
+}
+
+// define makes the request types and a user, whose id it returns, on a response
+// site.
+func define(ctx context.Context, core *boot.Site, username, password string) (string, error) {
 	by := commands.By{Actor: actor}
 	if _, _, err := core.Commands.DefineProfile(ctx, by, unhindered()); err != nil {
-		return err
+		return "", err
 	}
 	for _, t := range dataset.RequestTypes() {
 		if _, err := core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
 			Description: t.Description, Parameters: t.Parameters, MaxResults: t.MaxResults, Public: true}); err != nil {
-			return err
+			return "", err
 		}
 	}
-	user, err := core.Commands.RegisterUser(ctx, by, commands.NewUser{Username: s.username, Email: "bench@example.org",
-		FullName: "Bench", Role: domain.RoleUser, Profile: unhindered().Name, Password: s.password})
-	if err != nil {
-		return err
-	}
-	s.user = user.ID
-	return errors.Join(s.Bridge.AddLink(ctx, core.Bridge.Card(), actor), core.Bridge.AddLink(ctx, s.Bridge.Card(), actor),
-		carry(ctx, core, s.Site))
+	user, err := core.Commands.RegisterUser(ctx, by, commands.NewUser{Username: username, Email: "bench@example.org",
+		FullName: "Bench", Role: domain.RoleUser, Profile: unhindered().Name, Password: password})
+	return user.ID, err
 }
 
 // carry takes everything that is due from one site to the other.

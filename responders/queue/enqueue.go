@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"sallyport/domain"
+	"sallyport/eventstore"
 )
 
 // answer is a job: one request to be answered.
@@ -108,15 +110,27 @@ func (q *Queue) withdraw(ctx context.Context, tx pgx.Tx, cancelled []string) err
 // withoutJob are those of some requests for which no job is due.
 const withoutJob = `
 	SELECT c.request FROM unnest($1::text[]) AS c(request) WHERE NOT EXISTS (
-		SELECT FROM river_job AS j WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer'
+		SELECT FROM river_job AS j WHERE j.args->>'request' = c.request AND j.kind = 'answer'
 		  AND j.state IN ('available', 'scheduled', 'retryable'))`
+
+// Job is the statement that makes one request's job, to travel with the append
+// of the event that asks for it. again says that it was worked on before.
+func Job(request string, priority int, again bool) *eventstore.Statement {
+	return &eventstore.Statement{SQL: insertJobs, Args: []string{request, strconv.FormatBool(again), strconv.Itoa(riverPriority(priority))}}
+}
+
+var insertJobs = `
+	INSERT INTO river_job (args, kind, max_attempts, priority, queue, state)
+	SELECT jsonb_build_object('request', request) || CASE WHEN again THEN '{"again":true}' ELSE '{}' END::jsonb,
+	       'answer', ` + strconv.Itoa(neverDiscard) + `, priority, '` + queueName + `', 'available'
+	FROM unnest($1::text[], $2::text[]::boolean[], $3::text[]::smallint[]) AS j(request, again, priority)`
 
 // hasten lets a job run next. One that runs already is told by the watch; of
 // those that are done the outcome stands.
 const hasten = `
 	UPDATE river_job AS j SET state = 'available', scheduled_at = now(), priority = 1
 	FROM unnest($1::text[]) AS c(request)
-	WHERE j.args @> jsonb_build_object('request', c.request) AND j.kind = 'answer'
+	WHERE j.args->>'request' = c.request AND j.kind = 'answer'
 	  AND j.state IN ('available', 'scheduled', 'retryable')`
 
 // neverDiscard keeps the library from giving up by itself, which would leave

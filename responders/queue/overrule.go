@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
 	"sallyport/domain"
@@ -88,10 +87,10 @@ func (q *Queue) CancelJob(ctx context.Context, id int64) error {
 
 const (
 	hastenOne = `UPDATE river_job SET state = 'available', scheduled_at = now()
-		WHERE args @> jsonb_build_object('request', $1::text) AND kind = 'answer' AND state IN ('scheduled', 'retryable')`
+		WHERE args->>'request' = $1 AND kind = 'answer' AND state IN ('scheduled', 'retryable')`
 	endJobs = `UPDATE river_job SET state = 'cancelled', finalized_at = now()
-		WHERE args @> jsonb_build_object('request', $1::text) AND kind = 'answer' AND state NOT IN ('completed', 'cancelled', 'discarded')`
-	hasJob = `SELECT EXISTS (SELECT FROM river_job WHERE args @> jsonb_build_object('request', $1::text)
+		WHERE args->>'request' = ANY ($1::text[]) AND kind = 'answer' AND state NOT IN ('completed', 'cancelled', 'discarded')`
+	hasJob = `SELECT EXISTS (SELECT FROM river_job WHERE args->>'request' = $1
 		AND kind = 'answer' AND state NOT IN ('completed', 'cancelled', 'discarded'))`
 )
 
@@ -99,9 +98,7 @@ const (
 // event and the job are stored together. One that waits for its next attempt is
 // due now instead.
 func (q *Queue) RetryAnswer(ctx context.Context, request string, d Decision) error {
-	err := q.overrule(ctx, request, d, domain.RetryAnswer{Reason: d.Reason}, func(ctx context.Context, tx pgx.Tx) error {
-		return q.again(ctx, tx, request)
-	})
+	err := q.overrule(ctx, request, d, domain.RetryAnswer{Reason: d.Reason}, Job(request, domain.MaxPriority, true))
 	if !errors.Is(err, domain.ErrUnanswered) {
 		return err
 	}
@@ -124,13 +121,7 @@ func (q *Queue) hastenOne(ctx context.Context, tx pgx.Tx, request string) error 
 	if there {
 		return &domain.Error{Kind: domain.Conflict, Code: "under-way", Detail: "this request is being answered or is due already; nothing was changed"}
 	}
-	return q.again(ctx, tx, request)
-}
-
-func (q *Queue) again(ctx context.Context, tx pgx.Tx, request string) error {
-	_, err := q.client.InsertTx(ctx, tx, answer{Request: request, Again: true}, &river.InsertOpts{
-		Queue: queueName, Priority: riverPriority(domain.MaxPriority), MaxAttempts: neverDiscard})
-	if err != nil {
+	if err := Job(request, domain.MaxPriority, true).Exec(ctx, tx); err != nil {
 		return fmt.Errorf("enqueue request %s: %w; nothing was stored", request, err)
 	}
 	return nil
@@ -139,17 +130,12 @@ func (q *Queue) again(ctx context.Context, tx pgx.Tx, request string) error {
 // CancelAnswer ends a request that is not answered yet: the one who asked hears
 // of a failure. Its jobs end with it, and a question under way is stopped.
 func (q *Queue) CancelAnswer(ctx context.Context, request string, d Decision) error {
-	return q.overrule(ctx, request, d, domain.CancelAnswer{Reason: d.Reason}, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, endJobs, request); err != nil {
-			return fmt.Errorf("end the jobs of request %s: %w; nothing was stored", request, err)
-		}
-		return nil
-	})
+	return q.overrule(ctx, request, d, domain.CancelAnswer{Reason: d.Reason}, &eventstore.Statement{SQL: endJobs, Args: []string{request}})
 }
 
 // overrule stores a decision and what it means for the queue in one
 // transaction, anew when a worker was faster.
-func (q *Queue) overrule(ctx context.Context, request string, d Decision, command any, with func(context.Context, pgx.Tx) error) error {
+func (q *Queue) overrule(ctx context.Context, request string, d Decision, command any, also *eventstore.Statement) error {
 	var conflict *eventstore.ConflictError
 	for range maxConflicts {
 		state, version, err := q.answering(ctx, request)
@@ -170,7 +156,7 @@ func (q *Queue) overrule(ctx context.Context, request string, d Decision, comman
 		} else if len(work) > 0 {
 			writes = append(writes, p.write(request, work))
 		}
-		_, err = q.config.Log.Append(ctx, eventstore.Append{Actor: d.Actor, Corr: d.Corr, With: with, Writes: writes})
+		_, err = q.config.Log.Append(ctx, eventstore.Append{Actor: d.Actor, Corr: d.Corr, Also: also, Writes: writes})
 		if !errors.As(err, &conflict) {
 			return err
 		}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 
 	"sallyport/domain"
@@ -192,9 +193,13 @@ func (r *record) store(ctx context.Context, facts, work []domain.Fact, last bool
 		a.Writes = append(a.Writes, r.people.write(r.job.Args.Request, work))
 	}
 	if last {
-		a.With = r.complete
+		a.Also = r.complete()
 	}
 	stored, err := r.worker.Log.Append(ctx, a)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == codeSuperseded {
+		return errSuperseded
+	}
 	if err != nil {
 		return err
 	}
@@ -256,18 +261,12 @@ func (r *record) finish(ctx context.Context, outcome domain.Fact) error {
 	return err
 }
 
-// The library's own JobCompleteTx would not notice that the job was rescued
-// and is running again: its attempt is compared here too.
-const completeJob = `UPDATE river_job SET state = 'completed', finalized_at = now()
-	WHERE id = $1 AND attempt = $2 AND state = 'running'`
+// codeSuperseded is what complete_jobs raises, see its migration. The library's
+// own JobCompleteTx would not notice that the job was rescued and is running
+// again.
+const codeSuperseded = "SP002"
 
-func (r *record) complete(ctx context.Context, tx pgx.Tx) error {
-	tag, err := tx.Exec(ctx, completeJob, r.job.ID, r.job.Attempt)
-	if err != nil {
-		return fmt.Errorf("complete the job: %w; nothing was stored", err)
-	}
-	if tag.RowsAffected() != 1 {
-		return errSuperseded
-	}
-	return nil
+func (r *record) complete() *eventstore.Statement {
+	return &eventstore.Statement{SQL: `SELECT complete_jobs($1::text[]::bigint[], $2::text[]::int[])`,
+		Args: []string{strconv.FormatInt(r.job.ID, 10), strconv.Itoa(r.job.Attempt)}}
 }
