@@ -68,7 +68,8 @@ func checkMediaType(h http.Header) error {
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return errTooLarge
+		return &problem{Status: http.StatusRequestEntityTooLarge, code: "body-too-large",
+			Detail: fmt.Sprintf("the body is larger than %d MiB; nothing was stored", tooLarge.Limit>>20)}
 	}
 	return &problem{Status: http.StatusBadRequest, code: "incomplete-body",
 		Detail: "the body did not arrive whole; nothing was stored"}

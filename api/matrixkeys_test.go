@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ var scopes = []string{"requests:read", "requests:write", "admin", "audit"}
 func needed(o spectest.Operation) string {
 	first := strings.Split(o.Path, "/")[1]
 	switch {
-	case o.Path == "/auth/password", first == "api-keys":
+	case o.Path == "/auth/password", first == "api-keys", first == "work":
 		return "person"
 	case o.Path == "/auth/me", o.Open():
 		return "none"
@@ -62,6 +63,8 @@ func (p *place) keyGate(o spectest.Operation, scope string, got reply) string {
 	switch {
 	case o.Site != "both" && o.Site != string(p.store.Role()):
 		return unless(got.code() == "wrong-site", "it belongs to the other site")
+	case need == "person" && !slices.Contains(o.Roles, "admin"):
+		return unless(got.StatusCode == 403 && got.code() == "role-not-allowed", "whose key this is may not either")
 	case need == "person":
 		return unless(got.StatusCode == 403 && got.code() == "login-required-in-person", "no key may")
 	case need == "none", need == scope:

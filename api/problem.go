@@ -60,7 +60,6 @@ var (
 	errRole      = &problem{Status: http.StatusForbidden, code: "role-not-allowed", Detail: "your role does not allow this"}
 	errCancelled = &problem{Status: http.StatusGone, code: "cancelled", Detail: "this request was cancelled: it gets no answer"}
 	errCleared   = &problem{Status: http.StatusGone, code: "cleared-away", Detail: "this request was finished long ago and is no longer kept for looking up; its history is kept for auditors"}
-	errTooLarge  = &problem{Status: http.StatusRequestEntityTooLarge, code: "body-too-large", Detail: "the body is larger than 1 MiB; nothing was stored"}
 	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
 	errNoToken   = &problem{Status: http.StatusUnauthorized, code: "login-required", challenge: true, Detail: "log in by POST /auth/login and send the access token as Authorization: Bearer"}
 	errToken     = &problem{Status: http.StatusUnauthorized, code: "invalid-token", challenge: true, Detail: "the access token is not valid here or has expired: log in again"}

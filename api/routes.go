@@ -23,6 +23,8 @@ var (
 	admins = audience{users: true, roles: []domain.UserRole{domain.RoleAdmin}, keys: domain.ScopeAdmin}
 	// operators carry and decide about files. Who administers may too.
 	operators = audience{users: true, roles: []domain.UserRole{domain.RoleOperator, domain.RoleAdmin}, keys: domain.ScopeAdmin}
+	// analysts answer for others, in person: a key that was made to ask must not.
+	analysts = audience{users: true, roles: []domain.UserRole{domain.RoleAnalyst}}
 	// whoever may use what tells them of themselves, whatever their key is for.
 	whoever = audience{users: true, keys: anyKey}
 	// inPerson is for what somebody who got hold of a key must not do with it.
@@ -76,7 +78,7 @@ func on(path, method string, site domain.Role, who audience, h handler) endpoint
 // routes is the whole API. The busiest paths come first: the router tries
 // them in this order.
 func (s *server) routes() []endpoint {
-	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAdministrators(), s.ofOperators())
+	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAnalysts(), s.ofAdministrators(), s.ofOperators())
 }
 
 // ofUsers is what users do.
@@ -118,6 +120,18 @@ func (s *server) ofAnyone() []endpoint {
 		on("/openapi.json", get, onBoth, anyone, s.openAPI),
 		on("/docs", get, onBoth, anyone, s.docs),
 		on("/docs/{file}", get, onBoth, anyone, s.docs),
+	}
+}
+
+// ofAnalysts is what people do who answer requests.
+func (s *server) ofAnalysts() []endpoint {
+	return []endpoint{
+		on("/work", get, onResponse, analysts, s.viewed(s.listWork)),
+		on("/work/{id}", get, onResponse, analysts, s.viewed(s.work)),
+		on("/work/{id}/claim", post, onResponse, analysts, s.claimWork),
+		on("/work/{id}/release", post, onResponse, analysts, takingIfAny(s.releaseWork)),
+		on("/work/{id}/answer", post, onResponse, analysts, taking(s.answerWork)).within(answerBounds),
+		on("/work/{id}/fail", post, onResponse, analysts, taking(s.failWork)),
 	}
 }
 

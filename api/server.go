@@ -32,6 +32,7 @@ import (
 	"sallyport/projections"
 	"sallyport/projections/reactor"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/manual"
 	"sallyport/responders/queue"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge    // what operators see of the crossing and do with it
 	Queue     *queue.Queue      // what operators see to; it works on nothing
+	Desk      *manual.Desk      // where analysts answer, of a response site; nil on the other
 	Webhooks  *webhook.Webhooks // of a request site; nil on the other
 	Passwords *password.Hasher
 	Refusals  *refusals.Recorder // of logins; somebody else runs it

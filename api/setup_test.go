@@ -36,6 +36,7 @@ import (
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/manual"
 	"sallyport/responders/queue"
 	"sallyport/schema"
 )
@@ -117,6 +118,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	}
 	if c.Queue, err = queue.Open(t.Context(), queue.Config{Pool: db.Pool, Log: store, Logger: quiet}); err != nil {
 		t.Fatal(err)
+	}
+	if role == domain.ResponseSite {
+		c.Desk = manual.New(manual.Config{Log: store, Cases: knownCases{c}, Now: s.now})
 	}
 	for _, f := range change {
 		f(&c)

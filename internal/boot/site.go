@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
+	"sallyport/responders/manual"
 	"sallyport/responders/queue"
 	"sallyport/schema"
 )
@@ -47,6 +48,7 @@ type Site struct {
 	Commands  *commands.Commands
 	Bridge    *bridge.Bridge
 	Queue     *queue.Queue      // of jobs, to add to it and to see to it; it works on none
+	Desk      *manual.Desk      // where people answer; nil on a request site
 	Cache     api.Cache         // of finished answers
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
@@ -162,6 +164,9 @@ type silent struct{}
 func (silent) Printf(context.Context, string, ...any) {}
 
 func (s *Site) openQueue(ctx context.Context) (err error) {
+	if s.isResponse() {
+		s.Desk = manual.New(manual.Config{Log: s.Log, Cases: cases{s}})
+	}
 	s.Queue, err = queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Logger: s.Logger})
 	return err
 }

@@ -95,7 +95,7 @@ func TestPeopleAnswer(t *testing.T) {
 	refused(t, d.answer(t.Context(), anna, ids[0], `{"verdict":"no"}`), "work-closed")
 
 	d.claim(t, anna, ids[1])
-	file := domain.AnswerFile{Name: "plan.pdf", ContentType: "application/pdf", Base64: base64.StdEncoding.EncodeToString(make([]byte, domain.MaxAnswerFile))}
+	file := domain.AnswerFile{Name: "plan.pdf", ContentType: "application/pdf", Base64: base64.StdEncoding.EncodeToString([]byte("%PDF"))}
 	if _, err := d.Answer(t.Context(), anna, ids[1], manual.Answer{File: &file}); err != nil {
 		t.Fatal(err)
 	}
