@@ -148,8 +148,11 @@ func (p *program) showConfig() error {
 	var all []setting
 	for _, key := range k.Keys() {
 		s := setting{Key: key, Value: fmt.Sprint(k.Get(key)), From: l.from[key]}
-		if strings.HasSuffix(key, "url") {
+		switch {
+		case strings.HasSuffix(key, "url"):
 			s.Value = "(not shown: it may hold a password)"
+		case strings.HasSuffix(key, ".password"), strings.HasSuffix(key, ".api_key"):
+			s.Value = "(not shown)"
 		}
 		all = append(all, s)
 	}

@@ -29,6 +29,14 @@ responders:
   sources:
     airports:
       url_file: /run/secrets/airports
+  searches:
+    library:
+      nodes: ["https://search-1.example:9200", "https://search-2.example:9200"]
+      username: reader
+      password: hunter2
+    papers:
+      nodes: ["https://papers.example:9200"]
+      api_key: hunter2
 `
 
 func writeConfig(t *testing.T, text string) string {
@@ -44,9 +52,11 @@ func TestConfigFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := boot.Config{Site: "field", Role: domain.RequestSite, Listen: "127.0.0.1:8001", Data: filepath.Dir(path),
-		Database:   boot.Database{URL: "postgres://sallyport:hunter2@localhost/field", MaxConns: 5},
-		Bridge:     boot.Bridge{Encrypt: "when-needed", ExportEvery: 90 * time.Second},
-		Responders: boot.Responders{Sources: map[string]boot.Source{"airports": {URLFile: "/run/secrets/airports"}}}}
+		Database: boot.Database{URL: "postgres://sallyport:hunter2@localhost/field", MaxConns: 5},
+		Bridge:   boot.Bridge{Encrypt: "when-needed", ExportEvery: 90 * time.Second},
+		Responders: boot.Responders{Sources: map[string]boot.Source{"airports": {URLFile: "/run/secrets/airports"}}, Searches: map[string]boot.Search{
+			"library": {Nodes: []string{"https://search-1.example:9200", "https://search-2.example:9200"}, Username: "reader", Password: "hunter2"},
+			"papers":  {Nodes: []string{"https://papers.example:9200"}, APIKey: "hunter2"}}}}
 	if d := cmp.Diff(want, l.Config); d != "" {
 		t.Error(d)
 	}
@@ -141,25 +151,33 @@ func settingsFit(t *testing.T, keys []string) {
 func TestConfigRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, says string }{
-		"unknown key":          {someConfig + "colour: red\n", "colour"},
-		"unknown key deeper":   {strings.Replace(someConfig, "max_conns", "max_cons", 1), "max_cons"},
-		"no YAML":              {"site: [", "read the configuration"},
-		"no number":            {strings.Replace(someConfig, "max_conns: 5", "max_conns: many", 1), "max_conns"},
-		"no duration":          {strings.Replace(someConfig, "90s", "ninety", 1), "bridge.export_every"},
-		"negative duration":    {strings.Replace(someConfig, "90s", "-90s", 1), "negative"},
-		"unknown role":         {strings.Replace(someConfig, "role: request", "role: boss", 1), "role"},
-		"site of another kind": {strings.Replace(someConfig, "site: field", "site: Field", 1), "site"},
-		"no database URL":      {strings.Replace(someConfig, "@localhost", "@localhost:port", 1), "database.url"},
-		"encrypt never":        {strings.Replace(someConfig, "when-needed", "never", 1), "encrypt"},
-		"empty":                {"", "SALLYPORT_DATABASE_URL"},
-		"listen on a word":     {strings.Replace(someConfig, "127.0.0.1:8001", "localhost", 1), "listen"},
-		"listen on no port":    {strings.Replace(someConfig, ":8001", ":http!", 1), "listen"},
-		"too many connections": {strings.Replace(someConfig, "max_conns: 5", "max_conns: 1001", 1), "max_conns"},
-		"a URL and its file":   {strings.Replace(someConfig, "  max_conns", "  url_file: /x\n  max_conns", 1), "not both"},
-		"unknown log level":    {someConfig + "log:\n  level: loud\n", "log.level"},
-		"unknown log format":   {someConfig + "log:\n  format: xml\n", "log.format"},
-		"no source URL":        {strings.Replace(someConfig, "url_file: /run/secrets/airports", "url: postgres://u:hunter2@h:port/x", 1), "responders.sources.airports.url"},
-		"a source of nothing":  {strings.Replace(someConfig, "airports:\n      url_file: /run/secrets/airports", "airports: {}", 1), "responders.sources.airports"},
+		"unknown key":           {someConfig + "colour: red\n", "colour"},
+		"unknown key deeper":    {strings.Replace(someConfig, "max_conns", "max_cons", 1), "max_cons"},
+		"no YAML":               {"site: [", "read the configuration"},
+		"no number":             {strings.Replace(someConfig, "max_conns: 5", "max_conns: many", 1), "max_conns"},
+		"no duration":           {strings.Replace(someConfig, "90s", "ninety", 1), "bridge.export_every"},
+		"negative duration":     {strings.Replace(someConfig, "90s", "-90s", 1), "negative"},
+		"unknown role":          {strings.Replace(someConfig, "role: request", "role: boss", 1), "role"},
+		"site of another kind":  {strings.Replace(someConfig, "site: field", "site: Field", 1), "site"},
+		"no database URL":       {strings.Replace(someConfig, "@localhost", "@localhost:port", 1), "database.url"},
+		"encrypt never":         {strings.Replace(someConfig, "when-needed", "never", 1), "encrypt"},
+		"empty":                 {"", "SALLYPORT_DATABASE_URL"},
+		"listen on a word":      {strings.Replace(someConfig, "127.0.0.1:8001", "localhost", 1), "listen"},
+		"listen on no port":     {strings.Replace(someConfig, ":8001", ":http!", 1), "listen"},
+		"too many connections":  {strings.Replace(someConfig, "max_conns: 5", "max_conns: 1001", 1), "max_conns"},
+		"a URL and its file":    {strings.Replace(someConfig, "  max_conns", "  url_file: /x\n  max_conns", 1), "not both"},
+		"unknown log level":     {someConfig + "log:\n  level: loud\n", "log.level"},
+		"unknown log format":    {someConfig + "log:\n  format: xml\n", "log.format"},
+		"no source URL":         {strings.Replace(someConfig, "url_file: /run/secrets/airports", "url: postgres://u:hunter2@h:port/x", 1), "responders.sources.airports.url"},
+		"a search nowhere":      {strings.Replace(someConfig, `nodes: ["https://papers.example:9200"]`, "nodes: []", 1), "responders.searches.papers: nodes"},
+		"a login in a node":     {strings.Replace(someConfig, "https://papers", "https://u:hunter2@papers", 1), "holds a login"},
+		"a login without TLS":   {strings.Replace(someConfig, "https://papers", "http://papers", 1), "without TLS"},
+		"a node of nothing":     {strings.Replace(someConfig, "https://papers", "papers", 1), "no address"},
+		"a password to nobody":  {strings.Replace(someConfig, "username: reader", "ca_file: /x", 1), "go together"},
+		"a key and a password":  {strings.Replace(someConfig, "username: reader", "api_key_file: /x", 1), "not both"},
+		"a password and a file": {strings.Replace(someConfig, "username: reader", "username: reader\n      password_file: /x", 1), "not both"},
+		"a search of no name":   {strings.Replace(someConfig, "papers:", "Papers:", 1), "2 to 64"},
+		"a source of nothing":   {strings.Replace(someConfig, "airports:\n      url_file: /run/secrets/airports", "airports: {}", 1), "responders.sources.airports"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +211,7 @@ func TestDataFolderIsTheFilesOwn(t *testing.T) {
 	}
 }
 
-func TestConfigShowHidesURLs(t *testing.T) {
+func TestConfigShowHidesSecrets(t *testing.T) {
 	t.Setenv("SALLYPORT_REDIS_URL", "redis://:hunter2@localhost")
 	path := writeConfig(t, someConfig)
 	for _, format := range []string{"table", "json", "jsonl"} {

@@ -73,9 +73,16 @@ parameters (a JSON Schema, draft 2020-12), max_results, public.`,
 func (p *program) requestTypeResponder() *cobra.Command {
 	return &cobra.Command{
 		Use: "responder NAME FILE", Short: "Say how a request type is answered", Args: cobra.ExactArgs(2),
-		Long: `Say how a request type is answered, by a JSON file: kind ("sql"), source (a name in
-responders.sources of sallyport.yaml), statement, timeout_ms. The statement is tried
-at its source, without running it, before it is recorded.`,
+		Long: `Say how a request type is answered, by a JSON file: kind, source, timeout_ms, and what
+the kind asks for:
+
+  sql            a source of responders.sources in sallyport.yaml, and statement
+  elasticsearch  one of responders.searches, and search: the indices that may be
+                 read and the body, a template of a search
+  http           one of responders.services, and call: path, query, method, headers,
+                 body, and what of the answer is the result
+
+It is tried at its source, without running it, before it is recorded.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var in domain.ResponderConfigured
 			if err := readDefinition(args[1], &in); err != nil {

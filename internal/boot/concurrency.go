@@ -17,7 +17,9 @@ const maxAtOnce = 256
 // sources are all that a response site may ask, by kind.
 func (r Responders) sources() map[domain.ResponderKind][]string {
 	return map[domain.ResponderKind][]string{
-		domain.ResponderSQL: slices.Sorted(maps.Keys(r.Sources)),
+		domain.ResponderSQL:           slices.Sorted(maps.Keys(r.Sources)),
+		domain.ResponderElasticsearch: slices.Sorted(maps.Keys(r.Searches)),
+		domain.ResponderHTTP:          slices.Sorted(maps.Keys(r.Services)),
 	}
 }
 

@@ -15,6 +15,7 @@ func TestHowManyQuestionsAtOnce(t *testing.T) {
 	}{
 		"nothing said":          {Responders{Sources: sources}, map[string]int{"sql/flights": 8, "sql/tape": 8}},
 		"as many as workers":    {Responders{Sources: sources, Workers: 3}, map[string]int{"sql/flights": 3, "sql/tape": 3}},
+		"a search":              {Responders{Searches: map[string]Search{"books": {}}, Concurrency: map[string]int{"elasticsearch/books": 2}}, map[string]int{"elasticsearch/books": 2}},
 		"by kind and by source": {Responders{Sources: sources, Concurrency: map[string]int{"sql": 4, "sql/tape": 1}}, map[string]int{"sql/flights": 4, "sql/tape": 1}},
 	} {
 		if got := c.given.atOnce(); !maps.Equal(got, c.want) {

@@ -123,6 +123,10 @@ type Responders struct {
 	Concurrency map[string]int `koanf:"concurrency" yaml:"concurrency,omitempty"`
 	// Sources are the databases that the sql responder may read, by name.
 	Sources map[string]Source `koanf:"sources" yaml:"sources,omitempty"`
+	// Searches are what the elasticsearch responder may search, by name.
+	Searches map[string]Search `koanf:"searches" yaml:"searches,omitempty"`
+	// Services are what the http responder may call, by name.
+	Services map[string]Service `koanf:"services" yaml:"services,omitempty"`
 }
 
 // Source is one database of the sql responder. Its login must not be able to
@@ -170,7 +174,7 @@ func (c Config) Check() error {
 		rule(c.Bridge.Keep == 0 || c.Bridge.Keep >= time.Hour, "bridge.keep: must be at least 1h, or 0 for 7 days (168h); to keep all, give a long time such as 1000000h"),
 		rule(c.Retention.Requests == nil || *c.Retention.Requests == 0 || *c.Retention.Requests >= domain.MinRetention, "retention.requests: must be at least 1m, such as 720h, or 0 for ever"),
 		rule(c.Responders.Workers >= 0 && c.Responders.Workers <= 256, "responders.workers: must be 0 to 256"),
-		c.Responders.checkSources(), c.Responders.checkConcurrency(),
+		c.Responders.checkSources(), c.Responders.checkSearches(), c.Responders.checkServices(), c.Responders.checkConcurrency(),
 		c.Log.check(),
 	)
 }
@@ -213,6 +217,12 @@ func (r Responders) knows(c domain.ResponderConfigured) (setting string, known b
 	case domain.ResponderSQL:
 		_, known = r.Sources[c.Source]
 		return "responders.sources", known
+	case domain.ResponderElasticsearch:
+		_, known = r.Searches[c.Source]
+		return "responders.searches", known
+	case domain.ResponderHTTP:
+		_, known = r.Services[c.Source]
+		return "responders.services", known
 	default:
 		return "", true
 	}

@@ -31,8 +31,9 @@ func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
 }
 
 // CheckResponder tries at its source how a request type shall be answered,
-// before it is recorded. A refusal is a [*domain.Error] or a
-// [*sqlresponder.StatementError], both for the administrator's eyes.
+// before it is recorded. A refusal is a [*domain.Error], a
+// [*sqlresponder.StatementError] or a [*responders.ConfigError], all for the
+// administrator's eyes.
 func (s *Site) CheckResponder(ctx context.Context, requestType string, c domain.ResponderConfigured) error {
 	if !s.isResponse() {
 		return commands.WrongSite(domain.ResponseSite, "responders are configured")
@@ -86,8 +87,20 @@ func (s *Site) responders(ctx context.Context) (map[domain.ResponderKind]queue.R
 		return nil, err
 	}
 	s.closing(sql.Close)
+	search, err := s.searches() //nolint:contextcheck // opening and closing call nobody
+	if err != nil {
+		return nil, err
+	}
+	s.closing(search.Close)
+	http, err := s.services()
+	if err != nil {
+		return nil, err
+	}
+	s.closing(http.Close)
 	s.answers = map[domain.ResponderKind]queue.Responder{
-		domain.ResponderSQL: sql,
+		domain.ResponderSQL:           sql,
+		domain.ResponderElasticsearch: search,
+		domain.ResponderHTTP:          http,
 	}
 	return s.answers, nil
 }
