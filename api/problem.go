@@ -22,7 +22,9 @@ import (
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/tryout"
 	"sallyport/projections"
+	"sallyport/responders"
 )
 
 // problem is a problem document (RFC 9457) on its way out. As an error it is
@@ -111,6 +113,7 @@ func classify(err error) (problem, bool) {
 	var own *problem
 	var refused *domain.Error
 	var readOnly *eventstore.ReadOnlyError
+	var silent *responders.Failure // only when a source is to be checked
 	switch {
 	case errors.As(err, &own):
 		return *own, true
@@ -128,6 +131,10 @@ func classify(err error) (problem, bool) {
 		return problem{Status: http.StatusInsufficientStorage, code: "disk-full", Detail: "this site's disk is full; nothing was lost, make room and try again"}, true
 	case errors.Is(err, eventstore.ErrOverloaded):
 		return *busy("overloaded", "too many writes are waiting; nothing was stored, try again in a moment", time.Second), true
+	case errors.Is(err, tryout.ErrBusy):
+		return *busy("overloaded", err.Error(), time.Second), true
+	case errors.As(err, &silent):
+		return *busy("source-unavailable", "the source cannot be asked whether it can answer so: "+silent.Text+"; nothing was stored", 5*time.Second), true
 	case errors.Is(err, password.ErrBusy):
 		return *busy("overloaded", "too many logins are waiting; try again in a moment", time.Second), true
 	case errors.Is(err, eventstore.ErrClosed):

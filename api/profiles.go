@@ -9,28 +9,37 @@ import (
 	"sallyport/domain"
 )
 
+type profileShape struct {
+	domain.ProfileDefined
+	Retired bool `json:"retired,omitempty"`
+}
+
 func (s *server) defineProfile(ctx context.Context, c *call, in domain.ProfileDefined) (answer, error) {
 	defined, stored, err := s.Commands.DefineProfile(ctx, c.by(), in)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, location: "/profiles/" + defined.Name, position: stored.Seq, value: defined}, nil
+	return answer{status: http.StatusCreated, location: "/profiles/" + defined.Name, position: stored.Seq, etag: tagOf(stored.Pos), value: defined}, nil
 }
 
 func (s *server) listProfiles(ctx context.Context, c *call) (answer, error) {
-	q, err := parseQuery(c)
+	q, err := parseQuery(c, "retired")
 	if err != nil {
 		return answer{}, err
 	}
-	profiles, err := s.Reader.Profiles(ctx, false)
+	retired, err := q.flag("retired")
 	if err != nil {
 		return answer{}, err
 	}
-	items := make([]domain.ProfileDefined, len(profiles))
+	profiles, err := s.Reader.Profiles(ctx, retired != nil && *retired)
+	if err != nil {
+		return answer{}, err
+	}
+	items := make([]profileShape, len(profiles))
 	for i, p := range profiles {
-		items[i] = p.ProfileDefined
+		items[i] = profileShape{p.ProfileDefined, p.Retired}
 	}
-	return listByName(c, q.page, items, func(p domain.ProfileDefined) string { return p.Name })
+	return listByName(c, q.page, items, func(p profileShape) string { return p.Name })
 }
 
 func (s *server) profile(ctx context.Context, c *call) (answer, error) {
@@ -38,29 +47,36 @@ func (s *server) profile(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p, err := s.Directory.Profile(ctx, name)
-	return answer{value: p}, err
+	p, err := s.Reader.KnownProfile(ctx, name)
+	if err == nil && p.Retired {
+		err = errRetired("/profiles")
+	}
+	return answer{value: p.ProfileDefined, etag: tagOf(p.Pos)}, err
+}
+
+// errRetired is the refusal to show what was retired as if it were not.
+func errRetired(list string) error {
+	return &problem{Status: http.StatusNotFound, code: "not-found",
+		Detail: "this was retired: GET " + list + "?retired=true shows what it was, POST …/restore brings it back"}
 }
 
 // putProfile makes the profile of the path's name, or says all of it anew. The
 // body may leave its name out.
 func (s *server) putProfile(ctx context.Context, c *call, in domain.ProfileDefined) (answer, error) {
 	name := mux.Vars(c.Request)["name"]
-	if in.Name != "" && in.Name != name {
-		return answer{}, &domain.Error{Kind: domain.Invalid, Code: "invalid-profile",
-			Detail: "the body names another profile than the path; nothing was stored",
-			Fields: []domain.FieldError{{Pointer: "/name", Detail: "must be the name in the path, or be left out"}}}
+	if err := sameName(in.Name, name, "invalid-profile"); err != nil {
+		return answer{}, err
 	}
-	in.Name = name
-	now, created, stored, err := s.Commands.PutProfile(ctx, c.by(), in)
+	at, err := seen(c)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{value: now}
-	if created {
-		a.status, a.location = http.StatusCreated, "/profiles/"+name
+	in.Name = name
+	now, created, stored, err := s.Commands.PutProfile(ctx, c.by(), in, at)
+	if err != nil {
+		return answer{}, staleTag(at, err)
 	}
-	return s.written(ctx, stored, a)
+	return s.written(ctx, stored, said("/profiles/"+name, created, stored, now))
 }
 
 func (s *server) retireProfile(ctx context.Context, c *call) (answer, error) {
@@ -68,9 +84,25 @@ func (s *server) retireProfile(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	stored, err := s.Commands.RetireProfile(ctx, c.by(), name)
+	at, err := seen(c)
 	if err != nil {
 		return answer{}, err
 	}
+	stored, err := s.Commands.RetireProfile(ctx, c.by(), name, at)
+	if err != nil {
+		return answer{}, staleTag(at, err)
+	}
 	return answer{status: http.StatusNoContent, position: stored.Seq}, nil
+}
+
+func (s *server) restoreProfile(ctx context.Context, c *call) (answer, error) {
+	name, err := slugOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	now, stored, err := s.Commands.BringBackProfile(ctx, c.by(), name)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.written(ctx, stored, answer{etag: tagOf(stored.Pos), value: now})
 }

@@ -93,6 +93,18 @@ func timeOf(values url.Values, name string) (time.Time, error) {
 	return t, nil
 }
 
+// flag reads a parameter that is true or false; nil if it is not given.
+func (q query) flag(name string) (*bool, error) {
+	switch text := q.values.Get(name); text {
+	case "":
+		return nil, nil //nolint:nilnil // as promised
+	case "true", "false":
+		return new(text == "true"), nil
+	default:
+		return nil, badQuery(name, "must be true or false")
+	}
+}
+
 func badQuery(parameter, detail string) *problem {
 	return &problem{Status: http.StatusBadRequest, code: "invalid-query",
 		Detail: "the query parameter " + parameter + " " + detail,
@@ -122,7 +134,7 @@ func list[T any](c *call, items []T, next string) answer {
 func listByName[T any](c *call, page projections.Page, items []T, name func(T) string) (answer, error) {
 	if page.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(page.Cursor)
-		if err != nil || !domain.ValidSlug(string(after)) && !domain.ValidSiteName(string(after)) {
+		if err != nil || !domain.ValidSettingKey(string(after)) && !domain.ValidSiteName(string(after)) {
 			return answer{}, projections.ErrCursor
 		}
 		from := slices.IndexFunc(items, func(t T) bool { return name(t) > string(after) })
@@ -157,6 +169,16 @@ func idIn(c *call) (string, error) {
 		return "", errNotFound
 	}
 	return id, nil
+}
+
+// sameName refuses a body that names something else than its path; it may
+// leave the name out.
+func sameName(given, path, code string) error {
+	if given == "" || given == path {
+		return nil
+	}
+	return &domain.Error{Kind: domain.Invalid, Code: code, Detail: "the body names another one than the path; nothing was stored",
+		Fields: []domain.FieldError{{Pointer: "/name", Detail: "must be the name in the path, or be left out"}}}
 }
 
 // slugOf returns the path's name; what cannot be one is not looked up. A path

@@ -78,7 +78,7 @@ func on(path, method string, site domain.Role, who audience, h handler) endpoint
 // routes is the whole API. The busiest paths come first: the router tries
 // them in this order.
 func (s *server) routes() []endpoint {
-	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAnalysts(), s.ofAdministrators(), s.ofOperators())
+	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAnalysts(), s.ofAdministrators(), s.ofDefiners(), s.ofOperators())
 }
 
 // ofUsers is what users do.
@@ -153,6 +153,7 @@ func (s *server) ofAdministrators() []endpoint {
 		on("/profiles/{name}", get, onResponse, admins, s.profile),
 		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
 		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
+		on("/profiles/{name}/restore", post, onResponse, admins, s.restoreProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
 		on("/admin/cache/stats", get, onBoth, admins, s.cacheStats),
 		on("/admin/cache/clear", del, onBoth, admins, s.clearCache),
@@ -160,6 +161,27 @@ func (s *server) ofAdministrators() []endpoint {
 		on("/admin/rate-limits", get, onRequest, admins, s.listRateLimits),
 		on("/admin/rate-limits/{user_id}", get, onRequest, admins, s.viewed(s.limitsOfOther)),
 		on("/admin/rate-limits/{user_id}", del, onRequest, admins, s.resetLimits),
+	}
+}
+
+// ofDefiners is what administrators say of request types and settings.
+func (s *server) ofDefiners() []endpoint {
+	return []endpoint{
+		on("/request-types", post, onResponse, admins, taking(s.defineRequestType)),
+		on("/request-types/{name}", put, onResponse, admins, taking(s.putRequestType)),
+		on("/request-types/{name}", del, onResponse, admins, s.retireRequestType),
+		on("/request-types/{name}/restore", post, onResponse, admins, s.restoreRequestType),
+		on("/request-types/{name}/versions", get, onResponse, admins, s.requestTypeVersions),
+		on("/request-types/{name}/users", get, onResponse, admins, s.viewed(s.usersOfType)),
+		on("/request-types/{name}/access", post, onResponse, admins, taking(s.setAccessOfMany)),
+		on("/request-types/{name}/responder", get, onResponse, admins, s.responder),
+		on("/request-types/{name}/responder", put, onResponse, admins, taking(s.putResponder)).within(askBounds),
+		on("/request-types/{name}/responder", del, onResponse, admins, s.disableResponder),
+		on("/request-types/{name}/try", post, onResponse, admins, takingIfAny(s.tryRequestType)).within(askBounds),
+		on("/settings", get, onBoth, admins, s.listSettings),
+		on("/settings/{key}", get, onBoth, admins, s.setting),
+		on("/settings/{key}", put, onResponse, admins, taking(s.putSetting)),
+		on("/settings/{key}", del, onResponse, admins, s.removeSetting),
 	}
 }
 
@@ -228,7 +250,10 @@ func (p path) find(method string) (endpoint, error) {
 		return e, nil
 	}
 	allowed := p.allowed()
-	if ok || len(allowed) == 0 {
+	if ok {
+		return endpoint{}, elsewhere(e, method, allowed)
+	}
+	if len(allowed) == 0 {
 		for _, e = range p.methods {
 			break // all endpoints of a path that is not here belong to the same site
 		}

@@ -28,6 +28,7 @@ import (
 	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/tryout"
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/reactor"
@@ -59,6 +60,8 @@ type Config struct {
 	Throttle *throttle.Throttle
 	// KeyUses is told when API keys are used; somebody else runs it.
 	KeyUses *keyuse.Uses
+	// Tryout checks and tries out how a response site answers; nil on a request site.
+	Tryout *tryout.Tryout
 	// RateLimits counts requests; nil: they are counted in the process.
 	RateLimits *ratelimit.Redis
 	// TokenKey signs access tokens; tokens of OlderTokenKeys are accepted too.

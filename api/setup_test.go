@@ -33,11 +33,13 @@ import (
 	"sallyport/eventstore/eventstoretest"
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
+	"sallyport/internal/tryout"
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
 	"sallyport/responders/manual"
 	"sallyport/responders/queue"
+	"sallyport/responders/sqlresponder"
 	"sallyport/schema"
 )
 
@@ -60,6 +62,7 @@ type site struct {
 	clock     atomic.Int64 // what was added to the time
 	logged    *bytes.Buffer
 	address   string // where calls come from
+	sources   *sqlresponder.Responder
 }
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.clock.Load())) }
@@ -121,6 +124,10 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	}
 	if role == domain.ResponseSite {
 		c.Desk = manual.New(manual.Config{Log: store, Cases: knownCases{c}, Now: s.now})
+		c.Tryout = tryout.New(tryout.Config{Reader: c.Reader, Directory: directory, Params: schema.NewParameterCache(0), Responders: s.responders,
+			Knows: func(r domain.ResponderConfigured) (string, bool) {
+				return "responders.sources", r.Kind != domain.ResponderSQL || r.Source == "airports"
+			}})
 	}
 	for _, f := range change {
 		f(&c)
@@ -135,6 +142,14 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		s.handler = spectest.Checked(t, s.handler)
 	}
 	return s
+}
+
+// responders are what answers on this site.
+func (s *site) responders(context.Context) (map[domain.ResponderKind]queue.Responder, error) {
+	if s.sources == nil {
+		return nil, nil
+	}
+	return map[domain.ResponderKind]queue.Responder{domain.ResponderSQL: s.sources}, nil
 }
 
 // newBridge gives a bridge with keys of its own.
@@ -191,7 +206,7 @@ func newCore(t testing.TB) *site {
 	}
 	for _, d := range []domain.DefineRequestType{{Name: "airport", Public: true}, {Name: "hidden"}} {
 		d.Title, d.Parameters = d.Name, json.RawMessage(airportSchema)
-		if _, err := s.commands.DefineRequestType(t.Context(), by, d); err != nil {
+		if _, _, err := s.commands.DefineRequestType(t.Context(), by, d); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"sallyport/projections"
 )
 
-// tagOf names a user as of their newest event.
+// tagOf names a user, or what else is changed by events, as of the newest one.
 func tagOf(pos int64) string { return `"` + strconv.FormatInt(pos, 10) + `"` }
 
 var errTag = &problem{Status: http.StatusPreconditionFailed, code: "precondition-failed",
-	Detail: "the user is not as If-Match says any more: get it again and look what changed; nothing was stored"}
+	Detail: "this is not as If-Match says any more: get it again and look what changed; nothing was stored"}
 
 // seen returns the position that a call's If-Match names; 0: any will do.
 func seen(c *call) (int64, error) {
@@ -156,20 +156,27 @@ type newAccess struct {
 	Indices    []string       `json:"indices"`     // of a grant, see domain.AccessGranted; null: all of the type's
 }
 
+// command is what a body that grants or blocks a request type asks for.
+func (in newAccess) command(requestType string) (domain.UserCommand, error) {
+	switch in.Access {
+	case "", "granted":
+		return domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: requestType, MaxResults: in.MaxResults, Limits: in.Limits, Indices: in.Indices}}, nil
+	case "blocked":
+		if in.MaxResults != 0 || in.Limits != nil || in.Indices != nil {
+			return nil, badAccess("", "gives limits to what is blocked")
+		}
+		return domain.BlockAccess{RequestType: requestType}, nil
+	default:
+		return nil, badAccess("/access", "must be granted or blocked")
+	}
+}
+
 // setAccess grants or blocks a request type, and shows what then counts.
 func (s *server) setAccess(ctx context.Context, c *call, in newAccess) (answer, error) {
 	name := mux.Vars(c.Request)["type"]
-	var command domain.UserCommand
-	switch in.Access {
-	case "", "granted":
-		command = domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: name, MaxResults: in.MaxResults, Limits: in.Limits, Indices: in.Indices}}
-	case "blocked":
-		if in.MaxResults != 0 || in.Limits != nil || in.Indices != nil {
-			return answer{}, badAccess("", "gives limits to what is blocked")
-		}
-		command = domain.BlockAccess{RequestType: name}
-	default:
-		return answer{}, badAccess("/access", "must be granted or blocked")
+	command, err := in.command(name)
+	if err != nil {
+		return answer{}, err
 	}
 	u, at, err := s.userToChange(ctx, c)
 	if err != nil {

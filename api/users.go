@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"unicode/utf8"
 
 	"sallyport/domain"
 	"sallyport/internal/commands"
@@ -80,11 +82,11 @@ func (s *server) registerUser(ctx context.Context, c *call, in newUser) (answer,
 }
 
 func (s *server) listUsers(ctx context.Context, c *call) (answer, error) {
-	q, err := parseQuery(c)
+	f, err := userFilter(c)
 	if err != nil {
 		return answer{}, err
 	}
-	users, next, err := s.Reader.Users(ctx, q.page)
+	users, next, err := s.Reader.Users(ctx, f)
 	if err != nil {
 		return answer{}, err
 	}
@@ -95,6 +97,25 @@ func (s *server) listUsers(ctx context.Context, c *call) (answer, error) {
 		}
 	}
 	return list(c, items, next), nil
+}
+
+// maxSearch bounds what is searched for, in characters.
+const maxSearch = 100
+
+func userFilter(c *call) (projections.UserFilter, error) {
+	q, err := parseQuery(c, "q", "role", "profile", "active")
+	if err != nil {
+		return projections.UserFilter{}, err
+	}
+	f := projections.UserFilter{Search: q.values.Get("q"), Role: domain.UserRole(q.values.Get("role")), Profile: q.values.Get("profile"), Page: q.page}
+	switch {
+	case utf8.RuneCountInString(f.Search) > maxSearch:
+		return f, badQuery("q", "must be at most "+strconv.Itoa(maxSearch)+" characters")
+	case f.Role != "" && !f.Role.Valid():
+		return f, badQuery("role", "must be user, analyst, operator, auditor or admin")
+	}
+	f.Active, err = q.flag("active")
+	return f, err
 }
 
 func (s *server) user(ctx context.Context, c *call) (answer, error) {

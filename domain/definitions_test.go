@@ -40,6 +40,12 @@ func airport(change ...func(*domain.DefineRequestType)) domain.DefineRequestType
 	return c
 }
 
+// changeOf is a change of what had a version when it was looked at.
+func changeOf(d domain.DefineRequestType, version int) domain.ChangeRequestType {
+	d.Version = version
+	return domain.ChangeRequestType(d)
+}
+
 func TestEachDefinitionOfATypeHasItsVersion(t *testing.T) {
 	t.Parallel()
 	renamed := airport(func(c *domain.DefineRequestType) { c.Title = "Airports" })
@@ -49,13 +55,13 @@ func TestEachDefinitionOfATypeHasItsVersion(t *testing.T) {
 		version  int
 		exists   bool
 	}{
-		"changed":             {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType{DefineRequestType: renamed}}, []string{"requesttype.defined", "requesttype.changed"}, 2, true},
-		"changed to the same": {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType{DefineRequestType: airport()}}, []string{"requesttype.defined"}, 1, true},
-		"changed as seen":     {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType{DefineRequestType: renamed, Seen: 1}}, []string{"requesttype.defined", "requesttype.changed"}, 2, true},
+		"changed":             {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType(renamed)}, []string{"requesttype.defined", "requesttype.changed"}, 2, true},
+		"changed to the same": {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType(airport())}, []string{"requesttype.defined"}, 1, true},
+		"changed as seen":     {[]domain.RequestTypeCommand{airport(), changeOf(renamed, 1)}, []string{"requesttype.defined", "requesttype.changed"}, 2, true},
 		"retired":             {[]domain.RequestTypeCommand{airport(), domain.RetireRequestType{Name: "airport"}}, []string{"requesttype.defined", "requesttype.retired"}, 1, false},
 		"brought back": {[]domain.RequestTypeCommand{airport(), domain.RetireRequestType{}, domain.BringBackRequestType{}, domain.BringBackRequestType{}},
 			[]string{"requesttype.defined", "requesttype.retired", "requesttype.defined"}, 2, true},
-		"defined again": {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType{DefineRequestType: renamed}, domain.RetireRequestType{}, airport()},
+		"defined again": {[]domain.RequestTypeCommand{airport(), domain.ChangeRequestType(renamed), domain.RetireRequestType{}, airport()},
 			[]string{"requesttype.defined", "requesttype.changed", "requesttype.retired", "requesttype.defined"}, 3, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,7 +88,7 @@ func TestEachFieldOfATypeIsAChange(t *testing.T) {
 		"public":      func(c *domain.DefineRequestType) { c.Public = false },
 	} {
 		state, _ := story[domain.RequestType, domain.RequestTypeCommand](t, domain.RequestType{}, airport())
-		facts, err := state.Decide(domain.ChangeRequestType{DefineRequestType: airport(change)})
+		facts, err := state.Decide(domain.ChangeRequestType(airport(change)))
 		if err != nil || len(facts) != 1 || facts[0].(domain.RequestTypeChanged).Version != 2 {
 			t.Errorf("%s: %v, %v", name, facts, err)
 		}
@@ -100,14 +106,15 @@ func TestImpossibleChangesOfATypeAreRefused(t *testing.T) {
 		kind    domain.ErrorKind
 		code    string
 	}{
-		"change nothing":     {domain.RequestType{}, domain.ChangeRequestType{DefineRequestType: airport()}, domain.NotFound, "unknown-type"},
-		"change a retired":   {gone, domain.ChangeRequestType{DefineRequestType: airport()}, domain.NotFound, "unknown-type"},
-		"change what is old": {there, domain.ChangeRequestType{DefineRequestType: airport(), Seen: 7}, domain.Conflict, "changed-meanwhile"},
-		"change to nonsense": {there, domain.ChangeRequestType{DefineRequestType: bad}, domain.Invalid, "invalid-request-type"},
+		"change nothing":     {domain.RequestType{}, domain.ChangeRequestType(airport()), domain.NotFound, "unknown-request-type"},
+		"change a retired":   {gone, domain.ChangeRequestType(airport()), domain.NotFound, "unknown-request-type"},
+		"change what is old": {there, changeOf(airport(), 7), domain.Conflict, "changed-meanwhile"},
+		"change to nonsense": {there, domain.ChangeRequestType(bad), domain.Invalid, "invalid-request-type"},
 		"define a second":    {there, airport(), domain.Conflict, "request-type-exists"},
-		"retire nothing":     {domain.RequestType{}, domain.RetireRequestType{}, domain.NotFound, "unknown-type"},
-		"retire twice":       {gone, domain.RetireRequestType{}, domain.NotFound, "unknown-type"},
-		"bring back nothing": {domain.RequestType{}, domain.BringBackRequestType{}, domain.NotFound, "unknown-type"},
+		"define as another":  {gone, airport(func(c *domain.DefineRequestType) { c.Version = 1 }), domain.Invalid, "invalid-request-type"},
+		"retire nothing":     {domain.RequestType{}, domain.RetireRequestType{}, domain.NotFound, "unknown-request-type"},
+		"retire twice":       {gone, domain.RetireRequestType{}, domain.NotFound, "unknown-request-type"},
+		"bring back nothing": {domain.RequestType{}, domain.BringBackRequestType{}, domain.NotFound, "unknown-request-type"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +137,7 @@ func TestVersionsOnlyGrow(t *testing.T) {
 			c := airport(func(c *domain.DefineRequestType) {
 				c.Title = rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "title")
 			})
-			command := rapid.SampledFrom([]domain.RequestTypeCommand{c, domain.ChangeRequestType{DefineRequestType: c},
+			command := rapid.SampledFrom([]domain.RequestTypeCommand{c, domain.ChangeRequestType(c),
 				domain.RetireRequestType{}, domain.BringBackRequestType{}}).Draw(t, "command")
 			facts, err := state.Decide(command)
 			if (err != nil) && len(facts) > 0 {

@@ -36,6 +36,17 @@ type FieldError struct {
 
 func (e *Error) Error() string { return e.Detail }
 
+// Under returns the error as that of a larger command, in whose body this one
+// stands at a JSON Pointer.
+func (e *Error) Under(pointer string) *Error {
+	larger := *e
+	larger.Fields = make([]FieldError, len(e.Fields))
+	for i, f := range e.Fields {
+		larger.Fields[i] = FieldError{Pointer: pointer + f.Pointer, Detail: f.Detail}
+	}
+	return &larger
+}
+
 func refuse(kind ErrorKind, code, format string, args ...any) *Error {
 	return &Error{Kind: kind, Code: code, Detail: fmt.Sprintf(format, args...)}
 }

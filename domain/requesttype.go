@@ -70,6 +70,8 @@ type DefineRequestType struct {
 	Parameters  json.RawMessage
 	MaxResults  int // 0: the bound
 	Public      bool
+	// Version is the one that a new type is expected to have; 0: whichever it gets.
+	Version int
 	// SchemaError says why Parameters is no usable JSON Schema, as the library
 	// that compiled it found; nil when it is one.
 	SchemaError error
@@ -86,22 +88,26 @@ func (c DefineRequestType) decide(t RequestType) ([]Fact, error) {
 	return []Fact{d}, nil
 }
 
-// ChangeRequestType asks that a request type be all as it is described here.
-type ChangeRequestType struct {
-	DefineRequestType
-	// Seen is the version that the one who asks has seen; 0: whichever it is.
-	Seen int
+// Command asks for a type as it is described here.
+func (d RequestTypeDefined) Command() DefineRequestType {
+	return DefineRequestType{Name: d.Name, Title: d.Title, Description: d.Description, Parameters: d.Parameters,
+		MaxResults: d.MaxResults, Public: d.Public, Version: d.Version}
 }
+
+// ChangeRequestType asks that a request type be all as it is described here.
+// Its Version is the one that was seen by whoever asks; 0: whichever it is.
+type ChangeRequestType DefineRequestType
 
 func (c ChangeRequestType) decide(t RequestType) ([]Fact, error) {
 	if !t.Exists() {
 		return nil, refuseRequestType(c.Name)
 	}
-	if c.Seen != 0 && c.Seen != t.last.Version {
+	if c.Version != 0 && c.Version != t.last.Version {
 		return nil, refuse(Conflict, "changed-meanwhile",
-			"the request type %s has version %d by now, and this change was made to version %d: look again; nothing was stored", c.Name, t.last.Version, c.Seen)
+			"the request type %s has version %d by now, and this change was made to version %d: look again; nothing was stored", c.Name, t.last.Version, c.Version)
 	}
-	d, err := c.definition(t.last.Version + 1)
+	c.Version = 0 // the next one is another
+	d, err := DefineRequestType(c).definition(t.last.Version + 1)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +144,7 @@ func (c BringBackRequestType) decide(t RequestType) ([]Fact, error) {
 }
 
 func refuseRequestType(name string) error {
-	return refuse(NotFound, "unknown-type", "there is no request type named %q, or it was retired; nothing was stored", name)
+	return refuse(NotFound, "unknown-request-type", "there is no request type named %q, or it was retired; nothing was stored", name)
 }
 
 // definition is what the command describes, filled in and checked.
@@ -152,6 +158,7 @@ func (c DefineRequestType) definition(version int) (RequestTypeDefined, error) {
 	f.text("/description", c.Description, 0, 1000)
 	f.require(c.SchemaError == nil, "/parameters", "is no usable JSON Schema: %v", c.SchemaError)
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
+	f.require(c.Version == 0 || version == 0 || c.Version == version, "/version", "will be %d: leave it out", version)
 	return RequestTypeDefined{Name: c.Name, Title: c.Title, Description: c.Description, Version: version,
 		Parameters: c.Parameters, MaxResults: c.MaxResults, Public: c.Public}, f.err("request-type")
 }

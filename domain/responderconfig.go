@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,17 @@ func (c ResponderConfigured) CacheFor() time.Duration {
 		return DefaultCacheSeconds * time.Second
 	}
 	return time.Duration(*c.CacheSeconds) * time.Second
+}
+
+// Description tells in words what answers, and from where.
+func (c ResponderConfigured) Description() string {
+	switch {
+	case c.Kind == ResponderManual:
+		return "a person"
+	case c.Source != "":
+		return string(c.Kind) + " from the source " + c.Source
+	}
+	return string(c.Kind)
 }
 
 // EventType implements [Fact].
@@ -126,6 +138,7 @@ func (c ResponderConfigured) check(f *fieldErrors) {
 	}
 	if c.Kind == ResponderSQL {
 		f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
+		f.require(!strings.ContainsRune(c.Statement, 0), "/statement", "must not hold the character U+0000")
 	}
 	if c.Kind == ResponderElasticsearch {
 		c.Search.check(f)

@@ -22,6 +22,9 @@ const (
 
 var userRoles = []UserRole{RoleUser, RoleAnalyst, RoleOperator, RoleAuditor, RoleAdmin}
 
+// Valid reports whether there is such a role.
+func (r UserRole) Valid() bool { return slices.Contains(userRoles, r) }
+
 // Credential is a password's hash, never the password. It leaves a site only
 // inside an encrypted bundle.
 type Credential struct {
@@ -129,7 +132,7 @@ func (f *fieldErrors) email(s string) {
 }
 
 func (f *fieldErrors) role(r UserRole) {
-	f.require(slices.Contains(userRoles, r), "/role", "must be one of %v", userRoles)
+	f.require(r.Valid(), "/role", "must be one of %v", userRoles)
 }
 
 // password adds what was found wrong with a password, or that it was hashed

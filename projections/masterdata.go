@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -78,6 +79,31 @@ func (r *Reader) RequestTypes(ctx context.Context, retired bool) ([]RequestType,
 func (r *Reader) RequestTypeVersion(ctx context.Context, name string, version int) (domain.RequestTypeDefined, error) {
 	return one(ctx, r, scanDefinition[domain.RequestTypeDefined],
 		`SELECT definition FROM readmodel.request_type_versions WHERE name = $1 AND version = $2`, text(name), version)
+}
+
+// RequestTypeVersions returns a page of all versions that a request type ever
+// had, the newest first, and the cursor of the next page: empty at the end. A
+// cursor that this method did not give is refused with [ErrCursor].
+func (r *Reader) RequestTypeVersions(ctx context.Context, name string, p Page) ([]domain.RequestTypeDefined, string, error) {
+	first, second, err := p.after()
+	if err != nil {
+		return nil, "", err
+	}
+	before, err := strconv.Atoi(first)
+	if p.Cursor != "" && (err != nil || second != "versions") {
+		return nil, "", ErrCursor
+	}
+	var w conditions
+	w.add(true, "name = ?", text(name))
+	w.add(p.Cursor != "", "version < ?", before)
+	w.args = append(w.args, p.limit()+1)
+	found, err := many(ctx, r, scanDefinition[domain.RequestTypeDefined],
+		`SELECT definition FROM readmodel.request_type_versions `+w.where()+fmt.Sprintf(` ORDER BY version DESC LIMIT $%d`, len(w.args)), w.args...)
+	if err != nil || len(found) <= p.limit() {
+		return found, "", err
+	}
+	found = found[:p.limit()]
+	return found, cursor(strconv.Itoa(found[len(found)-1].Version), "versions"), nil
 }
 
 // ResponderConfig returns how a request type is answered, or [ErrNotFound].

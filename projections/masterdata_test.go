@@ -46,6 +46,13 @@ func TestOldVersionsOfATypeStay(t *testing.T) {
 	if _, err := reader.RequestTypeVersion(t.Context(), "airport", 4); !errors.Is(err, projections.ErrNotFound) {
 		t.Errorf("a version that never was: %v", err)
 	}
+	newest, next, err := reader.RequestTypeVersions(t.Context(), "airport", projections.Page{Limit: 2})
+	if err != nil || len(newest) != 2 || newest[0].Version != 3 {
+		t.Fatalf("the newest are %+v, %v", newest, err)
+	}
+	if rest, end, err := reader.RequestTypeVersions(t.Context(), "airport", projections.Page{Limit: 2, Cursor: next}); err != nil || end != "" || len(rest) != 1 || rest[0].Version != 1 {
+		t.Errorf("the rest is %+v, %q, %v", rest, end, err)
+	}
 }
 
 func TestARetiredProfileIsKnown(t *testing.T) {

@@ -30,7 +30,7 @@ func TestUsers(t *testing.T) {
 	}
 	var names []string
 	for p := (projections.Page{Limit: 3}); ; {
-		users, next, err := reader.Users(t.Context(), p)
+		users, next, err := reader.Users(t.Context(), projections.UserFilter{Page: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,10 +222,10 @@ func TestForeignCursorsAreRefused(t *testing.T) {
 			t.Errorf("cursor %q of requests: %v", c, err)
 		}
 	}
-	if _, _, err := reader.Users(t.Context(), projections.Page{Cursor: of("no line feed")}); !errors.Is(err, projections.ErrCursor) {
+	if _, _, err := reader.Users(t.Context(), projections.UserFilter{Page: projections.Page{Cursor: of("no line feed")}}); !errors.Is(err, projections.ErrCursor) {
 		t.Errorf("cursor of users: %v", err)
 	}
-	if _, _, err := reader.Users(t.Context(), projections.Page{Cursor: of("nul\x00\n\xff")}); err != nil {
+	if _, _, err := reader.Users(t.Context(), projections.UserFilter{Page: projections.Page{Cursor: of("nul\x00\n\xff")}}); err != nil {
 		t.Errorf("text that PostgreSQL cannot hold in a cursor: %v", err)
 	}
 }

@@ -64,24 +64,6 @@ func (r *Reader) UserFrom(ctx context.Context, username string) (User, error) {
 	return u, err
 }
 
-// Users returns a page of all users, ordered by username, and the cursor of
-// the next page: empty at the end. A cursor that this method did not give is
-// refused with [ErrCursor].
-func (r *Reader) Users(ctx context.Context, p Page) ([]User, string, error) {
-	username, id, err := p.after()
-	if err != nil {
-		return nil, "", err
-	}
-	users, err := many(ctx, r, scanUser, selectUsers+`WHERE (username, id) > ($1, $2) ORDER BY username, id LIMIT $3`,
-		text(username), text(id), p.limit()+1)
-	if err != nil || len(users) <= p.limit() {
-		return users, "", err
-	}
-	users = users[:p.limit()]
-	last := users[len(users)-1]
-	return users, cursor(last.Username, last.ID), nil
-}
-
 // ActiveAdmins returns some of those who may administer the site, no more than
 // limit, as the tables say.
 func (r *Reader) ActiveAdmins(ctx context.Context, limit int) ([]User, error) {

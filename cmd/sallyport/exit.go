@@ -15,8 +15,6 @@ import (
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/internal/boot"
-	"sallyport/responders"
-	"sallyport/responders/sqlresponder"
 )
 
 // usageError is a command that was called wrongly.
@@ -55,7 +53,7 @@ var exits = []struct {
 		return code(bundle.Untrusted)(err) || is[*untrustedCard](err)
 	}},
 	{16, "refused by policy, or the link is stopped", func(err error) bool {
-		return code(bundle.Refused)(err) || is[*domain.Error](err) || is[*sqlresponder.StatementError](err) || is[*responders.ConfigError](err) || errors.Is(err, bridge.ErrStopped) || errors.Is(err, bridge.ErrWithhold) || is[*policyError](err) ||
+		return code(bundle.Refused)(err) || is[*domain.Error](err) || errors.Is(err, bridge.ErrStopped) || errors.Is(err, bridge.ErrWithhold) || is[*policyError](err) ||
 			is[*eventstore.ReadOnlyError](err) || errors.Is(err, media.ErrPool) || is[*refusedFiles](err)
 	}},
 	{17, "this program must be upgraded first", func(err error) bool {

@@ -189,10 +189,10 @@ func define(t *testing.T, config, name string, responder domain.ResponderConfigu
 	p := &program{stderr: &safeBuffer{}, configPath: config}
 	err := p.withSite(t.Context(), func(s *boot.Site) error {
 		by := commands.By{Actor: "cli:test"}
-		_, err := s.Commands.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: name, Title: "Test " + name,
+		_, _, err := s.Commands.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: name, Title: "Test " + name,
 			Parameters: json.RawMessage(`{"type":"object","additionalProperties":false,"examples":[{}]}`), Public: true})
 		if err == nil {
-			_, err = s.Commands.ConfigureResponder(t.Context(), by, name, responder)
+			_, _, err = s.Commands.ConfigureResponder(t.Context(), by, name, responder, 0)
 		}
 		return err
 	})

@@ -14,18 +14,23 @@ import (
 
 func (p *program) profileCommand() *cobra.Command {
 	c := &cobra.Command{Use: "profile", Short: "Say what groups of users may ask"}
-	c.AddCommand(p.profileList(), p.profileShow(), p.profileCreate(), p.profileChange(), p.profileRetire())
+	c.AddCommand(p.profileList(), p.profileShow(), p.profileCreate(), p.profileChange(), p.profileRetire(), p.profileRestore())
 	return c
 }
 
 func (p *program) profileList() *cobra.Command {
-	return &cobra.Command{
+	var retired bool
+	c := &cobra.Command{
 		Use: "list", Short: "List the profiles", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all, err := s.Reader.Profiles(cmd.Context(), false)
+				found, err := s.Reader.Profiles(cmd.Context(), retired)
 				if err != nil {
 					return err
+				}
+				all := make([]domain.ProfileDefined, len(found))
+				for i, d := range found {
+					all[i] = d.ProfileDefined
 				}
 				return p.print(all, func(w io.Writer) {
 					fmt.Fprintln(w, "NAME\tPRIORITY\tA MINUTE\tAN HOUR\tA DAY\tTITLE")
@@ -36,6 +41,21 @@ func (p *program) profileList() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&retired, "retired", false, "list those that were retired instead")
+	return c
+}
+
+func (p *program) profileRestore() *cobra.Command {
+	return &cobra.Command{Use: "restore NAME", Short: "Bring a retired profile back as it was (response site)", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				_, stored, err := s.Commands.BringBackProfile(cmd.Context(), by(), args[0])
+				if err == nil {
+					p.told("the profile "+args[0], "back", stored)
+				}
+				return err
+			})
+		}}
 }
 
 func (p *program) profileShow() *cobra.Command {
@@ -44,8 +64,7 @@ func (p *program) profileShow() *cobra.Command {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
 				d, err := s.Reader.Profile(cmd.Context(), args[0])
 				if errors.Is(err, projections.ErrNotFound) {
-					return &domain.Error{Kind: domain.NotFound, Code: "unknown-profile",
-						Detail: fmt.Sprintf("there is no profile named %q: see `sallyport profile list`", args[0])}
+					return unknown("profile", args[0], "profile list")
 				}
 				if err != nil {
 					return err
@@ -90,16 +109,14 @@ func (p *program) profileChange() *cobra.Command {
 				return err
 			}
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				_, created, stored, err := s.Commands.PutProfile(cmd.Context(), by(), in)
+				_, created, stored, err := s.Commands.PutProfile(cmd.Context(), by(), in, 0)
 				switch {
 				case err != nil:
 					return err
 				case created:
 					p.say("the profile %s is made: there was none", in.Name)
-				case stored.Seq == 0:
-					p.say("the profile %s is so already; nothing was stored", in.Name)
 				default:
-					p.say("the profile %s is changed", in.Name)
+					p.told("the profile "+in.Name, "changed", stored)
 				}
 				return nil
 			})
@@ -111,7 +128,7 @@ func (p *program) profileRetire() *cobra.Command {
 		Long: "Give a profile to nobody any more. It is refused while users have it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				if _, err := s.Commands.RetireProfile(cmd.Context(), by(), args[0]); err != nil {
+				if _, err := s.Commands.RetireProfile(cmd.Context(), by(), args[0], 0); err != nil {
 					return err
 				}
 				p.say("the profile %s is retired", args[0])

@@ -51,7 +51,7 @@ func (p *program) root() *cobra.Command {
 		p.migrateCommand(), p.configCommand(),
 		p.bundleCommand(), p.mediaCommand(), p.quarantineCommand(), p.queueCommand(), p.poisonCommand(), p.linkCommand(), p.keysCommand(),
 		p.auditCommand(), p.projectionsCommand(),
-		p.requestTypeCommand(), p.profileCommand(), p.userCommand(), p.apiKeyCommand(),
+		p.requestTypeCommand(), p.profileCommand(), p.settingCommand(), p.userCommand(), p.apiKeyCommand(),
 		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(),
 	)
 	for _, group := range root.Commands() {

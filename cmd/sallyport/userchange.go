@@ -144,40 +144,52 @@ what was overridden before, as a whole; --clear makes all of them the profile's.
 }
 
 func (p *program) userAccess() *cobra.Command {
-	var grant, block, clear bool
-	var max int
-	var indices []string
-	var l domain.Limits
+	var a access
 	c := &cobra.Command{Use: "access USERNAME REQUESTTYPE --grant|--block|--clear", Short: "Say what a user may ask for (response site)", Args: cobra.ExactArgs(2),
 		Long: `Grant or block a request type for one user, or let the profile decide again. A block
 wins over everything, a grant over the profile's list. A grant may set limits and a
 number of results for this type alone, and narrow the indices that it searches.`}
+	a.flags(c)
+	return p.changing(c, func(cmd *cobra.Command, args []string) (domain.UserCommand, error) { return a.command(cmd, args[1]) })
+}
+
+// access is what flags say of a request type.
+type access struct {
+	grant, block, clear bool
+	maxResults          int
+	limits              domain.Limits
+	indices             []string
+}
+
+func (a *access) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.BoolVar(&grant, "grant", false, "the user may ask for it whatever the profile lists")
-	f.BoolVar(&block, "block", false, "the user may not ask for it")
-	f.BoolVar(&clear, "clear", false, "the profile decides")
-	f.IntVar(&max, "max-results", 0, "with --grant: results an answer may have; 0: as without the grant")
-	f.StringSliceVar(&indices, "indices", nil, "with --grant: what the user may read of the indices that the type searches, such as books-2024-*,authors; none: all")
-	limitFlags(f, &l, "of this type, with --grant:")
+	f.BoolVar(&a.grant, "grant", false, "they may ask for it whatever the profile lists")
+	f.BoolVar(&a.block, "block", false, "they may not ask for it")
+	f.BoolVar(&a.clear, "clear", false, "the profile decides")
+	f.IntVar(&a.maxResults, "max-results", 0, "with --grant: results an answer may have; 0: as without the grant")
+	f.StringSliceVar(&a.indices, "indices", nil, "with --grant: what they may read of the indices that the type searches, such as books-2024-*,authors; none: all")
+	limitFlags(f, &a.limits, "of this type, with --grant:")
 	c.MarkFlagsOneRequired("grant", "block", "clear")
 	c.MarkFlagsMutuallyExclusive("grant", "block", "clear")
-	return p.changing(c, func(_ *cobra.Command, args []string) (domain.UserCommand, error) {
-		limited := f.Changed("minute") || f.Changed("hour") || f.Changed("day") || f.Changed("month")
-		if !grant && (limited || f.Changed("max-results") || f.Changed("indices")) {
-			return nil, &usageError{errors.New("limits, --max-results and --indices go with --grant")}
-		}
-		switch {
-		case block:
-			return domain.BlockAccess{RequestType: args[1]}, nil
-		case clear:
-			return domain.ClearAccess{RequestType: args[1]}, nil
-		}
-		granted := domain.AccessGranted{RequestType: args[1], MaxResults: max, Indices: indices}
-		if limited {
-			granted.Limits = &l
-		}
-		return domain.GrantAccess{AccessGranted: granted}, nil
-	})
+}
+
+func (a *access) command(c *cobra.Command, requestType string) (domain.UserCommand, error) {
+	f := c.Flags()
+	limited := f.Changed("minute") || f.Changed("hour") || f.Changed("day") || f.Changed("month")
+	if !a.grant && (limited || f.Changed("max-results") || f.Changed("indices")) {
+		return nil, &usageError{errors.New("limits, --max-results and --indices go with --grant")}
+	}
+	switch {
+	case a.block:
+		return domain.BlockAccess{RequestType: requestType}, nil
+	case a.clear:
+		return domain.ClearAccess{RequestType: requestType}, nil
+	}
+	granted := domain.AccessGranted{RequestType: requestType, MaxResults: a.maxResults, Indices: a.indices}
+	if limited {
+		granted.Limits = &a.limits
+	}
+	return domain.GrantAccess{AccessGranted: granted}, nil
 }
 
 func (p *program) userPassword() *cobra.Command {

@@ -94,22 +94,23 @@ type listedUser struct {
 }
 
 func (p *program) userList() *cobra.Command {
-	return &cobra.Command{
+	var filter projections.UserFilter
+	var active bool
+	c := &cobra.Command{
 		Use: "list", Short: "List the users", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter.Active = given(cmd.Flags(), "active", active)
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				all := []listedUser{}
-				for cursor := ""; ; {
-					page, next, err := s.Reader.Users(cmd.Context(), projections.Page{Limit: projections.MaxLimit, Cursor: cursor})
-					if err != nil {
-						return err
-					}
-					for _, u := range page {
-						all = append(all, listedUser{u.ID, u.Username, u.Email, u.Role, u.Profile, u.Active})
-					}
-					if cursor = next; cursor == "" {
-						break
-					}
+				found, err := everyPage(func(page projections.Page) ([]projections.User, string, error) {
+					filter.Page = page
+					return s.Reader.Users(cmd.Context(), filter)
+				})
+				if err != nil {
+					return err
+				}
+				all := make([]listedUser, len(found))
+				for i, u := range found {
+					all[i] = listedUser{u.ID, u.Username, u.Email, u.Role, u.Profile, u.Active}
 				}
 				return p.print(all, func(w io.Writer) {
 					fmt.Fprintln(w, "USERNAME\tROLE\tPROFILE\tACTIVE\tID")
@@ -120,4 +121,10 @@ func (p *program) userList() *cobra.Command {
 			})
 		},
 	}
+	f := c.Flags()
+	f.StringVar(&filter.Search, "search", "", "only those who have this in their username, address or full name")
+	f.StringVar((*string)(&filter.Role), "role", "", "only those of this role")
+	f.StringVar(&filter.Profile, "profile", "", "only those with this profile")
+	f.BoolVar(&active, "active", true, "only those who are active, or with --active=false who are not")
+	return c
 }

@@ -72,7 +72,7 @@ func (r *rig) makeAnswers(ctx context.Context) (err error) {
 		return err
 	}
 	for _, t := range dataset.RequestTypes() {
-		if _, err := a.Commands.ConfigureResponder(ctx, commands.By{Actor: actor}, t.Name, responder(t)); err != nil {
+		if _, _, err := a.Commands.ConfigureResponder(ctx, commands.By{Actor: actor}, t.Name, responder(t), 0); err != nil {
 			return err
 		}
 	}

@@ -116,7 +116,7 @@ func define(ctx context.Context, core *boot.Site, username, password string) (st
 		return "", err
 	}
 	for _, t := range dataset.RequestTypes() {
-		if _, err := core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
+		if _, _, err := core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
 			Description: t.Description, Parameters: t.Parameters, MaxResults: t.MaxResults, Public: true}); err != nil {
 			return "", err
 		}

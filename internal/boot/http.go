@@ -78,7 +78,7 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 	if err != nil {
 		return api.Config{}, err
 	}
-	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Bridge: s.Bridge, Queue: s.Queue, Desk: s.Desk, Webhooks: s.Webhooks,
+	c := api.Config{Log: s.Log, Pool: s.Pool, Reader: s.Reader, Directory: s.Directory, Commands: s.Commands, Tryout: s.Tryout, Bridge: s.Bridge, Queue: s.Queue, Desk: s.Desk, Webhooks: s.Webhooks,
 		Passwords: s.Passwords, Refusals: v.refused, SessionEnds: &s.ends, KeyUses: v.uses, Throttle: s.throttle(), Cache: s.Cache, RateLimits: s.limits, TokenKey: signing, OlderTokenKeys: older, Logger: s.Logger,
 		AllowedOrigins: s.Config.CORS.Origins, TrustedProxies: trusted,
 		Version: s.Version, Disk: s.room}

@@ -77,7 +77,7 @@ func openOnce(t *testing.T, c boot.Config, use func(*boot.Site)) {
 
 func defineType(t *testing.T, s *boot.Site, name string) error {
 	t.Helper()
-	_, err := s.Commands.DefineRequestType(t.Context(), commands.By{Actor: "cli:test"}, domain.DefineRequestType{Name: name, Title: name, Public: true,
+	_, _, err := s.Commands.DefineRequestType(t.Context(), commands.By{Actor: "cli:test"}, domain.DefineRequestType{Name: name, Title: name, Public: true,
 		Parameters: json.RawMessage(`{"type":"object","properties":{"iata":{"type":"string","maxLength":3}},"required":["iata"],"additionalProperties":false,"examples":[{"iata":"AMS"}]}`)})
 	return err
 }

@@ -24,6 +24,7 @@ import (
 	"sallyport/internal/commands"
 	"sallyport/internal/password"
 	"sallyport/internal/pulse"
+	"sallyport/internal/tryout"
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/responsecache"
@@ -46,6 +47,7 @@ type Site struct {
 	Params    *schema.ParameterCache
 	Passwords *password.Hasher
 	Commands  *commands.Commands
+	Tryout    *tryout.Tryout // nil on a request site
 	Bridge    *bridge.Bridge
 	Queue     *queue.Queue      // of jobs, to add to it and to see to it; it works on none
 	Desk      *manual.Desk      // where people answer; nil on a request site
@@ -70,7 +72,7 @@ const (
 // Open opens a site that Init has made. Close ends it.
 func Open(ctx context.Context, c Config, logger *slog.Logger) (*Site, error) {
 	s := &Site{Config: c, Logger: logger.With("site", c.Site)}
-	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openCache, s.openQueue, s.openBridge, s.openWebhooks} {
+	for _, step := range []func(context.Context) error{s.openLog, s.openCommands, s.openTryout, s.openCache, s.openQueue, s.openBridge, s.openWebhooks} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the site %s: %w", c.Site, err), s.Close())
 		}

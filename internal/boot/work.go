@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"sallyport/domain"
-	"sallyport/internal/commands"
+	"sallyport/internal/tryout"
 	"sallyport/projections"
 	"sallyport/responders/queue"
 	"sallyport/responders/sqlresponder"
@@ -30,47 +29,12 @@ func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
 		MaxConns: int32(s.Config.Responders.mostAtOnce(domain.ResponderSQL))}) //nolint:gosec // bounded by Check
 }
 
-// CheckResponder tries at its source how a request type shall be answered,
-// before it is recorded. A refusal is a [*domain.Error], a
-// [*sqlresponder.StatementError] or a [*responders.ConfigError], all for the
-// administrator's eyes.
-func (s *Site) CheckResponder(ctx context.Context, requestType string, c domain.ResponderConfigured) error {
-	if !s.isResponse() {
-		return commands.WrongSite(domain.ResponseSite, "responders are configured")
-	}
-	if _, err := (domain.ResponderConfig{}).Decide(c); err != nil {
-		return err
-	}
-	if setting, known := s.Config.Responders.knows(c); !known {
-		return &domain.Error{Kind: domain.Invalid, Code: "unknown-source",
-			Detail: fmt.Sprintf("the configuration has no source %q: add it to %s in sallyport.yaml; nothing was stored", c.Source, setting)}
-	}
-	t, err := s.Reader.RequestType(ctx, requestType)
-	if errors.Is(err, projections.ErrNotFound) {
-		return &domain.Error{Kind: domain.NotFound, Code: "unknown-type",
-			Detail: fmt.Sprintf("there is no request type named %q: see `sallyport requesttype list`; nothing was stored", requestType)}
-	}
-	if err != nil {
-		return err
-	}
-	params, err := s.Params.Get(t.Name, t.Version, t.Parameters)
-	if err != nil {
-		return err
-	}
-	known, err := s.responders(ctx)
-	if err != nil {
-		return err
-	}
-	if r, checks := known[c.Kind].(checker); checks {
-		return r.Check(ctx, c, params.Names())
+// openTryout gives a response site what tries out how it answers.
+func (s *Site) openTryout(context.Context) error {
+	if s.isResponse() {
+		s.Tryout = tryout.New(tryout.Config{Reader: s.Reader, Directory: s.Directory, Params: s.Params, Knows: s.Config.Responders.knows, Responders: s.responders})
 	}
 	return nil
-}
-
-// checker is a responder that can try a configuration at its source before it
-// is recorded. Its refusal is for the administrator's eyes.
-type checker interface {
-	Check(ctx context.Context, c domain.ResponderConfigured, names []string) error
 }
 
 // responders returns what answers each kind of request type, the same for the

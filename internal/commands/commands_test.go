@@ -84,7 +84,7 @@ func TestDefinitions(t *testing.T) {
 	t.Parallel()
 	c, site := setup(t, "core", domain.ResponseSite)
 	define := func(name, parameters string) error {
-		_, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: name, Title: name, Parameters: json.RawMessage(parameters)})
+		_, _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: name, Title: name, Parameters: json.RawMessage(parameters)})
 		return err
 	}
 	if err := define("airport", ` {"type": "object"} `); err != nil {
@@ -103,11 +103,11 @@ func TestDefinitions(t *testing.T) {
 	}
 	sql := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "data"}
 	for _, sql.Statement = range []string{"select 1", "select 2", "select 2"} { // a later one replaces the earlier, the same changes nothing
-		if _, err := c.ConfigureResponder(t.Context(), by, "airport", sql); err != nil {
+		if _, _, err := c.ConfigureResponder(t.Context(), by, "airport", sql, 0); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := c.ConfigureResponder(t.Context(), by, "nothing", sql); code(err) != "unknown-type" {
+	if _, _, err := c.ConfigureResponder(t.Context(), by, "nothing", sql, 0); code(err) != "unknown-request-type" {
 		t.Errorf("responder of no type: %v", err)
 	}
 	records, err := site.Store.ReadStream(t.Context(), domain.ResponderConfigStream("airport"))
@@ -125,11 +125,19 @@ func TestCommandsOfTheOtherSite(t *testing.T) {
 		"submit":   func() error { _, _, err := core.SubmitRequest(ctx, by, commands.NewRequest{}); return err },
 		"register": func() error { _, err := field.RegisterUser(ctx, by, commands.NewUser{}); return err },
 		"profile":  func() error { _, _, err := field.DefineProfile(ctx, by, domain.ProfileDefined{}); return err },
-		"type":     func() error { _, err := field.DefineRequestType(ctx, by, domain.DefineRequestType{}); return err },
+		"type":     func() error { _, _, err := field.DefineRequestType(ctx, by, domain.DefineRequestType{}); return err },
 		"responder": func() error {
-			_, err := field.ConfigureResponder(ctx, by, "x", domain.ResponderConfigured{})
+			_, _, err := field.ConfigureResponder(ctx, by, "x", domain.ResponderConfigured{}, 0)
 			return err
 		},
+		"type anew":    func() error { _, _, _, err := field.PutRequestType(ctx, by, domain.DefineRequestType{}, 0); return err },
+		"type retired": func() error { _, err := field.RetireRequestType(ctx, by, "x", 0); return err },
+		"type back":    func() error { _, _, err := field.BringBackRequestType(ctx, by, "x"); return err },
+		"profile back": func() error { _, _, err := field.BringBackProfile(ctx, by, "x"); return err },
+		"disabled":     func() error { _, err := field.DisableResponder(ctx, by, "x", 0); return err },
+		"setting":      func() error { _, _, _, err := field.PutSetting(ctx, by, domain.ChangeSetting{}, 0); return err },
+		"removed":      func() error { _, err := field.RemoveSetting(ctx, by, "x", 0); return err },
+		"access":       func() error { _, err := field.ChangeAccess(ctx, by, commands.AccessChange{}); return err },
 	} {
 		if err := run(); code(err) != commands.CodeWrongSite {
 			t.Errorf("%s: %v", name, err)

@@ -61,7 +61,7 @@ func TestImportingUsers(t *testing.T) {
 			t.Fatalf("run %d: %+v, %v, %v", run+2, got, problems, err)
 		}
 	}
-	all, _, err := projections.NewReader(site.Pool).Users(t.Context(), projections.Page{Limit: 1000})
+	all, _, err := projections.NewReader(site.Pool).Users(t.Context(), projections.UserFilter{Page: projections.Page{Limit: 1000}})
 	inactive := 0
 	for _, u := range all {
 		if !u.Active {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sallyport/domain"
 )
 
 // maxExponent and maxNumber are what a log line may hold (bundle format 1).
@@ -49,6 +51,19 @@ func plainJSON(raw json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	return json.RawMessage(v), nil
+}
+
+// plainFact refuses a fact whose text may not enter the log: where it is free
+// to say anything, the rules look at no character of it.
+func plainFact(code string, f domain.Fact) error {
+	data, err := domain.Encode(f)
+	if err != nil {
+		return err
+	}
+	if _, err := plainJSON(data); err != nil {
+		return invalid(code, "", err.Error()+"; nothing was stored")
+	}
+	return nil
 }
 
 // scanString returns where the string that is open at i ends, and whether it

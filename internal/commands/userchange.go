@@ -20,9 +20,9 @@ type UserChange struct {
 	Command domain.UserCommand
 }
 
-// ErrStale is the refusal of a change to a user who was changed since the one
-// who asks looked.
-var ErrStale = conflict("changed-meanwhile", "the user was changed since you looked: look again; nothing was stored")
+// ErrStale is the refusal of a change to what was changed since the one who
+// asks looked.
+var ErrStale = conflict("changed-meanwhile", "this was changed since you looked: look again; nothing was stored")
 
 // ChangeUser changes a user on the response site and tells how the user is
 // then. Seq is 0 when that was so already, and nothing was stored.

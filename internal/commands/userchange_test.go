@@ -19,7 +19,7 @@ func people(t *testing.T, roles ...domain.UserRole) (*commands.Commands, *events
 	if _, _, err := c.DefineProfile(t.Context(), by, domain.ProfileDefined{Name: "basic"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: "airport", Title: "A", Parameters: []byte(`{"type":"object"}`)}); err != nil {
+	if _, _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: "airport", Title: "A", Parameters: []byte(`{"type":"object"}`)}); err != nil {
 		t.Fatal(err)
 	}
 	ids := make([]string, len(roles))
@@ -129,7 +129,7 @@ func TestProfilesAreChangedAndRetired(t *testing.T) {
 	c, site, ids := people(t, domain.RoleUser)
 	put := func(p domain.ProfileDefined) (domain.ProfileDefined, bool, int64) {
 		t.Helper()
-		got, created, stored, err := c.PutProfile(t.Context(), by, p)
+		got, created, stored, err := c.PutProfile(t.Context(), by, p, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestProfilesAreChangedAndRetired(t *testing.T) {
 	if _, created, seq := put(domain.ProfileDefined{Name: "other"}); !created || seq == 0 {
 		t.Errorf("a new one: %v, %d", created, seq)
 	}
-	retire := func(name string) string { _, err := c.RetireProfile(t.Context(), by, name); return code(err) }
+	retire := func(name string) string { _, err := c.RetireProfile(t.Context(), by, name, 0); return code(err) }
 	if got := retire("basic"); got != "profile-in-use" {
 		t.Errorf("one that somebody has: %q", got)
 	}

@@ -70,13 +70,13 @@ func (s *Stack) fill(ctx context.Context) error {
 }
 
 func (s *Stack) defineType(ctx context.Context, by commands.By, t dataset.RequestType) error {
-	_, err := s.Core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
+	_, _, err := s.Core.Commands.DefineRequestType(ctx, by, domain.DefineRequestType{Name: t.Name, Title: t.Title,
 		Description: t.Description, Parameters: t.Parameters, MaxResults: t.MaxResults, Public: true})
 	if boot.Existing(err) != nil {
 		return err
 	}
-	_, err = s.Core.Commands.ConfigureResponder(ctx, by, t.Name,
-		domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: sourceName, Statement: t.Statement, TimeoutMS: domain.DefaultTimeoutMS})
+	_, _, err = s.Core.Commands.ConfigureResponder(ctx, by, t.Name,
+		domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: sourceName, Statement: t.Statement, TimeoutMS: domain.DefaultTimeoutMS}, 0)
 	return err
 }
 

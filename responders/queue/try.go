@@ -1,0 +1,49 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"sallyport/domain"
+	"sallyport/responders"
+	"sallyport/schema"
+)
+
+// CodeManual is the failure of trying out what a person answers.
+const CodeManual = "manual"
+
+// Tried is what a request would be answered.
+type Tried struct {
+	Answer     responders.Answer
+	Failure    *responders.Failure // nil: there is an answer
+	Responder  domain.ResponderKind
+	MaxResults int // that it was held to; 0: nothing was asked
+	Took       time.Duration
+}
+
+// Try asks what a request would be answered now, by the same rules and within
+// the same limits. It tries once and records nothing.
+func Try(ctx context.Context, c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) Tried {
+	var out Tried
+	if c.Config != nil {
+		out.Responder = c.Config.Kind
+	}
+	if out.Responder == domain.ResponderManual {
+		out.Failure = &responders.Failure{Code: CodeManual, Text: "a person answers this request type: there is nothing to ask"}
+		return out
+	}
+	a, err := admit(c, known, cache)
+	if err != nil {
+		out.Failure = asFailure(err)
+		return out
+	}
+	began := time.Now()
+	got := (&worker{}).respond(ctx, a)
+	out.Took, out.MaxResults = time.Since(began), a.question.MaxResults
+	if got.err != nil {
+		out.Failure = asFailure(got.err)
+		return out
+	}
+	out.Answer = got.answer
+	return out
+}
