@@ -12,8 +12,8 @@ import (
 	"sallyport/bridge/bundle"
 )
 
-// carry plays the operator: every so often it moves all finished bundles from
-// each outbox to the other site's inbox.
+// carry plays the operator: every so often it moves all finished bundles for the
+// other site from each outbox to its inbox.
 func (s *Stack) carry(ctx context.Context) error {
 	tick := time.NewTicker(s.config.CarryEvery)
 	defer tick.Stop()
@@ -29,10 +29,11 @@ func (s *Stack) carry(ctx context.Context) error {
 	}
 }
 
-// Carry moves all finished bundles once, both ways, and returns how many.
+// Carry moves all finished bundles once, both ways, and returns how many. What
+// is for other sites, that somebody linked by hand, stays for somebody to carry.
 func (s *Stack) Carry() (int, error) {
-	there, err1 := carryAll(s.Field.Dir, s.Core.Dir)
-	back, err2 := carryAll(s.Core.Dir, s.Field.Dir)
+	there, err1 := carryAll(s.Field, s.Core)
+	back, err2 := carryAll(s.Core, s.Field)
 	s.carried.Add(int64(there + back))
 	return there + back, errors.Join(err1, err2)
 }
@@ -40,17 +41,18 @@ func (s *Stack) Carry() (int, error) {
 // Carried returns how many bundle files the courier has carried.
 func (s *Stack) Carried() int64 { return s.carried.Load() }
 
-func carryAll(from, to string) (int, error) {
-	entries, err := os.ReadDir(filepath.Join(from, "outbox"))
+func carryAll(from, to *End) (int, error) {
+	entries, err := os.ReadDir(filepath.Join(from.Dir, "outbox"))
 	if err != nil {
 		return 0, err
 	}
 	moved := 0
 	for _, e := range entries {
-		if _, err := bundle.ParseName(e.Name()); err != nil {
+		name, err := bundle.ParseName(e.Name())
+		if err != nil || !name.Between(from.Name, to.Name) {
 			continue
 		}
-		if err := carryFile(filepath.Join(from, "outbox"), filepath.Join(to, "inbox"), e.Name()); err != nil {
+		if err := carryFile(filepath.Join(from.Dir, "outbox"), filepath.Join(to.Dir, "inbox"), e.Name()); err != nil {
 			return moved, fmt.Errorf("carry %s: %w", e.Name(), err)
 		}
 		moved++

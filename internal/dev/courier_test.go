@@ -9,12 +9,15 @@ import (
 	"sallyport/domain"
 )
 
-const bundleName = "sp1_field-core_01234567_0000000001.jsonl.zst"
+const (
+	bundleName = "sp1_field-core_01234567_0000000001.jsonl.zst"
+	toNorth    = "sp1_field-north_01234567_0000000001.jsonl.zst"
+)
 
-func folders(t *testing.T) (from, to string) {
+func folders(t *testing.T) (from, to *End) {
 	t.Helper()
-	from, to = t.TempDir(), t.TempDir()
-	for _, dir := range []string{filepath.Join(from, "outbox", ".tmp"), filepath.Join(to, "inbox")} {
+	from, to = &End{Name: "field", Dir: t.TempDir()}, &End{Name: "core", Dir: t.TempDir()}
+	for _, dir := range []string{filepath.Join(from.Dir, "outbox", ".tmp"), filepath.Join(to.Dir, "inbox")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -34,13 +37,14 @@ func names(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// The courier takes finished bundles, with their labels removed, and nothing else.
+// The courier takes finished bundles for the other site, with their labels
+// removed, and nothing else.
 func TestCourierTakesBundlesOnly(t *testing.T) {
 	t.Parallel()
 	from, to := folders(t)
-	outbox, inbox := filepath.Join(from, "outbox"), filepath.Join(to, "inbox")
+	outbox, inbox := filepath.Join(from.Dir, "outbox"), filepath.Join(to.Dir, "inbox")
 	for name, text := range map[string]string{bundleName: "the bundle", bundleName + ".label.txt": "for people",
-		"notes.txt": "not a bundle", ".DS_Store": "", ".tmp/" + bundleName: "half"} {
+		"notes.txt": "not a bundle", toNorth: "another's", ".DS_Store": "", ".tmp/" + bundleName: "half"} {
 		if err := os.WriteFile(filepath.Join(outbox, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +59,7 @@ func TestCourierTakesBundlesOnly(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(inbox, bundleName)); err != nil || string(text) != "the bundle" {
 		t.Errorf("%q, %v", text, err)
 	}
-	if got := names(t, outbox); !slices.Equal(got, []string{".DS_Store", ".tmp", "notes.txt"}) {
+	if got := names(t, outbox); !slices.Equal(got, []string{".DS_Store", ".tmp", "notes.txt", toNorth}) {
 		t.Errorf("the outbox holds %v", got)
 	}
 	if n, err := carryAll(from, to); err != nil || n != 0 {
@@ -67,11 +71,11 @@ func TestCourierTakesBundlesOnly(t *testing.T) {
 func TestCourierLosesNothing(t *testing.T) {
 	t.Parallel()
 	from, to := folders(t)
-	path := filepath.Join(from, "outbox", bundleName)
+	path := filepath.Join(from.Dir, "outbox", bundleName)
 	if err := os.WriteFile(path, []byte("the bundle"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(to, "inbox")); err != nil {
+	if err := os.Remove(filepath.Join(to.Dir, "inbox")); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := carryAll(from, to); err == nil || n != 0 {
