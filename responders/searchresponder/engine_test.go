@@ -7,10 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sallyport/domain"
@@ -24,16 +28,13 @@ import (
 // several and sets it.
 const engineURL = "SALLYPORT_TEST_SEARCH"
 
-// engine is a real one, with indices of the test's own, whose names begin with
-// prefix.
-type engine struct {
-	t      testing.TB
-	url    string
-	prefix string
-}
+// engine is a real one, with indices of these tests' own, whose names begin with
+// prefix. No test changes them.
+type engine struct{ url, prefix string }
 
-const mapping = `{"settings":{"number_of_shards":2,"number_of_replicas":0},"mappings":{"properties":{
-	"title":{"type":"text"},"lang":{"type":"keyword"},"year":{"type":"integer"},"at":{"type":"date"},"price":{"type":"double"}}}}`
+const mapping = `{"settings":{"number_of_shards":2,"number_of_replicas":0},"mappings":{"dynamic":false,"properties":{
+	"title":{"type":"text"},"note":{"type":"text"},"lang":{"type":"keyword"},"year":{"type":"integer"},"at":{"type":"date"},
+	"price":{"type":"double"},"n":{"type":"integer"}}}}`
 
 var books = []string{
 	`{"title":"War and Peace","lang":"ru","year":1869,"at":"1869-01-01","price":12.5}`,
@@ -42,65 +43,97 @@ var books = []string{
 	`{"title":"Peace","lang":"en","year":1919, "at":"1919-06-28","note":"quo\"te <é>", "big":9007199254740993}`,
 }
 
+// indices are what the engine holds, by name without the prefix.
+func indices() map[string][]string {
+	all := map[string][]string{"books-old": books, "books-new": {`{"title":"a new war","year":2020}`}, "secret": {`{"title":"hunter2 war","words":["war"]}`}}
+	for n := range 20 {
+		all["rows"] = append(all["rows"], fmt.Sprintf(`{"n":%d,"title":"row number %d"}`, n, n))
+	}
+	return all
+}
+
+var prepared = sync.OnceValues(func() (*engine, error) {
+	e := &engine{url: strings.TrimRight(os.Getenv(engineURL), "/"), prefix: "t" + strings.ToLower(rand.Text()[:12]) + "-"}
+	for name, docs := range indices() {
+		if _, err := e.call("PUT", "/"+e.prefix+name, mapping); err != nil {
+			return nil, err
+		}
+		var bulk strings.Builder
+		for i, d := range docs {
+			fmt.Fprintf(&bulk, "{\"index\":{\"_id\":\"%d\"}}\n%s\n", i+1, d)
+		}
+		if got, err := e.call("POST", "/"+e.prefix+name+"/_bulk?refresh=true", bulk.String()); err != nil || !strings.Contains(got, `"errors":false`) {
+			return nil, fmt.Errorf("fill %s: %s: %w", name, got, err)
+		}
+	}
+	return e, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if os.Getenv(engineURL) != "" {
+		if e, err := prepared(); err == nil {
+			for name := range indices() {
+				_, _ = e.call("DELETE", "/"+e.prefix+name, "")
+			}
+		}
+	}
+	os.Exit(code)
+}
+
 func setup(t testing.TB) *engine {
 	t.Helper()
-	url := os.Getenv(engineURL)
-	if url == "" {
+	if os.Getenv(engineURL) == "" {
 		t.Skip("no engine: `make test-search` starts some and runs this test on each")
 	}
-	e := &engine{t: t, url: strings.TrimRight(url, "/"), prefix: "t" + strings.ToLower(rand.Text()[:12]) + "-"}
-	t.Cleanup(func() { e.call("DELETE", "/"+e.prefix+"*", "") })
-	e.index("books-old", books...)
-	var rows []string
-	for n := range 20 {
-		rows = append(rows, fmt.Sprintf(`{"n":%d,"title":"row number %d"}`, n, n))
+	e, err := prepared()
+	if err != nil {
+		t.Fatal(err)
 	}
-	e.index("rows", rows...)
-	e.index("secret", `{"title":"hunter2 war","words":["war"]}`)
 	return e
 }
 
-func (e *engine) index(name string, docs ...string) {
-	e.t.Helper()
-	e.call("PUT", "/"+e.prefix+name, mapping)
-	var bulk strings.Builder
-	for i, d := range docs {
-		fmt.Fprintf(&bulk, "{\"index\":{\"_id\":\"%d\"}}\n%s\n", i+1, d)
-	}
-	if got := e.call("POST", "/"+e.prefix+name+"/_bulk?refresh=true", bulk.String()); !strings.Contains(got, `"errors":false`) {
-		e.t.Fatal(got)
-	}
-}
-
-// call is the test's own way to the engine.
-func (e *engine) call(method, path, body string) string {
-	e.t.Helper()
-	req, err := http.NewRequest(method, e.url+path, strings.NewReader(body)) //nolint:noctx // ends with the test's engine
+// call is the tests' own way to the engine.
+func (e *engine) call(method, path, body string) (string, error) {
+	req, err := http.NewRequest(method, e.url+path, strings.NewReader(body)) //nolint:noctx // ends with the engine
 	if err != nil {
-		e.t.Fatal(err)
+		return "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		e.t.Fatal(err)
+		return "", err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode/100 != 2 {
-		e.t.Fatalf("%s %s: %d %s (%v)", method, path, res.StatusCode, b, err)
+	if err == nil && res.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, b)
 	}
-	return string(b)
+	return string(b), err
 }
 
-// state is all that the test's indices hold, with the number of each change.
-func (e *engine) state(*testing.T) string {
-	all := e.call("POST", "/"+e.prefix+"*/_search?seq_no_primary_term=true&version=true", `{"size":1000,"sort":["_index","_doc"],"track_total_hits":true}`)
-	var found struct{ Hits json.RawMessage }
-	if err := json.Unmarshal([]byte(all), &found); err != nil {
-		e.t.Fatal(err)
+// state is all that the indices hold, with the number of each change, and how
+// they are made.
+func (e *engine) state(t *testing.T) string {
+	var all strings.Builder
+	for _, c := range [][2]string{{"/_search?seq_no_primary_term=true&version=true", `{"size":1000,"sort":["_doc"]}`}, {"/_mapping"}, {"/_settings"}} {
+		method := "GET"
+		if c[1] != "" {
+			method = "POST"
+		}
+		for _, name := range slices.Sorted(maps.Keys(indices())) {
+			got, err := e.call(method, "/"+e.prefix+name+c[0], c[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.WriteString(took.ReplaceAllString(got, ""))
+		}
 	}
-	return string(found.Hits) + e.call("GET", "/"+e.prefix+"*/_mapping", "") + e.call("GET", "/"+e.prefix+"*/_settings", "")
+	return all.String()
 }
+
+// took differs from search to search.
+var took = regexp.MustCompile(`"took":\d+,`)
 
 func open(t testing.TB, sources map[string]searchresponder.Source) *searchresponder.Responder {
 	t.Helper()
@@ -112,8 +145,9 @@ func open(t testing.TB, sources map[string]searchresponder.Source) *searchrespon
 	return r
 }
 
-func (e *engine) open() *searchresponder.Responder {
-	return open(e.t, map[string]searchresponder.Source{"library": {Nodes: []string{e.url}}})
+func (e *engine) open(t testing.TB) *searchresponder.Responder {
+	t.Helper()
+	return open(t, map[string]searchresponder.Source{"library": {Nodes: []string{e.url}}})
 }
 
 // question asks the indices with the engine's prefix.
@@ -151,7 +185,6 @@ func silent(t testing.TB) string {
 func TestContractOnARealEngine(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	t.Logf("%s", e.call("GET", "/", ""))
 	r := open(t, map[string]searchresponder.Source{
 		"library": {Nodes: []string{e.url}}, "slow": {Nodes: []string{silent(t)}}, "away": {Nodes: []string{"http://127.0.0.1:1"}}})
 	fails := func(code, indices, template, params string) responderstest.Failing {
@@ -185,7 +218,7 @@ func TestContractOnARealEngine(t *testing.T) {
 func TestEveryClauseIsUnderstood(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	r := e.open()
+	r := e.open(t)
 	const all = "1 2 3 4"
 	for name, c := range map[string]struct{ template, params, want string }{
 		"match":             {`{"query":{"match":{"title":{"$param":"q"}}},"sort":["year"]}`, `{"q":"war"}`, "1 3"},
@@ -237,7 +270,7 @@ func TestEveryClauseIsUnderstood(t *testing.T) {
 func TestEveryAggregationIsUnderstood(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	r := e.open()
+	r := e.open(t)
 	for name, c := range map[string]struct{ aggs, want string }{
 		"terms":          {`{"x":{"terms":{"field":"lang","size":5,"min_doc_count":1,"order":{"_key":"desc"}},"aggs":{"y":{"max":{"field":"year"}}}}}`, `"key":"ru","doc_count":2,"y":{"value":1878`},
 		"date_histogram": {`{"x":{"date_histogram":{"field":"at","calendar_interval":{"$param":"every"},"format":"yyyy","min_doc_count":1,"time_zone":"UTC"}}}`, `"key_as_string":"1869"`},
@@ -255,7 +288,7 @@ func TestEveryAggregationIsUnderstood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, err := r.Respond(t.Context(), e.question("books-*", `{"size":0,"aggs":`+c.aggs+`}`, `{"every":"year"}`))
+			a, err := r.Respond(t.Context(), e.question("books-old", `{"size":0,"aggs":`+c.aggs+`}`, `{"every":"year"}`))
 			if err != nil {
 				t.Fatalf("%v (%v)", err, errors.Unwrap(err))
 			}
@@ -269,7 +302,7 @@ func TestEveryAggregationIsUnderstood(t *testing.T) {
 func TestRowsShowWhatWasStored(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	a, err := e.open().Respond(t.Context(), e.question("books-old", `{"query":{"ids":{"values":["4"]}},"sort":["year"],"_source":{"excludes":["at"]},"aggs":{"n":{"max":{"field":"year"}}}}`, `{}`))
+	a, err := e.open(t).Respond(t.Context(), e.question("books-old", `{"query":{"ids":{"values":["4"]}},"sort":["year"],"_source":{"excludes":["at"]},"aggs":{"n":{"max":{"field":"year"}}}}`, `{}`))
 	if err != nil {
 		t.Fatal(err, errors.Unwrap(err))
 	}
@@ -300,8 +333,7 @@ func sorted(t testing.TB, text []byte) string {
 func TestAGrantNarrows(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	e.index("books-new", `{"title":"a new war","year":2020}`)
-	r := e.open()
+	r := e.open(t)
 	for name, c := range map[string]struct {
 		granted []string
 		total   int
@@ -329,7 +361,7 @@ func TestAGrantNarrows(t *testing.T) {
 func TestTruncatedSaysThatThereIsMore(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	r := e.open()
+	r := e.open(t)
 	for name, c := range map[string]struct {
 		template  string
 		rows      int
@@ -358,7 +390,7 @@ func TestTruncatedSaysThatThereIsMore(t *testing.T) {
 func TestCheckAsksTheEngine(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	r := e.open()
+	r := e.open(t)
 	for name, c := range map[string]struct{ indices, template, want string }{
 		"good":                {"books-*", `{"query":{"match":{"title":{"$param":"q"}}}}`, ""},
 		"none yet":            {"later-*", `{}`, ""},
