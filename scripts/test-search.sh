@@ -14,7 +14,7 @@ engine=
 trap 'stop; rm -rf "$work"' EXIT
 
 # What starting may take on a busy machine, in seconds.
-start_limit=300
+start_limit=600
 
 say() { echo "test-search: $*"; }
 
