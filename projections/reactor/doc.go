@@ -11,7 +11,8 @@
 //   - Every event of interest is handled at least once, in the order of seq,
 //     by one of the site's processes at a time. Each handler has its own place.
 //   - Where a handler has got to is kept with the log: a process that dies is
-//     continued by the next one. What is handled twice has no further effect.
+//     continued by the next one, and a database that crashes forgets the last
+//     places. What is handled twice has no further effect.
 //   - Nothing here delays an append: a handler reads short pages, and holds
 //     no lock that anybody else waits for.
 //
