@@ -64,6 +64,7 @@ func TestManualCarry(t *testing.T) {
 		{"flipped bits", c.flippedBits},
 		{"commands", c.commands},
 		{"definitions", c.definitions},
+		{"master data", c.masterData},
 		{"media", c.media},
 		{"rotation", c.rotation},
 		{"secrets", c.secrets},

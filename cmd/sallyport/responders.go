@@ -130,7 +130,8 @@ func (p *program) requestTypeTry() *cobra.Command {
 		Use: "try NAME", Short: "See what a request would be answered; nothing is recorded but that you did (response site)", Args: cobra.ExactArgs(1),
 		Long: `Ask the source once what a request would be answered, within the same limits. Nothing
 is recorded but that you did. A definition or a responder that is not recorded yet may
-stand for what is. A failure tells its cause, which those who ask are not told.`,
+stand for what is. A failure tells its cause, which those who ask are not told, and
+ends with exit code 1.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q, err := questionOf(args[0], params, definition, responder)
 			if err != nil {
@@ -160,7 +161,10 @@ stand for what is. A failure tells its cause, which those who ask are not told.`
 						shown.Cause = f.Cause.Error()
 					}
 				}
-				return p.print(shown, shown.table)
+				if err := p.print(shown, shown.table); err != nil || got.Failure == nil {
+					return err
+				}
+				return fmt.Errorf("%s would fail: %w", args[0], got.Failure)
 			})
 		},
 	}
