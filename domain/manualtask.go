@@ -41,10 +41,6 @@ func (t *ManualTask) filled() *ManualTask {
 }
 
 func (t *ManualTask) check(f *fieldErrors) {
-	if t == nil {
-		f.require(false, "/task", "is required: say what an analyst is to do, such as {\"claim_minutes\": %d}", DefaultClaimMinutes)
-		return
-	}
 	lines := strings.NewReplacer("\n", " ", "\t", " ").Replace(t.Instructions)
 	f.text("/task/instructions", lines, 0, maxInstructions)
 	f.require(len(t.ResultSchema) <= maxResultSchema, "/task/result_schema", "must be at most %d KiB", maxResultSchema>>10)

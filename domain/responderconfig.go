@@ -105,6 +105,9 @@ func (c ResponderConfigured) decide(r ResponderConfig) ([]Fact, error) {
 	if c.TimeoutMS == 0 && c.asksSource() {
 		c.TimeoutMS = DefaultTimeoutMS
 	}
+	if c.Kind == ResponderManual && c.Task == nil {
+		c.Task = &ManualTask{}
+	}
 	c.Call, c.Task = c.Call.filled(), c.Task.filled()
 	var f fieldErrors
 	c.check(&f)

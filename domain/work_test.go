@@ -140,11 +140,14 @@ func TestConfigureManual(t *testing.T) {
 	if err != nil || facts[0].(domain.ResponderConfigured).Task.ClaimMinutes != domain.DefaultClaimMinutes {
 		t.Fatalf("%+v, %v", facts, err)
 	}
+	bare, err := domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: domain.ResponderManual})
+	if err != nil || bare[0].(domain.ResponderConfigured).Task.ClaimMinutes != domain.DefaultClaimMinutes {
+		t.Fatalf("without a task: %+v, %v", bare, err)
+	}
 	for name, c := range map[string]struct {
 		config domain.ResponderConfigured
 		wrong  []string
 	}{
-		"no task":         {domain.ResponderConfigured{}, []string{"/task"}},
 		"another's parts": {domain.ResponderConfigured{Source: "aa", Statement: "x", TimeoutMS: 1, Task: &domain.ManualTask{}}, []string{"/source", "/timeout_ms", "/statement"}},
 		"long":            {domain.ResponderConfigured{Task: &domain.ManualTask{ClaimMinutes: 10_081, Instructions: strings.Repeat("x", 4001), ResultSchema: make([]byte, 64<<10+1)}}, []string{"/task/instructions", "/task/result_schema", "/task/claim_minutes"}},
 		"a bell":          {domain.ResponderConfigured{Task: &domain.ManualTask{Instructions: "\a", ClaimMinutes: -1}}, []string{"/task/instructions", "/task/claim_minutes"}},

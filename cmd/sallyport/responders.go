@@ -26,7 +26,8 @@ the kind asks for:
                  read and the body, a template of a search
   http           one of responders.services, and call: path, query, method, headers,
                  body, and what of the answer is the result
-  manual         no source, and task: what an analyst is to do
+  manual         no source; task may say what an analyst is to do: instructions,
+                 result_schema (a JSON Schema), claim_minutes. See sallyport work
 
 It is tried at its source, without running it, before it is recorded. It never leaves
 this site.`,

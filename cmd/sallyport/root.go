@@ -49,7 +49,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.devCommand(), p.initCommand(), p.serveCommand(), p.doctorCommand(),
 		p.migrateCommand(), p.configCommand(),
-		p.bundleCommand(), p.mediaCommand(), p.quarantineCommand(), p.queueCommand(), p.poisonCommand(), p.linkCommand(), p.keysCommand(),
+		p.bundleCommand(), p.mediaCommand(), p.quarantineCommand(), p.queueCommand(), p.workCommand(), p.poisonCommand(), p.linkCommand(), p.keysCommand(),
 		p.auditCommand(), p.projectionsCommand(),
 		p.requestTypeCommand(), p.profileCommand(), p.settingCommand(), p.userCommand(), p.apiKeyCommand(),
 		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(),

@@ -103,6 +103,11 @@ func (c *Commands) ConfigureResponder(ctx context.Context, by By, requestType st
 		}
 		return in, Stored{}, err
 	}
+	if in.Task != nil {
+		if _, err := schema.CompileResult(in.Task.ResultSchema); err != nil {
+			return in, Stored{}, invalid("invalid-responder", "/task/result_schema", "is no usable JSON Schema: "+err.Error()+"; nothing was stored")
+		}
+	}
 	d, err := define(ctx, c, by, responderCommand(requestType, at, func(r domain.ResponderConfig) ([]domain.Fact, error) {
 		facts, err := r.Decide(in)
 		if err != nil || len(facts) == 0 {

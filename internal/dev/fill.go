@@ -66,7 +66,13 @@ func (s *Stack) fill(ctx context.Context) error {
 			return fmt.Errorf("define the request type %s: %w", t.Name, err)
 		}
 	}
-	return s.makeAccounts(ctx, by)
+	if err := s.makeAccounts(ctx, by); err != nil {
+		return err
+	}
+	if err := s.defineOpinion(ctx, by); err != nil {
+		return fmt.Errorf("define the request type %s: %w", opinion.Name, err)
+	}
+	return nil
 }
 
 func (s *Stack) defineType(ctx context.Context, by commands.By, t dataset.RequestType) error {
