@@ -205,3 +205,16 @@ func TestBadSourcesAreRefused(t *testing.T) {
 		t.Error("a source without a name was opened")
 	}
 }
+
+// TestOtherIndicesAreNotAskedFor: a log may hold a configuration that would not
+// be recorded today.
+func TestOtherIndicesAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	url, calls := says(t, 200, found)
+	for _, index := range []string{"_all", "*", ".security", "far:books", "books/_update/1?x=", "books,secret", ""} {
+		_, err := ask(t, searchresponder.Source{Nodes: []string{url}}, func(q *responders.Question) { q.Config.Search.Indices = []string{index} })
+		if f := new(responders.Failure); !errors.As(err, &f) || f.Code != "bad_query" || f.Retryable || calls.Load() != 0 {
+			t.Errorf("%q: %v after %d calls", index, err, calls.Load())
+		}
+	}
+}
