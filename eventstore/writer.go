@@ -50,7 +50,9 @@ const (
 	maxQueued       = 4096
 	maxGroupAppends = 512
 	maxGroupBytes   = 8 << 20
-	resolveTimeout  = 10 * time.Second
+	// Whoever waits for an append is to hear within a second that the database is
+	// away: a longer patience would tell more of them what became of theirs.
+	resolveTimeout = 700 * time.Millisecond
 )
 
 func newWriter(s *Store) *writer {
