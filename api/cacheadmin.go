@@ -16,6 +16,7 @@ type cacheShape struct {
 	Backend  string  `json:"backend"`
 	Keys     int64   `json:"total_keys"`
 	Answers  int64   `json:"response_cache_keys"`
+	Results  int64   `json:"result_cache_keys"`
 	Memory   string  `json:"used_memory_human"`
 	Clients  int64   `json:"connected_clients"`
 	HitRatio float64 `json:"hit_ratio"`
@@ -40,7 +41,7 @@ func (s *server) lookAtCache(ctx context.Context) cacheShape {
 }
 
 func shapeOfCache(s responsecache.Stats) cacheShape {
-	return cacheShape{Status: "ok", Backend: s.Backend, Keys: s.Keys, Answers: s.Answers, Memory: s.UsedMemory, Clients: s.Clients, HitRatio: s.HitRatio}
+	return cacheShape{Status: "ok", Backend: s.Backend, Keys: s.Keys, Answers: s.Answers, Results: s.Results, Memory: s.UsedMemory, Clients: s.Clients, HitRatio: s.HitRatio}
 }
 
 type clearedShape struct {

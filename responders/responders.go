@@ -27,6 +27,9 @@ import (
 
 // Question is one request as a responder sees it.
 type Question struct {
+	// Type and Version are the request type's, as it was asked by.
+	Type    string
+	Version int
 	// Params is a JSON object that satisfies the request type's schema.
 	Params json.RawMessage
 	Config domain.ResponderConfigured
@@ -45,6 +48,7 @@ type Answer struct {
 	Count       int             // rows in Result
 	Truncated   bool            // a limit cut the result
 	ContentType string          // such as `application/json`
+	Cached      bool            // it was there already, and no source was asked
 }
 
 // Failure is why there is no answer.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"sallyport/api/fuse"
+	"sallyport/internal/fuse"
 )
 
 // Limiter counts in Redis, and in memory while Redis is away. It is safe for

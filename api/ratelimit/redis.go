@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"sallyport/api/fuse"
+	"sallyport/internal/fuse"
 )
 
 // answerTime is how long Redis may take for one call.

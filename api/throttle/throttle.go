@@ -30,7 +30,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"sallyport/api/fuse"
+	"sallyport/internal/fuse"
 )
 
 // Rule says how much one kind of key may fail.

@@ -30,6 +30,7 @@ import (
 	"sallyport/projections/responsecache"
 	"sallyport/responders/manual"
 	"sallyport/responders/queue"
+	"sallyport/responders/resultcache"
 	"sallyport/schema"
 )
 
@@ -51,12 +52,13 @@ type Site struct {
 	Bridge    *bridge.Bridge
 	Queue     *queue.Queue      // of jobs, to add to it and to see to it; it works on none
 	Desk      *manual.Desk      // where people answer; nil on a request site
-	Cache     api.Cache         // of finished answers
+	Cache     api.Cache         // of finished answers; on a response site, of what sources said too
 	Webhooks  *webhook.Webhooks // nil on a response site
 	ends      session.Ends
 	limits    *ratelimit.Redis       // nil: requests are counted in the process
 	redis     redis.UniversalClient  // nil: the cache is in the process
 	counting  redis.UniversalClient  // the same, for counts: it gives up soon and repeats nothing
+	results   *resultcache.Cache     // of what sources said; nil on a request site
 	counted   []prometheus.Collector // what is counted while the site is open
 	pulse     *pulse.Watch
 	answering sync.Mutex                               // held while responders are opened
@@ -135,6 +137,13 @@ func (s *Site) openCommands(context.Context) error {
 }
 
 func (s *Site) openCache(context.Context) error {
+	if err := s.openResponses(); err != nil || !s.isResponse() {
+		return err
+	}
+	return s.openResults()
+}
+
+func (s *Site) openResponses() error {
 	url, err := secret(s.Config.Redis.URL, s.Config.Redis.URLFile)
 	if err != nil {
 		return err

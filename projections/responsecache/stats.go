@@ -7,6 +7,7 @@ type Stats struct {
 	Backend    string // redis or memory
 	Keys       int64  // all that the server holds
 	Answers    int64  // of those, the answers
+	Results    int64  // what the same place keeps of sources' answers, on a response site
 	UsedMemory string // for people, such as 1.51M
 	Clients    int64  // connected to the server; 0 in memory
 	// HitRatio is the part of this process's look-ups that found an answer,

@@ -95,7 +95,7 @@ func TestARescuedJobsFirstWorkerCannotRecord(t *testing.T) {
 		if k == 1 {
 			<-wake
 		}
-		return responders.Answer{Result: json.RawMessage(`[]`), Count: int(k), ContentType: "application/json"}, nil
+		return responders.Answer{Result: json.RawMessage(`[]`), Count: int(k), Cached: true, ContentType: "application/json"}, nil
 	})), request(1))
 	<-asked
 	// What a rescue and another process do: the same job runs as attempt 2.
@@ -104,7 +104,7 @@ func TestARescuedJobsFirstWorkerCannotRecord(t *testing.T) {
 	}
 	close(wake)
 	r, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded)
-	if !ok || r.ResultCount == 1 {
+	if !ok || r.ResultCount == 1 || !r.Cached {
 		t.Errorf("the superseded worker recorded %+v", r)
 	}
 }

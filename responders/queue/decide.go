@@ -67,8 +67,8 @@ func admit(c Case, known map[domain.ResponderKind]Responder, cache *schema.Param
 	if c.Config == nil || known[c.Config.Kind] == nil && c.Config.Kind != domain.ResponderManual {
 		return refuse(CodeNoResponder, "nothing is configured to answer this request type")
 	}
-	return assignment{responder: known[c.Config.Kind], question: responders.Question{Params: c.Request.Params,
-		Config: *c.Config, MaxResults: c.Rights.MaxResults(*c.Type), Indices: c.Rights.Indices(c.Type.Name), MaxBytes: maxResultBytes}}, nil
+	return assignment{responder: known[c.Config.Kind], question: responders.Question{Type: c.Asked.Name, Version: c.Asked.Version,
+		Params: c.Request.Params, Config: *c.Config, MaxResults: c.Rights.MaxResults(*c.Type), Indices: c.Rights.Indices(c.Type.Name), MaxBytes: maxResultBytes}}, nil
 }
 
 func refuse(code, text string) (assignment, error) {

@@ -108,7 +108,7 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	}
 	return r.finish(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
 		ResultCount: got.answer.Count, TookMS: got.took.Milliseconds(), Truncated: got.answer.Truncated,
-		Responder: kind, ContentType: got.answer.ContentType})
+		Responder: kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType})
 }
 
 // failed records a failure unless another attempt is due.

@@ -6,7 +6,7 @@
 //
 // # Promised
 //
-//   - No call waits longer than [AnswerTime].
+//   - No call waits longer than [AnswerTime], or what [NewWithin] was told.
 //   - While the server is away one call a second tries it; all others hear at
 //     once that it is.
 //   - A caller that goes away says nothing about the server.
@@ -20,24 +20,31 @@ import (
 )
 
 const (
-	// AnswerTime is how long the server may take for one call.
+	// AnswerTime is how long the server may take for one call that is small.
 	AnswerTime = 250 * time.Millisecond
-	// rest is how long it is left alone after it failed.
-	rest = time.Second
+	// resting is how much longer than a call may take it is left alone after it
+	// failed: for a second, after a call that is small.
+	resting = 4
 )
 
 // Fuse guards calls to one server. It is safe for concurrent use.
 type Fuse struct {
+	answer time.Duration
+	rest   time.Duration
 	failed func(error)
 	until  atomic.Int64 // the server is left alone until then, Unix nanoseconds; 0: it works
 }
 
 // New returns a fuse that tells failed of each failure; nil: nobody is told.
-func New(failed func(error)) *Fuse {
+func New(failed func(error)) *Fuse { return NewWithin(AnswerTime, failed) }
+
+// NewWithin is New for calls that may take as long as answer; the server is left
+// alone for four times as long.
+func NewWithin(answer time.Duration, failed func(error)) *Fuse {
 	if failed == nil {
 		failed = func(error) {}
 	}
-	return &Fuse{failed: failed}
+	return &Fuse{answer: answer, rest: resting * answer, failed: failed}
 }
 
 // Try asks the server by do, unless it failed a moment ago, and reports whether
@@ -46,7 +53,7 @@ func (f *Fuse) Try(ctx context.Context, now time.Time, do func(context.Context) 
 	if !f.mayTry(now) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, AnswerTime)
+	ctx, cancel := context.WithTimeout(ctx, f.answer)
 	defer cancel()
 	err := do(ctx)
 	switch {
@@ -54,7 +61,7 @@ func (f *Fuse) Try(ctx context.Context, now time.Time, do func(context.Context) 
 		f.until.Store(0)
 	case errors.Is(context.Cause(ctx), context.Canceled): // the caller went away
 	default:
-		f.until.Store(now.Add(rest).UnixNano())
+		f.until.Store(now.Add(f.rest).UnixNano())
 		f.failed(err)
 	}
 	return err == nil
@@ -62,5 +69,5 @@ func (f *Fuse) Try(ctx context.Context, now time.Time, do func(context.Context) 
 
 func (f *Fuse) mayTry(now time.Time) bool {
 	until := f.until.Load()
-	return until == 0 || now.UnixNano() >= until && f.until.CompareAndSwap(until, now.Add(rest).UnixNano())
+	return until == 0 || now.UnixNano() >= until && f.until.CompareAndSwap(until, now.Add(f.rest).UnixNano())
 }

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sallyport/api/fuse"
+	"sallyport/internal/fuse"
 )
 
 var errAway = errors.New("it is away")
