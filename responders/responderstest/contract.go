@@ -200,12 +200,18 @@ func (h Harness) cancelledWhileAsking(t *testing.T) {
 func (h Harness) timeIsLimited(t *testing.T) {
 	q := filled(h.Slow)
 	q.Config.TimeoutMS = int(shortly.Milliseconds())
-	f := h.ends(t.Context(), t, q)
-	h.tells(t, f, Failing{Code: "timeout", Retryable: true})
+	h.tells(t, h.ended(t.Context(), t, q), Failing{Code: "timeout", Retryable: true})
 }
 
-// ends holds that a slow question ends without an answer, long before it would.
-func (h Harness) ends(ctx context.Context, t *testing.T, q responders.Question) error {
+// ends holds that a slow question ends as a failure, long before it would.
+func (h Harness) ends(ctx context.Context, t *testing.T, q responders.Question) {
+	t.Helper()
+	if err := h.ended(ctx, t, q); !errors.As(err, new(*responders.Failure)) {
+		t.Errorf("%v (%T) is no failure", err, err)
+	}
+}
+
+func (h Harness) ended(ctx context.Context, t *testing.T, q responders.Question) error {
 	t.Helper()
 	began := time.Now()
 	a, err := h.Responder.Respond(ctx, q)
