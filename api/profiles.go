@@ -79,22 +79,6 @@ func (s *server) putProfile(ctx context.Context, c *call, in domain.ProfileDefin
 	return s.written(ctx, stored, said("/profiles/"+name, created, stored, now))
 }
 
-func (s *server) retireProfile(ctx context.Context, c *call) (answer, error) {
-	name, err := slugOf(c)
-	if err != nil {
-		return answer{}, err
-	}
-	at, err := seen(c)
-	if err != nil {
-		return answer{}, err
-	}
-	stored, err := s.Commands.RetireProfile(ctx, c.by(), name, at)
-	if err != nil {
-		return answer{}, staleTag(at, err)
-	}
-	return answer{status: http.StatusNoContent, position: stored.Seq}, nil
-}
-
 func (s *server) restoreProfile(ctx context.Context, c *call) (answer, error) {
 	name, err := slugOf(c)
 	if err != nil {

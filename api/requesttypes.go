@@ -130,6 +130,23 @@ func (s *server) putRequestType(ctx context.Context, c *call, in domain.RequestT
 	return s.written(ctx, stored, said("/request-types/"+name, created, stored, shapeOfType(now)))
 }
 
+// ending is a handler that ends what the path names, if it is as the call's
+// If-Match says.
+func ending(nameOf func(*call) (string, error), end func(ctx context.Context, by commands.By, name string, at int64) (commands.Stored, error)) handler {
+	return func(ctx context.Context, c *call) (answer, error) {
+		name, err := nameOf(c)
+		if err != nil {
+			return answer{}, err
+		}
+		at, err := seen(c)
+		if err != nil {
+			return answer{}, err
+		}
+		stored, err := end(ctx, c.by(), name, at)
+		return answer{status: http.StatusNoContent, position: stored.Seq}, staleTag(at, err)
+	}
+}
+
 // said is the answer to what was made, or said anew.
 func said(path string, created bool, stored commands.Stored, shown any) answer {
 	a := answer{etag: tagOf(stored.Pos), position: stored.Seq, value: shown}
@@ -137,22 +154,6 @@ func said(path string, created bool, stored commands.Stored, shown any) answer {
 		a.status, a.location = http.StatusCreated, path
 	}
 	return a
-}
-
-func (s *server) retireRequestType(ctx context.Context, c *call) (answer, error) {
-	name, err := slugOf(c)
-	if err != nil {
-		return answer{}, err
-	}
-	at, err := seen(c)
-	if err != nil {
-		return answer{}, err
-	}
-	stored, err := s.Commands.RetireRequestType(ctx, c.by(), name, at)
-	if err != nil {
-		return answer{}, staleTag(at, err)
-	}
-	return answer{status: http.StatusNoContent, position: stored.Seq}, nil
 }
 
 func (s *server) restoreRequestType(ctx context.Context, c *call) (answer, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -43,22 +42,6 @@ func (s *server) putResponder(ctx context.Context, c *call, in domain.ResponderC
 		return answer{}, staleTag(at, err)
 	}
 	return s.written(ctx, stored, answer{etag: tagOf(stored.Pos), value: now})
-}
-
-func (s *server) disableResponder(ctx context.Context, c *call) (answer, error) {
-	name, err := slugOf(c)
-	if err != nil {
-		return answer{}, err
-	}
-	at, err := seen(c)
-	if err != nil {
-		return answer{}, err
-	}
-	stored, err := s.Commands.DisableResponder(ctx, c.by(), name, at)
-	if err != nil {
-		return answer{}, staleTag(at, err)
-	}
-	return answer{status: http.StatusNoContent, position: stored.Seq}, nil
 }
 
 // trial is what to try out. What is left out is as it is now.

@@ -152,7 +152,7 @@ func (s *server) ofAdministrators() []endpoint {
 		on("/profiles", get, onResponse, admins, s.listProfiles),
 		on("/profiles/{name}", get, onResponse, admins, s.profile),
 		on("/profiles/{name}", put, onResponse, admins, taking(s.putProfile)),
-		on("/profiles/{name}", del, onResponse, admins, s.retireProfile),
+		on("/profiles/{name}", del, onResponse, admins, ending(slugOf, s.Commands.RetireProfile)),
 		on("/profiles/{name}/restore", post, onResponse, admins, s.restoreProfile),
 		on("/health/detailed", get, onBoth, admins, s.detailed),
 		on("/admin/cache/stats", get, onBoth, admins, s.cacheStats),
@@ -169,19 +169,19 @@ func (s *server) ofDefiners() []endpoint {
 	return []endpoint{
 		on("/request-types", post, onResponse, admins, taking(s.defineRequestType)),
 		on("/request-types/{name}", put, onResponse, admins, taking(s.putRequestType)),
-		on("/request-types/{name}", del, onResponse, admins, s.retireRequestType),
+		on("/request-types/{name}", del, onResponse, admins, ending(slugOf, s.Commands.RetireRequestType)),
 		on("/request-types/{name}/restore", post, onResponse, admins, s.restoreRequestType),
 		on("/request-types/{name}/versions", get, onResponse, admins, s.requestTypeVersions),
 		on("/request-types/{name}/users", get, onResponse, admins, s.viewed(s.usersOfType)),
 		on("/request-types/{name}/access", post, onResponse, admins, taking(s.setAccessOfMany)),
 		on("/request-types/{name}/responder", get, onResponse, admins, s.responder),
 		on("/request-types/{name}/responder", put, onResponse, admins, taking(s.putResponder)).within(askBounds),
-		on("/request-types/{name}/responder", del, onResponse, admins, s.disableResponder),
+		on("/request-types/{name}/responder", del, onResponse, admins, ending(slugOf, s.Commands.DisableResponder)),
 		on("/request-types/{name}/try", post, onResponse, admins, takingIfAny(s.tryRequestType)).within(askBounds),
 		on("/settings", get, onBoth, admins, s.listSettings),
 		on("/settings/{key}", get, onBoth, admins, s.setting),
 		on("/settings/{key}", put, onResponse, admins, taking(s.putSetting)),
-		on("/settings/{key}", del, onResponse, admins, s.removeSetting),
+		on("/settings/{key}", del, onResponse, admins, ending(keyOf, s.Commands.RemoveSetting)),
 	}
 }
 

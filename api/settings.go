@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 
 	"github.com/gorilla/mux"
 
@@ -78,20 +77,4 @@ func (s *server) putSetting(ctx context.Context, c *call, in settingShape) (answ
 		return answer{}, staleTag(at, err)
 	}
 	return s.written(ctx, stored, said("/settings/"+key, created, stored, shapeOfSetting(key, now)))
-}
-
-func (s *server) removeSetting(ctx context.Context, c *call) (answer, error) {
-	key, err := keyOf(c)
-	if err != nil {
-		return answer{}, err
-	}
-	at, err := seen(c)
-	if err != nil {
-		return answer{}, err
-	}
-	stored, err := s.Commands.RemoveSetting(ctx, c.by(), key, at)
-	if err != nil {
-		return answer{}, staleTag(at, err)
-	}
-	return answer{status: http.StatusNoContent, position: stored.Seq}, nil
 }

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	strict "github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
 
 	"sallyport/domain"
+	"sallyport/internal/boot"
 	"sallyport/internal/commands"
 )
 
@@ -38,6 +42,40 @@ func (p *program) told(what, done string, stored commands.Stored) {
 		return
 	}
 	p.say("%s is %s", what, done)
+}
+
+// acting is a command about one thing by its name; act does it.
+func (p *program) acting(c *cobra.Command, what, done string, act func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error)) *cobra.Command {
+	c.Args = cobra.ExactArgs(1)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.withSite(cmd.Context(), func(s *boot.Site) error {
+			stored, err := act(cmd.Context(), s, args[0])
+			if err == nil {
+				p.told(strings.TrimSpace(what+" "+args[0]), done, stored)
+			}
+			return err
+		})
+	}
+	return c
+}
+
+// listing is a command that lists what is not retired, or what is.
+func listing[T any](p *program, short string, load func(ctx context.Context, s *boot.Site, retired bool) ([]T, error), table func(io.Writer, []T)) *cobra.Command {
+	var retired bool
+	c := &cobra.Command{
+		Use: "list", Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				all, err := load(cmd.Context(), s, retired)
+				if err != nil {
+					return err
+				}
+				return p.print(all, func(w io.Writer) { table(w, all) })
+			})
+		},
+	}
+	c.Flags().BoolVar(&retired, "retired", false, "list those that were retired instead")
+	return c
 }
 
 func unknown(what, name, list string) error {

@@ -13,11 +13,20 @@ import (
 func (c *crossing) masterData(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string { return writeFile(t, dir, name, []byte(text)) }
-	const schema = `{"type":"object","properties":{"iata":{"type":"string","maxLength":3}},"required":["iata"],"additionalProperties":false,"examples":[{"iata":"FRA"}]}`
-	changed := file("changed.json", `{"name":"by-code","title":"By its code","version":1,"max_results":3,"parameters":`+schema+`}`)
+	const schema = `{"type":"object","properties":{"iata":{"type":"string","maxLength":3},"why":{"type":"string"}},"required":["iata","why"],
+		"additionalProperties":false,"examples":[{"iata":"FRA","why":"to see"}]}`
+	changed := file("changed.json", `{"name":"by-code","title":"By its code","public":true,"version":1,"max_results":3,"parameters":`+schema+`}`)
 	named := file("named.json", `{"kind":"sql","source":"airports","statement":"select name from airports where iata = @iata::text"}`)
 	wrong := file("wrong.json", `{"kind":"sql","source":"airports","statement":"select nothing from airports"}`)
 	draft := file("draft.json", `{"title":"Soon","parameters":`+schema+`}`)
+	onField := func(version int) bool {
+		types := must[[]domain.RequestTypeDefined](t, "-C", c.field.config, "requesttype", "list")
+		return slices.ContainsFunc(types, func(d domain.RequestTypeDefined) bool { return d.Name == "by-code" && d.Version == version })
+	}
+	c.aged = append(c.aged, keep(t, c.keptIn(), c.carry(t, c.core, c.field))...)
+	eventually(t, "the first version on field", func() bool { return onField(1) })
+	asked := c.wide.submit(t, "by-code", `{"iata":"FRA"}`)
+	asked.want(t, 202) // and is under way while the type changes
 	for _, step := range []struct {
 		at   site
 		code int
@@ -30,7 +39,7 @@ func (c *crossing) masterData(t *testing.T) {
 		{c.core, 0, "By its code", []string{"requesttype", "versions", "by-code"}},
 		{c.core, 16, "no request-type", []string{"requesttype", "versions", "nothing"}},
 		{c.core, 0, "Frankfurt", []string{"requesttype", "try", "by-code"}},
-		{c.core, 0, "0 results", []string{"requesttype", "try", "by-code", "--params", `{"iata":"---"}`, "--as", "asker", "--responder", named}},
+		{c.core, 0, "0 results", []string{"requesttype", "try", "by-code", "--params", `{"iata":"---","why":"x"}`, "--as", "asker", "--responder", named}},
 		{c.core, 1, `column "nothing" does not exist`, []string{"requesttype", "try", "by-code", "--responder", wrong}},
 		{c.core, 1, "not_allowed", []string{"requesttype", "try", "by-code", "--as", "narrow"}},
 		{c.core, 0, "Frankfurt", []string{"requesttype", "try", "soon", "--definition", draft, "--responder", named}},
@@ -57,7 +66,7 @@ func (c *crossing) masterData(t *testing.T) {
 		{c.core, 0, "is defined", []string{"requesttype", "change", file("old.json", `{"name":"old","title":"Old","parameters":`+schema+`}`)}},
 		{c.core, 0, "is retired", []string{"requesttype", "retire", "old"}},
 		{c.core, 0, "old", []string{"requesttype", "list", "--retired"}},
-		{c.core, 0, "version is 2", []string{"requesttype", "restore", "old"}},
+		{c.core, 0, "is back", []string{"requesttype", "restore", "old"}},
 		{c.core, 0, "is retired", []string{"requesttype", "retire", "old"}},
 		{c.core, 16, "nothing is configured", []string{"requesttype", "responder", "disable", "old"}},
 		{c.core, 0, "asker", []string{"user", "list", "--search", "ASKER A", "--role", "user", "--profile", "basic"}},
@@ -85,14 +94,24 @@ func (c *crossing) masterData(t *testing.T) {
 		t.Errorf("settings on field: %+v", all)
 	}
 	types := must[[]domain.RequestTypeDefined](t, "-C", c.field.config, "requesttype", "list")
-	if !slices.ContainsFunc(types, func(d domain.RequestTypeDefined) bool { return d.Name == "by-code" && d.Version == 2 }) ||
-		slices.ContainsFunc(types, func(d domain.RequestTypeDefined) bool { return d.Name == "old" }) {
+	if !onField(2) || slices.ContainsFunc(types, func(d domain.RequestTypeDefined) bool { return d.Name == "old" }) {
 		t.Errorf("request types on field: %+v", types)
 	}
-	c.narrow.submit(t, "by-code", `{"iata":"FRA"}`).want(t, 202)
+	c.narrow.submit(t, "by-code", `{"iata":"FRA","why":"to know"}`).want(t, 202)
+	c.narrow.submit(t, "by-code", `{"iata":"FRA"}`).wantProblem(t, 422, "invalid-request")
 	c.narrow.submit(t, "old", `{"iata":"FRA"}`).wantProblem(t, 422, "unknown-type")
 	users := must[[]entitled](t, "-C", c.core.config, "requesttype", "users", "by-code")
 	if !slices.ContainsFunc(users, func(u entitled) bool { return u.Username == "narrow" && u.MaxResults == 1 }) {
 		t.Errorf("who may use by-code: %+v", users)
+	}
+	c.plain = append(c.plain, keep(t, c.keptIn(), c.carry(t, c.field, c.core))...)
+	var answered reply
+	eventually(t, "the answer to what the first version asked", func() bool {
+		c.aged = append(c.aged, keep(t, c.keptIn(), c.carry(t, c.core, c.field))...)
+		answered = c.wide.get(t, "/requests/"+asked.text(t, "id")+"/response")
+		return answered.status != 202
+	})
+	if answered.text(t, "status") != "answered" || !strings.Contains(string(answered.body), "Frankfurt") {
+		t.Errorf("asked by the first version: %s", answered.body)
 	}
 }

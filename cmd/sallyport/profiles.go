@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/internal/boot"
+	"sallyport/internal/commands"
 	"sallyport/projections"
 )
 
@@ -19,43 +21,19 @@ func (p *program) profileCommand() *cobra.Command {
 }
 
 func (p *program) profileList() *cobra.Command {
-	var retired bool
-	c := &cobra.Command{
-		Use: "list", Short: "List the profiles", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				found, err := s.Reader.Profiles(cmd.Context(), retired)
-				if err != nil {
-					return err
-				}
-				all := make([]domain.ProfileDefined, len(found))
-				for i, d := range found {
-					all[i] = d.ProfileDefined
-				}
-				return p.print(all, func(w io.Writer) {
-					fmt.Fprintln(w, "NAME\tPRIORITY\tA MINUTE\tAN HOUR\tA DAY\tTITLE")
-					for _, d := range all {
-						fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", d.Name, d.Priority, d.Limits.Minute, d.Limits.Hour, d.Limits.Day, d.DisplayName)
-					}
-				})
-			})
-		},
-	}
-	c.Flags().BoolVar(&retired, "retired", false, "list those that were retired instead")
-	return c
-}
-
-func (p *program) profileRestore() *cobra.Command {
-	return &cobra.Command{Use: "restore NAME", Short: "Bring a retired profile back as it was (response site)", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				_, stored, err := s.Commands.BringBackProfile(cmd.Context(), by(), args[0])
-				if err == nil {
-					p.told("the profile "+args[0], "back", stored)
-				}
-				return err
-			})
-		}}
+	return listing(p, "List the profiles", func(ctx context.Context, s *boot.Site, retired bool) ([]domain.ProfileDefined, error) {
+		found, err := s.Reader.Profiles(ctx, retired)
+		all := make([]domain.ProfileDefined, len(found))
+		for i, d := range found {
+			all[i] = d.ProfileDefined
+		}
+		return all, err
+	}, func(w io.Writer, all []domain.ProfileDefined) {
+		fmt.Fprintln(w, "NAME\tPRIORITY\tA MINUTE\tAN HOUR\tA DAY\tTITLE")
+		for _, d := range all {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", d.Name, d.Priority, d.Limits.Minute, d.Limits.Hour, d.Limits.Day, d.DisplayName)
+		}
+	})
 }
 
 func (p *program) profileShow() *cobra.Command {
@@ -124,15 +102,17 @@ func (p *program) profileChange() *cobra.Command {
 }
 
 func (p *program) profileRetire() *cobra.Command {
-	return &cobra.Command{Use: "retire NAME", Short: "Give a profile to nobody any more (response site)", Args: cobra.ExactArgs(1),
-		Long: "Give a profile to nobody any more. It is refused while users have it.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				if _, err := s.Commands.RetireProfile(cmd.Context(), by(), args[0], 0); err != nil {
-					return err
-				}
-				p.say("the profile %s is retired", args[0])
-				return nil
-			})
-		}}
+	c := &cobra.Command{Use: "retire NAME", Short: "Give a profile to nobody any more (response site)",
+		Long: "Give a profile to nobody any more. It is refused while users have it."}
+	return p.acting(c, "the profile", "retired", func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error) {
+		return s.Commands.RetireProfile(ctx, by(), name, 0)
+	})
+}
+
+func (p *program) profileRestore() *cobra.Command {
+	c := &cobra.Command{Use: "restore NAME", Short: "Bring a retired profile back as it was (response site)"}
+	return p.acting(c, "the profile", "back", func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error) {
+		_, stored, err := s.Commands.BringBackProfile(ctx, by(), name)
+		return stored, err
+	})
 }

@@ -72,56 +72,30 @@ against the version that they were asked by.`,
 }
 
 func (p *program) requestTypeRetire() *cobra.Command {
-	return &cobra.Command{
-		Use: "retire NAME", Short: "Let nobody ask by a request type any more (response site)", Args: cobra.ExactArgs(1),
-		Long: "Let nobody ask by a request type any more. What was asked before is still answered.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				stored, err := s.Commands.RetireRequestType(cmd.Context(), by(), args[0], 0)
-				if err == nil {
-					p.told("the request type "+args[0], "retired", stored)
-				}
-				return err
-			})
-		},
-	}
+	c := &cobra.Command{Use: "retire NAME", Short: "Let nobody ask by a request type any more (response site)",
+		Long: "Let nobody ask by a request type any more. What was asked before is still answered."}
+	return p.acting(c, "the request type", "retired", func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error) {
+		return s.Commands.RetireRequestType(ctx, by(), name, 0)
+	})
 }
 
 func (p *program) requestTypeRestore() *cobra.Command {
-	return &cobra.Command{
-		Use: "restore NAME", Short: "Bring a retired request type back as it was (response site)", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				now, stored, err := s.Commands.BringBackRequestType(cmd.Context(), by(), args[0])
-				if err == nil {
-					p.told("the request type "+args[0], fmt.Sprintf("back, its version is %d", now.Version), stored)
-				}
-				return err
-			})
-		},
-	}
+	c := &cobra.Command{Use: "restore NAME", Short: "Bring a retired request type back as it was, in its next version (response site)"}
+	return p.acting(c, "the request type", "back", func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error) {
+		_, stored, err := s.Commands.BringBackRequestType(ctx, by(), name)
+		return stored, err
+	})
 }
 
 func (p *program) requestTypeList() *cobra.Command {
-	var retired bool
-	c := &cobra.Command{
-		Use: "list", Short: "List the request types", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				found, err := s.Reader.RequestTypes(cmd.Context(), retired)
-				if err != nil {
-					return err
-				}
-				all := make([]domain.RequestTypeDefined, len(found))
-				for i, t := range found {
-					all[i] = t.RequestTypeDefined
-				}
-				return p.print(all, func(w io.Writer) { printTypes(w, all) })
-			})
-		},
-	}
-	c.Flags().BoolVar(&retired, "retired", false, "list those that were retired instead")
-	return c
+	return listing(p, "List the request types", func(ctx context.Context, s *boot.Site, retired bool) ([]domain.RequestTypeDefined, error) {
+		found, err := s.Reader.RequestTypes(ctx, retired)
+		all := make([]domain.RequestTypeDefined, len(found))
+		for i, t := range found {
+			all[i] = t.RequestTypeDefined
+		}
+		return all, err
+	}, printTypes)
 }
 
 func printTypes(w io.Writer, all []domain.RequestTypeDefined) {

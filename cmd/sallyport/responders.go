@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,19 +89,11 @@ func (p *program) responderShow() *cobra.Command {
 }
 
 func (p *program) responderDisable() *cobra.Command {
-	return &cobra.Command{
-		Use: "disable NAME", Short: "Let nothing answer a request type any more (response site)", Args: cobra.ExactArgs(1),
-		Long: "Let nothing answer a request type any more: what is asked by it fails until it is configured again.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				stored, err := s.Commands.DisableResponder(cmd.Context(), by(), args[0], 0)
-				if err == nil {
-					p.told(args[0], "answered by nothing any more", stored)
-				}
-				return err
-			})
-		},
-	}
+	c := &cobra.Command{Use: "disable NAME", Short: "Let nothing answer a request type any more (response site)",
+		Long: "Let nothing answer a request type any more: what is asked by it fails until it is configured again."}
+	return p.acting(c, "", "answered by nothing any more", func(ctx context.Context, s *boot.Site, name string) (commands.Stored, error) {
+		return s.Commands.DisableResponder(ctx, by(), name, 0)
+	})
 }
 
 // tried is what a request would be answered.

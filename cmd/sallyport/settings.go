@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/internal/boot"
+	"sallyport/internal/commands"
 	"sallyport/projections"
 )
 
@@ -103,16 +105,8 @@ With --public it goes to the request sites; without, it is taken from them.`,
 }
 
 func (p *program) settingRemove() *cobra.Command {
-	return &cobra.Command{
-		Use: "remove KEY", Short: "Remove a setting (response site)", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				stored, err := s.Commands.RemoveSetting(cmd.Context(), by(), args[0], 0)
-				if err == nil {
-					p.told("the setting "+args[0], "removed", stored)
-				}
-				return err
-			})
-		},
-	}
+	c := &cobra.Command{Use: "remove KEY", Short: "Remove a setting (response site)"}
+	return p.acting(c, "the setting", "removed", func(ctx context.Context, s *boot.Site, key string) (commands.Stored, error) {
+		return s.Commands.RemoveSetting(ctx, by(), key, 0)
+	})
 }
