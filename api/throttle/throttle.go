@@ -63,7 +63,10 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Failed is told when Redis did not answer; may be nil.
 	Failed func(error)
-	Keys   int // keys remembered in memory; 0 means 100,000
+	// Alone is told of each judgement that was made without Redis though there is
+	// one; may be nil.
+	Alone func()
+	Keys  int // keys remembered in memory; 0 means 100,000
 }
 
 // Throttle counts failures by key. It is safe for concurrent use.
@@ -72,6 +75,7 @@ type Throttle struct {
 	fuse   *fuse.Fuse
 	memory *memory // of what this process judged
 	alone  *memory // of what it judged while Redis was away
+	tell   func()  // of each of those
 }
 
 // New returns a throttle that nobody has failed at.
@@ -79,7 +83,10 @@ func New(c Config) *Throttle {
 	if c.Keys <= 0 {
 		c.Keys = 100_000
 	}
-	return &Throttle{redis: c.Redis, fuse: fuse.New(c.Failed), memory: newMemory(c.Keys), alone: newMemory(c.Keys)}
+	if c.Alone == nil {
+		c.Alone = func() {}
+	}
+	return &Throttle{redis: c.Redis, tell: c.Alone, fuse: fuse.New(c.Failed), memory: newMemory(c.Keys), alone: newMemory(c.Keys)}
 }
 
 // Blocked returns how long to wait before another try is of use; 0 means now.
@@ -131,6 +138,7 @@ func (t *Throttle) judge(ctx context.Context, now time.Time, count bool, keys []
 	if inRedis {
 		return max(time.Duration(wait)*time.Millisecond, t.memory.judge(now, count && wait == 0, keys))
 	}
+	t.tell()
 	tenths := make([]Key, len(keys))
 	for i, k := range keys {
 		tenths[i] = Key{k.Rule.tenth(), k.ID}

@@ -132,8 +132,8 @@ func TestRedisAway(t *testing.T) {
 	if !ok {
 		return
 	}
-	failures := 0
-	th := New(Config{Redis: client(t, server.URL()), Failed: func(error) { failures++ }})
+	failures, alone := 0, 0
+	th := New(Config{Redis: client(t, server.URL()), Failed: func(error) { failures++ }, Alone: func() { alone++ }})
 	ctx, key := t.Context(), Key{Rule{"test", 20, 10 * time.Second}, "alice"}
 	for range 20 {
 		th.Outcome(ctx, true, now, key)
@@ -144,6 +144,9 @@ func TestRedisAway(t *testing.T) {
 	if th.Blocked(ctx, now, key) == 0 {
 		t.Error("flushing Redis gave the allowance back")
 	}
+	if alone > 0 {
+		t.Errorf("with Redis %d judgements were made without it", alone)
+	}
 	stop(t, server)
 	other := Key{key.Rule, "bob"}
 	told := 0
@@ -152,8 +155,8 @@ func TestRedisAway(t *testing.T) {
 			told++
 		}
 	}
-	if told != 2 || failures != 1 {
-		t.Errorf("without Redis %d guesses were told, want 2; Redis was tried %d times, want once a second", told, failures)
+	if told != 2 || failures != 1 || alone != 20 {
+		t.Errorf("without Redis %d guesses were told, want 2; Redis was tried %d times, want once a second; %d judgements were made without it, want 20", told, failures, alone)
 	}
 	if wait := th.Blocked(ctx, now, other); wait < 99*time.Second {
 		t.Errorf("without Redis: wait %v, want ten times as long", wait)

@@ -131,7 +131,7 @@ func (v *served) run() error {
 
 // throttle counts failed tries where all processes of the site see them.
 func (s *Site) throttle() *throttle.Throttle {
-	return throttle.New(throttle.Config{Redis: s.counting, Failed: func(err error) {
+	return throttle.New(throttle.Config{Redis: s.counting, Alone: s.alone.Inc, Failed: func(err error) {
 		s.Logger.Warn("failed logins could not be counted in Redis; this process allows a tenth of them meanwhile", "error", err)
 	}})
 }

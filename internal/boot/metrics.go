@@ -10,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sallyport/bridge"
+	"sallyport/internal/periodic"
 	"sallyport/internal/tlsfiles"
+	"sallyport/projections/reactor"
 	"sallyport/responders/queue"
 )
 
@@ -136,6 +138,9 @@ func (s *Site) readDatabase(ctx context.Context, r *reading) error {
 	for _, c := range jobs {
 		r.add("queue_jobs", "Jobs that have not ended, by state; discarded ones wait for a person.", float64(c.Jobs), "queue", c.Queue, "state", c.State)
 	}
+	if err := s.readChores(ctx, r); err != nil {
+		return err
+	}
 	links, err := s.Bridge.Status(ctx)
 	if err != nil {
 		return err
@@ -144,6 +149,25 @@ func (s *Site) readDatabase(ctx context.Context, r *reading) error {
 		r.link(l)
 	}
 	return nil
+}
+
+// readChores tells what waits for people, and of what the site does by itself.
+func (s *Site) readChores(ctx context.Context, r *reading) error {
+	poisoned, err := reactor.NewPoison(s.Pool).Depth(ctx)
+	if err != nil {
+		return err
+	}
+	r.add("poisoned_events", "Events that a reactor or a webhook gave up and nobody has decided about.", float64(poisoned))
+	runs, _, err := periodic.List(ctx, s.Pool)
+	for _, run := range runs {
+		r.add("periodic_failed", "Whether the newest run of a periodic job failed.", bit(run.Failed), "job", run.Job)
+		last := 0.0
+		if run.LastDone != nil {
+			last = float64(time.Time(*run.LastDone).Unix())
+		}
+		r.add("periodic_last_done_timestamp_seconds", "When a periodic job was last done; 0: never.", last, "job", run.Job)
+	}
+	return err
 }
 
 func (r *reading) link(l bridge.Status) {

@@ -60,6 +60,7 @@ type Site struct {
 	counting  redis.UniversalClient  // the same, for counts: it gives up soon and repeats nothing
 	results   *resultcache.Cache     // of what sources said; nil on a request site
 	counted   []prometheus.Collector // what is counted while the site is open
+	alone     prometheus.Counter     // tries of secrets that were judged without Redis
 	pulse     *pulse.Watch
 	answering sync.Mutex                               // held while responders are opened
 	answers   map[domain.ResponderKind]queue.Responder // nil: not opened yet
@@ -144,6 +145,9 @@ func (s *Site) openCache(context.Context) error {
 }
 
 func (s *Site) openResponses() error {
+	s.alone = prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_login_throttle_in_memory_total",
+		Help: "Tries of passwords and other secrets that this process judged by itself, at a tenth, because Redis was away."})
+	s.counted = append(s.counted, s.alone)
 	url, err := secret(s.Config.Redis.URL, s.Config.Redis.URLFile)
 	if err != nil {
 		return err

@@ -101,6 +101,14 @@ func (p *Poison) List(ctx context.Context, after int64, limit int) ([]Poisoned, 
 	return all, err
 }
 
+// Depth returns how many wait for a decision.
+func (p *Poison) Depth(ctx context.Context) (n int64, err error) {
+	if err = p.pool.QueryRow(ctx, `SELECT count(*) FROM poisoned WHERE requeued_at IS NULL`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the poison queue: %w", err)
+	}
+	return n, nil
+}
+
 // Show returns one with its event, or [ErrNotPoisoned].
 func (p *Poison) Show(ctx context.Context, id int64) (Poisoned, error) {
 	all, err := p.query(ctx, `WHERE p.id = $1`, id)
