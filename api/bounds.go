@@ -22,6 +22,9 @@ var workBounds = bounds{time: 10 * time.Minute}
 // askBounds are for what asks a source, which may take its time.
 var askBounds = bounds{time: 45 * time.Second}
 
+// streamBounds are for what is read from the log while it is sent.
+var streamBounds = transferBounds(0)
+
 // transferBounds are for a whole bundle on a slow line: 256 MiB in an hour are
 // 75 kB a second.
 func transferBounds(body int64) bounds { return bounds{body: body, time: time.Hour} }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -31,21 +32,23 @@ func (c *call) by() commands.By { return commands.By{Actor: domain.UserStream(c.
 
 // answer is what a handler returns: a value to encode, or bytes as they are.
 type answer struct {
-	status     int // 0: 200
-	value      any
-	raw        []byte    // as media says
-	rest       [2][]byte // what follows raw: large parts that are not copied
-	media      string    // Content-Type; empty: JSON
-	encoding   string    // Content-Encoding of raw; empty: none
-	policy     string    // Content-Security-Policy; empty: nothing may be loaded
-	position   int64     // X-Log-Position; 0: nothing was written
-	location   string
-	link       string // where the list goes on
-	etag       string
-	file       *bridge.Fetched // the body, instead of value and raw
-	cache      string          // X-Cache
-	replay     bool            // Idempotent-Replay: it was answered before
-	waited     time.Duration   // Preference-Applied: how long the caller would wait
+	status   int // 0: 200
+	value    any
+	raw      []byte    // as media says
+	rest     [2][]byte // what follows raw: large parts that are not copied
+	media    string    // Content-Type; empty: JSON
+	encoding string    // Content-Encoding of raw; empty: none
+	policy   string    // Content-Security-Policy; empty: nothing may be loaded
+	position int64     // X-Log-Position; 0: nothing was written
+	location string
+	link     string // where the list goes on
+	etag     string
+	file     *bridge.Fetched // the body, instead of value and raw
+	// stream writes the body, instead of value and raw, as it is made.
+	stream     func(context.Context, io.Writer) error
+	cache      string        // X-Cache
+	replay     bool          // Idempotent-Replay: it was answered before
+	waited     time.Duration // Preference-Applied: how long the caller would wait
 	retryAfter time.Duration
 }
 
@@ -181,6 +184,10 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
 			h["Retry-After"] = []string{seconds(c.metered.Wait)}
 		}
+	}
+	if a.stream != nil {
+		s.flow(w, c, a) //nolint:contextcheck // the handler's time is over, the stream has its own
+		return
 	}
 	if n := len(body) + len(a.rest[0]) + len(a.rest[1]); n > 0 {
 		h["Content-Length"] = []string{strconv.Itoa(n)}

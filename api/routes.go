@@ -25,6 +25,8 @@ var (
 	operators = audience{users: true, roles: []domain.UserRole{domain.RoleOperator, domain.RoleAdmin}, keys: domain.ScopeAdmin}
 	// analysts answer for others, in person: a key that was made to ask must not.
 	analysts = audience{users: true, roles: []domain.UserRole{domain.RoleAnalyst}}
+	// auditors see everything, and that they did is recorded. Who administers may too.
+	auditors = audience{users: true, roles: []domain.UserRole{domain.RoleAuditor, domain.RoleAdmin}, keys: domain.ScopeAudit}
 	// whoever may use what tells them of themselves, whatever their key is for.
 	whoever = audience{users: true, keys: anyKey}
 	// inPerson is for what somebody who got hold of a key must not do with it.
@@ -78,7 +80,7 @@ func on(path, method string, site domain.Role, who audience, h handler) endpoint
 // routes is the whole API. The busiest paths come first: the router tries
 // them in this order.
 func (s *server) routes() []endpoint {
-	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAnalysts(), s.ofAdministrators(), s.ofDefiners(), s.ofOperators())
+	return slices.Concat(s.ofUsers(), s.ofAnyone(), s.ofAnalysts(), s.ofAdministrators(), s.ofDefiners(), s.ofOperators(), s.ofAuditors())
 }
 
 // ofUsers is what users do.
@@ -212,6 +214,14 @@ func (s *server) ofOperators() []endpoint {
 		on("/admin/quarantine/{id}", get, onBoth, operators, s.quarantined),
 		on("/admin/quarantine/{id}/release", post, onBoth, operators, taking(s.decide(s.Bridge.Release))).within(workBounds),
 		on("/admin/quarantine/{id}/reject", post, onBoth, operators, taking(s.decide(s.Bridge.Reject))).within(workBounds),
+	}
+}
+
+// ofAuditors is what auditors look at.
+func (s *server) ofAuditors() []endpoint {
+	return []endpoint{
+		on("/audit/events", get, onBoth, auditors, s.viewed(s.events)).within(streamBounds),
+		on("/audit/streams/{stream}", get, onBoth, auditors, s.viewed(s.streamEvents)).within(streamBounds),
 	}
 }
 

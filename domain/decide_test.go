@@ -351,3 +351,26 @@ func TestForeignFactsChangeNothing(t *testing.T) {
 		t.Error("a fact of another stream changed a state")
 	}
 }
+
+// TestEverySecretIsKept: what is marked secret is shown without it, and says so.
+func TestEverySecretIsKept(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, p := range goldenFacts() {
+		kind, _ := domain.KindOf(p.realistic.EventType())
+		data, err := domain.Encode(p.realistic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, withheld, err := domain.Shown(domain.Event{Type: kind.Type, Schema: kind.Schema, Data: data})
+		if err != nil || kind.Secret != (len(withheld) > 0) || kind.Secret == (string(shown) == string(data)) {
+			t.Errorf("%s: %s, %v, %v", kind.Type, shown, withheld, err)
+		}
+		if kind.Secret {
+			n++
+		}
+	}
+	if n < 3 {
+		t.Errorf("only %d secrets", n)
+	}
+}

@@ -136,7 +136,22 @@ func (s *Spec) checkBody(o *Operation, response map[string]any, pointer, method 
 	if media == "application/problem+json" {
 		return s.checkProblem(o, at, status, body)
 	}
+	if media == "application/jsonl" {
+		return s.fitsLines(at, body)
+	}
 	return s.fitsText(at, body)
+}
+
+// fitsLines holds each line of a body against the schema.
+func (s *Spec) fitsLines(pointer string, body []byte) error {
+	if len(body) > 0 && body[len(body)-1] != '\n' {
+		return fmt.Errorf("the last line is cut off: %.200q", body)
+	}
+	var errs []error
+	for line := range bytes.Lines(body) {
+		errs = append(errs, s.fitsText(pointer, line))
+	}
+	return errors.Join(errs...)
 }
 
 // checkProblem sees that a body is a problem document, whose code comes with

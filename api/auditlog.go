@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// events shows what the log holds, by filters, one event a line. What is stored
+// while they are sent is not among them.
+func (s *server) events(ctx context.Context, c *call) (answer, error) {
+	values, err := onlyQuery(c, "after", "limit", "type", "stream", "actor", "corr", "origin", "from", "to")
+	if err != nil {
+		return answer{}, err
+	}
+	f := eventstore.Filter{Type: values.Get("type"), Stream: values.Get("stream"), Actor: values.Get("actor"),
+		Corr: values.Get("corr"), Origin: values.Get("origin")}
+	if _, known := domain.KindOf(f.Type); f.Type != "" && !known {
+		return answer{}, badQuery("type", "is no event type of this program")
+	}
+	if f.After, err = numberOf(values, "after"); err != nil {
+		return answer{}, err
+	}
+	limit, err := numberOf(values, "limit")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := s.between(ctx, values, &f); err != nil {
+		return answer{}, err
+	}
+	return s.shown(ctx, f, limit)
+}
+
+// streamEvents shows one stream from its first event on.
+func (s *server) streamEvents(ctx context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
+	f := eventstore.Filter{Stream: mux.Vars(c.Request)["stream"]}
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	f.Through = head.Seq
+	a, err := s.shown(ctx, f, 0)
+	if err == nil && a.stream == nil {
+		err = errNotFound
+	}
+	return a, err
+}
+
+// between bounds a filter by the times asked for and by the end of the log.
+func (s *server) between(ctx context.Context, values url.Values, f *eventstore.Filter) error {
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	f.Through = head.Seq
+	from, err := timeOf(values, "from")
+	if err != nil {
+		return err
+	}
+	to, err := timeOf(values, "to")
+	if err != nil {
+		return err
+	}
+	if !from.IsZero() {
+		before, err := s.Log.SeqAt(ctx, from.Add(-time.Microsecond))
+		if err != nil {
+			return err
+		}
+		f.After = max(f.After, before)
+	}
+	if !to.IsZero() {
+		through, err := s.Log.SeqAt(ctx, to)
+		if err != nil {
+			return err
+		}
+		f.Through = min(f.Through, through)
+	}
+	return nil
+}
+
+func numberOf(values url.Values, name string) (int64, error) {
+	text := values.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, badQuery(name, "must be a whole number from 0 on")
+	}
+	return n, nil
+}
+
+const jsonLines = "application/jsonl"
+
+// shown is what a filter seeks, up to a limit unless that is 0. Its first event
+// is read at once, so that what fails is told with its status; nothing found
+// is an empty answer.
+func (s *server) shown(ctx context.Context, f eventstore.Filter, limit int64) (answer, error) {
+	if f.After >= f.Through {
+		return answer{media: jsonLines}, nil
+	}
+	for _, err := range s.Log.Search(ctx, f) {
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{media: jsonLines, stream: func(ctx context.Context, w io.Writer) error {
+			return writeEvents(w, s.Log.Search(ctx, f), limit)
+		}}, nil
+	}
+	return answer{media: jsonLines}, nil
+}
+
+func writeEvents(w io.Writer, events iter.Seq2[eventstore.Stored, error], limit int64) error {
+	n := int64(0)
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		line, err := e.Shown()
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+		if n++; n == limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// flow sends an answer that is made while it is sent. What fails then can only
+// be told by an end that is none, so that nobody takes a part for the whole.
+func (s *server) flow(w http.ResponseWriter, c *call, a answer) {
+	ctx, cancel := context.WithTimeout(c.Context(), streamBounds.time)
+	defer cancel()
+	w.WriteHeader(a.statusCode())
+	if c.Method == http.MethodHead {
+		return
+	}
+	if err := a.stream(ctx, w); err != nil {
+		s.Logger.WarnContext(ctx, "an answer was cut off while it was sent", "trace_id", c.id, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+}

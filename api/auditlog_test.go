@@ -1,0 +1,91 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/domain"
+)
+
+// linesOf are the objects of an answer of lines.
+func linesOf(t *testing.T, r reply) (all []map[string]any) {
+	t.Helper()
+	r.want(t, 200, "")
+	if r.Header.Get("Content-Type") != "application/jsonl" {
+		t.Fatalf("sent as %q", r.Header.Get("Content-Type"))
+	}
+	for line := range strings.Lines(r.text) {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func TestAuditorsReadTheLog(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	core.addUser("udo", "wide", domain.RoleAuditor)
+	field := newField(t, core)
+	alice, udo := field.token("alice"), field.token("udo")
+	id := field.submitted(alice)
+	before := time.Now().UTC()
+	last := field.submitted(alice)
+
+	all := linesOf(t, field.call("GET", "/audit/events", udo, ""))
+	for i, e := range all {
+		if e["seq"] != float64(i+1) {
+			t.Fatalf("line %d is seq %v", i+1, e["seq"])
+		}
+	}
+	if seen := field.call("GET", "/audit/events?type=user.registered", udo, ""); strings.Contains(seen.text, "$argon2id$") || !strings.Contains(seen.text, `"hash":"withheld"`) || !strings.Contains(seen.text, `"withheld":["/data/credential/hash"]`) {
+		t.Errorf("shown %s", seen.text)
+	}
+	if views, _ := recorded[domain.AuditViewed](field); len(views) != 2 || views[1].What != "GET /audit/events?type=user.registered" {
+		t.Errorf("the looks were recorded as %+v", views)
+	}
+	me := domain.UserStream(field.call("GET", "/auth/me", alice, "").body["id"].(string))
+	since := url.QueryEscape(before.Format(time.RFC3339Nano))
+	for query, want := range map[string]int{
+		"type=request.submitted":                                                   2,
+		"type=request.submitted&limit=1":                                           1,
+		"type=request.submitted&from=" + since:                                     1,
+		"type=request.submitted&to=" + since:                                       1,
+		"type=request.submitted&actor=" + me:                                       2,
+		"stream=request-" + id:                                                     1,
+		"origin=field&type=request.submitted":                                      2,
+		"origin=core&type=request.submitted":                                       0,
+		"after=1000000":                                                            0,
+		"corr=" + all[len(all)-1]["corr"].(string) + "":                            len(withCorr(all, all[len(all)-1]["corr"])),
+		"type=request.submitted&from=2001-01-01T00:00:00Z&to=2001-01-02T00:00:00Z": 0,
+	} {
+		if got := linesOf(t, field.call("GET", "/audit/events?"+query, udo, "")); len(got) != want {
+			t.Errorf("%s: %d events, want %d", query, len(got), want)
+		}
+	}
+	if got := linesOf(t, field.call("GET", "/audit/streams/request-"+last, udo, "")); len(got) != 1 || got[0]["ver"] != 1.0 || got[0]["origin"] != "field" {
+		t.Errorf("the stream is %v", got)
+	}
+	for _, wrong := range []string{"type=x", "after=-1", "limit=x", "from=yesterday", "to=1", "seq=1", "type=request.submitted&type=request.submitted"} {
+		field.call("GET", "/audit/events?"+wrong, udo, "").want(t, 400, "invalid-query")
+	}
+	field.call("GET", "/audit/streams/request-"+someID, udo, "").want(t, 404, "not-found")
+	field.call("GET", "/audit/events", alice, "").want(t, 403, "role-not-allowed")
+	if head := field.call("HEAD", "/audit/events", udo, ""); head.StatusCode != 200 || head.text != "" {
+		t.Errorf("HEAD: %d %.100s", head.StatusCode, head.text)
+	}
+}
+
+func withCorr(all []map[string]any, corr any) (some []map[string]any) {
+	for _, e := range all {
+		if e["corr"] == corr {
+			some = append(some, e)
+		}
+	}
+	return some
+}
