@@ -11,18 +11,6 @@ import (
 	"sallyport/eventstore"
 )
 
-// Inline returns the read models that commit with their events: users,
-// profiles, request types and their versions, responder configurations,
-// settings, requests, responses, analysts' work, API keys, and what was cleared
-// away of them.
-func Inline() []eventstore.Projection {
-	return []eventstore.Projection{
-		project(applyRevived), project(applyUsers), profiles, requestTypes, project(applyTypeVersions), responderConfigs, settings,
-		project(applyRequests), project(applyAsked), project(applyResponses), project(applyWork), project(applyWebhooks), project(applyAPIKeys),
-		project(applyRetention),
-	}
-}
-
 // project makes a function a projection.
 type project func(b *pgx.Batch, records []eventstore.Record) error
 

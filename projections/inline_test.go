@@ -19,7 +19,7 @@ import (
 	"sallyport/projections"
 )
 
-var tables = []string{"users", "profiles", "request_types", "request_type_versions", "responder_configs", "settings", "requests", "responses", "work"}
+var tables = []string{"users", "profiles", "request_types", "request_type_versions", "responder_configs", "settings", "requests", "responses", "work", "retention", "webhooks", "api_keys"}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

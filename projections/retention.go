@@ -59,8 +59,7 @@ func applyRetention(b *pgx.Batch, records []eventstore.Record) error {
 
 // What was cleared away as failed can be asked again by the site that has not
 // cleared it away yet. Then it is there again, as the log tells it: the log
-// holds all events of this batch already. Neither text nor json of PostgreSQL
-// takes a zero character, see [text].
+// holds all events of this batch already.
 const (
 	reviveRequests = `
 		INSERT INTO readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at,
@@ -69,11 +68,11 @@ const (
 		       coalesce(d->>'name', ''), (d->>'priority')::int, e.at,
 		       coalesce(m.cancelled, 0), coalesce(m.retried, 0), coalesce(m.failure, 0)
 		FROM events AS e
-		CROSS JOIN LATERAL (SELECT replace(e.line, '\u0000', '\ufffd')::json->'data' AS d) AS data
+		CROSS JOIN LATERAL (SELECT event_data(e.line) AS d) AS data
 		CROSS JOIN LATERAL (
 			SELECT max(c.pos) FILTER (WHERE c.type = 'request.cancelled') AS cancelled,
 			       max(c.pos) FILTER (WHERE c.type = 'request.retried') AS retried,
-			       max((replace(c.line, '\u0000', '\ufffd')::json->'data'->>'failure')::bigint) FILTER (WHERE c.type = 'request.retried') AS failure
+			       max((event_data(c.line)->>'failure')::bigint) FILTER (WHERE c.type = 'request.retried') AS failure
 			FROM events AS c WHERE c.stream = e.stream AND c.type IN ('request.cancelled', 'request.retried')) AS m
 		WHERE e.stream = ANY ($1) AND e.type = 'request.submitted'
 		  AND NOT EXISTS (SELECT FROM readmodel.requests AS q WHERE q.id = substr(e.stream, length('request-') + 1))`
@@ -86,17 +85,17 @@ const (
 		       coalesce((d->>'result_count')::int, 0), coalesce((d->>'took_ms')::bigint, 0), coalesce((d->>'truncated')::boolean, false),
 		       coalesce((d->>'cached')::boolean, false), coalesce(d->>'content_type', ''),
 		       d->>'code', d->>'error', CASE WHEN s.status IN ('answered', 'failed') THEN e.at END, e.pos
-		FROM unnest($1::text[]) AS asked(stream)
+		FROM (SELECT DISTINCT unnest($1::text[])) AS asked(stream)
 		CROSS JOIN LATERAL (
 			SELECT * FROM events AS l WHERE l.stream = asked.stream AND l.type LIKE 'response.%'
 			ORDER BY l.type = 'response.recorded' DESC, l.type = 'response.withdrawn' DESC, l.pos DESC LIMIT 1) AS e
-		CROSS JOIN LATERAL (SELECT replace(e.line, '\u0000', '\ufffd')::json->'data' AS d) AS data
+		CROSS JOIN LATERAL (SELECT event_data(e.line) AS d) AS data
 		CROSS JOIN LATERAL (SELECT CASE e.type WHEN 'response.recorded' THEN 'answered' WHEN 'response.failed' THEN 'failed'
 			WHEN 'response.withdrawn' THEN 'withdrawn' WHEN 'response.started' THEN 'processing' ELSE 'pending' END AS status) AS s
 		CROSS JOIN LATERAL (
 			SELECT coalesce(max(coalesce(p->>'attempt', p->>'attempts')::int), 0) AS attempts,
 			       coalesce((array_agg(p->>'responder' ORDER BY pos DESC) FILTER (WHERE type = 'response.started'))[1], '') AS responder
-			FROM (SELECT l.pos, l.type, replace(l.line, '\u0000', '\ufffd')::json->'data' AS p FROM events AS l
+			FROM (SELECT l.pos, l.type, event_data(l.line) AS p FROM events AS l
 			      WHERE l.stream = asked.stream AND l.type IN ('response.started', 'response.failed')) AS past) AS m
 		WHERE NOT EXISTS (SELECT FROM readmodel.responses AS s WHERE s.request_id = substr(e.stream, length('response-') + 1))`
 )
