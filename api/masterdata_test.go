@@ -222,7 +222,6 @@ func TestResponders(t *testing.T) {
 		strings.Replace(byCode, "select iata, name from airports where iata = @iata::text", "drop table x", 1): "invalid-responder",
 		`{"kind":"sql","source":"airports","statement":"select '\u0000'"}`:                                     "invalid-responder",
 		`{"kind":"sql","source":"airports","statement":"select 1","url":"postgres://x"}`:                       "invalid-body",
-		`{"kind":"http","source":"airports","call":{"path":"/{iata}"}}`:                                        "unknown-source",
 		`{"kind":"http","source":"airports","call":{"path":"/","headers":{"Authorization":"x"}}}`:              "invalid-responder",
 	} {
 		core.call("PUT", path, root, body).want(t, 422, code)
