@@ -83,6 +83,7 @@ var catalogue = []Kind{
 	{"requestname.claimed", "requestname", 1, Stays, false, decode[RequestNameClaimed]},
 	{"requestkey.claimed", "requestkey", 1, Stays, false, decode[RequestKeyClaimed]},
 	{"response.started", "response", 1, ToAsker, false, decode[ResponseStarted]},
+	{"response.retry_scheduled", "response", 1, ToAsker, false, decode[ResponseRetryScheduled]},
 	{"response.recorded", "response", 1, ToAsker, false, decodeRecorded},
 	{"response.failed", "response", 1, ToAsker, false, decode[ResponseFailed]},
 	{"response.withdrawn", "response", 1, ToAsker, false, decode[ResponseWithdrawn]},

@@ -234,7 +234,7 @@ func TestOneOutcomeStands(t *testing.T) {
 	started, recorded, failed := domain.ResponseStarted{Worker: "w"}, domain.ResponseRecorded{Result: []byte(`[]`)}, domain.ResponseFailed{Code: "timeout"}
 	for _, first := range []domain.Fact{recorded, failed} {
 		r := domain.Response{}.Apply(started).Apply(first)
-		for _, late := range []domain.Fact{started, recorded, failed} {
+		for _, late := range []domain.Fact{started, domain.ResponseRetryScheduled{}, recorded, failed} {
 			if _, err := r.Decide(late); !errors.Is(err, domain.ErrAnswered) {
 				t.Errorf("%T after %T: got %v, want ErrAnswered", late, first, err)
 			}
@@ -245,6 +245,10 @@ func TestOneOutcomeStands(t *testing.T) {
 		facts, err := r.Decide(started)
 		if err != nil || facts[0].(domain.ResponseStarted).Attempt != attempt {
 			t.Fatalf("got %v, %v, want attempt %d", facts, err, attempt)
+		}
+		r = r.Apply(facts[0])
+		if facts, err = r.Decide(domain.ResponseRetryScheduled{Error: "a\nb"}); err != nil || facts[0] != (domain.ResponseRetryScheduled{Attempt: attempt, Error: "a b"}) {
+			t.Fatalf("after attempt %d another is scheduled as %v, %v", attempt, facts, err)
 		}
 		r = r.Apply(facts[0])
 	}

@@ -121,6 +121,8 @@ func requestFacts() []pair {
 		{domain.RequestNameClaimed{Request: requestID}, domain.RequestNameClaimed{Request: "1"}},
 		{domain.RequestKeyClaimed{Request: requestID, Body: digest}, domain.RequestKeyClaimed{Request: "1", Body: digest}},
 		{domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 2, Worker: "hq-7f9c"}, domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1}},
+		{domain.ResponseRetryScheduled{Attempt: 2, Error: "source_unavailable: the source cannot be reached", NextAt: domain.Timestamp(time.Date(2026, 3, 1, 12, 0, 2, 250_000_000, time.UTC))},
+			domain.ResponseRetryScheduled{Attempt: 1, NextAt: domain.Timestamp(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}},
 		{domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`[{"iata":"AMS","name":"Amsterdam Schiphol","elevation_ft":-11}]`), ResultCount: 1,
 			TookMS: 12, Truncated: true, Responder: domain.ResponderSQL, Cached: true, ContentType: "application/json"},
 			domain.ResponseRecorded{Status: domain.StatusAnswered, Result: []byte(`null`), Responder: domain.ResponderSQL}},

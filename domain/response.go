@@ -12,6 +12,13 @@ type ResponseStarted struct {
 	Worker    string        `json:"worker"`
 }
 
+// ResponseRetryScheduled says that an attempt failed and another is to come.
+type ResponseRetryScheduled struct {
+	Attempt int       `json:"attempt"` // the one that failed
+	Error   string    `json:"error"`   // for the one who asked; holds no secret
+	NextAt  Timestamp `json:"next_at"` // about when the next one is due
+}
+
 // ResponseRecorded is the answer.
 type ResponseRecorded struct {
 	Status      Status          `json:"status"` // always answered
@@ -48,6 +55,9 @@ func (ResponseWithdrawn) EventType() string { return "response.withdrawn" }
 
 // EventType implements [Fact].
 func (ResponseRetried) EventType() string { return "response.retried" }
+
+// EventType implements [Fact].
+func (ResponseRetryScheduled) EventType() string { return "response.retry_scheduled" }
 
 // EventType implements [Fact].
 func (ResponseStarted) EventType() string { return "response.started" }
@@ -103,6 +113,10 @@ func (r Response) Decide(outcome Fact) ([]Fact, error) {
 	case ResponseStarted:
 		o.Attempt = r.attempts + 1
 		o.Worker = shortText(o.Worker, maxWorker)
+		outcome = o
+	case ResponseRetryScheduled:
+		o.Attempt = r.attempts
+		o.Error = shortText(o.Error, maxErrorText)
 		outcome = o
 	case ResponseRecorded:
 		o.Status = StatusAnswered

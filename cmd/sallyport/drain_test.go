@@ -177,13 +177,13 @@ func (d *drain) drained(t *testing.T, left int) {
 	})
 }
 
-// each holds what the log tells of each request's answer, but for the
-// beginnings: good of one that can be answered, bad of the others.
+// each holds what the log tells of the outcomes of each request's tries: good of
+// one that can be answered, bad of the others.
 func (d *drain) each(t *testing.T, good, bad []string) {
 	t.Helper()
 	told := map[string][]string{}
 	for _, l := range d.core.lines(t, "core") {
-		if id, ok := strings.CutPrefix(l.Stream, "response-"); ok && l.Type != "response.started" {
+		if id, ok := strings.CutPrefix(l.Stream, "response-"); ok && l.Type != "response.started" && l.Type != "response.retry_scheduled" {
 			told[id] = append(told[id], l.Type)
 		}
 	}

@@ -33,7 +33,7 @@
 //     However many wait for a slow one, they keep no others waiting.
 //   - A failure worth another attempt is tried again after a wait that doubles
 //     (1, 2, 4 … up to 60 s, with jitter), five attempts in all, and then
-//     recorded. A panic in a responder is such a failure.
+//     recorded. Each is told by response.retry_scheduled. A panic in a responder is such a failure.
 //
 // # When something fails
 //

@@ -153,7 +153,8 @@ func riverPriority(p int) int {
 }
 
 // backoff waits twice as long after each attempt, up to a minute, give or
-// take a quarter so that what failed together does not come back together.
+// take a quarter so that what failed together does not come back together. It
+// depends on the job and its attempt alone, so that it can be told beforehand.
 type backoff struct{ first time.Duration }
 
 // NextRetry implements river.ClientRetryPolicy.
@@ -162,6 +163,7 @@ func (b backoff) NextRetry(job *rivertype.JobRow) time.Time {
 	if shift := max(job.Attempt, 1) - 1; shift < 16 {
 		wait = min(b.first<<shift, maxBackoff)
 	}
-	jitter := time.Duration((rand.Float64() - 0.5) / 2 * float64(wait)) //nolint:gosec // nobody gains by guessing it
+	draw := rand.New(rand.NewPCG(uint64(job.ID), uint64(job.Attempt))) //nolint:gosec // nobody gains by guessing it
+	jitter := time.Duration((draw.Float64() - 0.5) / 2 * float64(wait))
 	return time.Now().Add(wait + jitter)
 }

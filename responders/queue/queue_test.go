@@ -141,6 +141,17 @@ func TestRetriesEndInAFailure(t *testing.T) {
 			if n := s.started(ids[0]); n != c.attempts {
 				t.Errorf("started %d times, want %d", n, c.attempts)
 			}
+			told := 0
+			for _, r := range s.answer(ids[0]) {
+				if f, scheduled := r.Fact.(domain.ResponseRetryScheduled); scheduled {
+					if told++; f.Attempt != told || !strings.HasPrefix(f.Error, c.code+": ") || time.Time(f.NextAt).Before(r.At) {
+						t.Errorf("at %s it was told that %+v", r.At, f)
+					}
+				}
+			}
+			if told != c.attempts-1 {
+				t.Errorf("%d more attempts were told of, want %d", told, c.attempts-1)
+			}
 		})
 	}
 }

@@ -161,7 +161,8 @@ func (s *site) outcomes(n int) map[string]domain.Fact {
 	for _, r := range s.all() {
 		id, ok := domain.RequestOf(r.Stream)
 		_, begun := r.Fact.(domain.ResponseStarted)
-		if !ok || begun || r.Origin != "core" {
+		_, scheduled := r.Fact.(domain.ResponseRetryScheduled)
+		if !ok || begun || scheduled || r.Origin != "core" {
 			continue
 		}
 		if found[id] != nil {

@@ -117,6 +117,8 @@ func (w *worker) failed(ctx context.Context, r *record, f *responders.Failure) e
 		return f
 	}
 	if f.Retryable && min(r.job.Attempt, r.begun()) < w.MaxAttempts {
+		r.noted = append(r.noted, domain.ResponseRetryScheduled{Error: f.Error(),
+			NextAt: domain.Timestamp(backoff{first: w.Backoff}.NextRetry(r.job.JobRow).UTC().Truncate(time.Microsecond))})
 		if err := r.append(ctx, nil); err != nil {
 			return err
 		}
