@@ -126,7 +126,7 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 		c.Desk = manual.New(manual.Config{Log: store, Cases: knownCases{c}, Now: s.now})
 		c.Tryout = tryout.New(tryout.Config{Reader: c.Reader, Directory: directory, Params: schema.NewParameterCache(0), Responders: s.responders,
 			Knows: func(r domain.ResponderConfigured) (string, bool) {
-				return "responders.sources", r.Kind != domain.ResponderSQL || r.Source == "airports"
+				return "responders.sources", r.Kind == domain.ResponderManual || r.Kind == domain.ResponderSQL && r.Source == "airports"
 			}})
 	}
 	for _, f := range change {
