@@ -13,6 +13,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/projections"
 )
 
 // events shows what the log holds, by filters, one event a line. What is stored
@@ -56,6 +57,30 @@ func (s *server) streamEvents(ctx context.Context, c *call) (answer, error) {
 		err = errNotFound
 	}
 	return a, err
+}
+
+// state shows what a stream amounted to at a position or a time; at the end of
+// the log if neither is given.
+func (s *server) state(ctx context.Context, c *call) (answer, error) {
+	values, err := onlyQuery(c, "position", "at")
+	if err != nil {
+		return answer{}, err
+	}
+	var m eventstore.Moment
+	if m.Seq, err = numberOf(values, "position"); err != nil {
+		return answer{}, err
+	}
+	if m.At, err = timeOf(values, "at"); err != nil {
+		return answer{}, err
+	}
+	switch {
+	case values.Has("position") && values.Has("at"):
+		return answer{}, badQuery("at", "must not be given together with position")
+	case values.Has("position") && m.Seq == 0:
+		return answer{}, badQuery("position", "must be 1 or more")
+	}
+	then, err := projections.StateAt(ctx, s.Log, mux.Vars(c.Request)["stream"], m)
+	return answer{value: then}, err
 }
 
 // between bounds a filter by the times asked for and by the end of the log.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,38 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	field.call("GET", "/audit/events", alice, "").want(t, 403, "role-not-allowed")
 	if head := field.call("HEAD", "/audit/events", udo, ""); head.StatusCode != 200 || head.text != "" {
 		t.Errorf("HEAD: %d %.100s", head.StatusCode, head.text)
+	}
+}
+
+func TestTheStateOfThePast(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	core.addUser("udo", "wide", domain.RoleAuditor)
+	root, udo := core.token("root"), core.token("udo")
+	bob, err := core.config.Reader.UserByName(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, then := core.seq(), time.Now().UTC()
+	core.call("PATCH", "/users/"+bob.ID, root, `{"full_name":"Robert","active":false}`).want(t, 200, "")
+	path := "/audit/state/user-" + bob.ID
+	for query, active := range map[string]bool{
+		"": false, "?position=" + strconv.FormatInt(before, 10): true, "?at=" + url.QueryEscape(then.Format(time.RFC3339Nano)): true,
+	} {
+		got := core.call("GET", path+query, udo, "")
+		got.want(t, 200, "")
+		state, _ := got.body["state"].(map[string]any)
+		if state["username"] != "bob" || state["active"] != active || (state["full_name"] == "Robert") == active || strings.Contains(got.text, "argon2") {
+			t.Errorf("%s: %s", query, got.text)
+		}
+	}
+	if views, _ := recorded[domain.AuditViewed](core); len(views) != 3 {
+		t.Errorf("the looks were recorded as %+v", views)
+	}
+	for query, want := range map[string]int{"?position=1": 404, "?position=0": 400, "?at=x": 400, "?position=1&at=2026-01-31T12:00:00Z": 400, "?at=2001-01-01T00:00:00Z": 404, "?as-of=1": 400} {
+		if got := core.call("GET", path+query, udo, ""); got.StatusCode != want {
+			t.Errorf("%s: %d %s", query, got.StatusCode, got.text)
+		}
 	}
 }
 

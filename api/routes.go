@@ -222,6 +222,7 @@ func (s *server) ofAuditors() []endpoint {
 	return []endpoint{
 		on("/audit/events", get, onBoth, auditors, s.viewed(s.events)).within(streamBounds),
 		on("/audit/streams/{stream}", get, onBoth, auditors, s.viewed(s.streamEvents)).within(streamBounds),
+		on("/audit/state/{stream}", get, onBoth, auditors, s.viewed(s.state)),
 	}
 }
 

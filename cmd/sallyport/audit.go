@@ -15,7 +15,7 @@ import (
 
 func (p *program) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Look at the history and prove it"}
-	c.AddCommand(p.auditLog(), &cobra.Command{
+	c.AddCommand(p.auditLog(), p.auditState(), &cobra.Command{
 		Use: "verify", Short: "Recompute the chains of this site's log and of its mirrors", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {

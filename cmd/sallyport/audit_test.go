@@ -46,6 +46,19 @@ func TestAuditLog(t *testing.T) {
 	if table := field.must(t, "audit", "log", "--to", "3", "-o", "table").stdout; strings.Count(table, "\n") != 4 || !strings.Contains(table, all[1].Stream) {
 		t.Errorf("printed\n%s", table)
 	}
+	var then struct {
+		Ver   int64
+		State struct{ Status string }
+	}
+	decodeInto(t, field.must(t, "audit", "state", all[3].Stream, "--as-of", fmt.Sprint(all[3].Seq)).stdout, &then)
+	if then.Ver != 1 || then.State.Status != "pending" {
+		t.Errorf("it stood as %+v", then)
+	}
+	for _, wrong := range [][]string{{all[3].Stream, "--as-of", "1"}, {"x"}, {all[3].Stream, "--as-of", "x"}, {"user-nobody"}} {
+		if r := field.try(t, append([]string{"audit", "state"}, wrong...)...); r.code != 2 || r.stderr == "" {
+			t.Errorf("audit state %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
+		}
+	}
 	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"}} {
 		if r := field.try(t, append([]string{"audit", "log"}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit log %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
