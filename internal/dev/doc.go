@@ -8,6 +8,8 @@
 //
 // Each site has its own PostgreSQL cluster and its own Redis; they share
 // nothing but this process and, with carry auto, the courier in it. State stays
-// in DATA: a second start goes on from it, also after the first was killed.
+// in DATA: a second start goes on from it, also after the first was killed. A
+// site's sallyport.yaml is written anew at each start but for `responders`, to
+// which sources, searches and services of one's own may be added.
 // Everything listens on loopback or on Unix sockets.
 package dev

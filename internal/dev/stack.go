@@ -204,8 +204,12 @@ func (s *Stack) siteConfig(ctx context.Context, e *End) (boot.Config, error) {
 		return c, c.Check()
 	}
 	c.Role = domain.ResponseSite
-	c.Responders.Sources = map[string]boot.Source{sourceName: {URL: asUser(e.Postgres.DSN(datasetDatabase), dataset.Reader)}}
-	return c, s.loadDataset(ctx)
+	kept, err := e.keptResponders()
+	if err != nil {
+		return c, err
+	}
+	c.Responders = with(kept, sourceName, boot.Source{URL: asUser(e.Postgres.DSN(datasetDatabase), dataset.Reader)})
+	return c, errors.Join(c.Check(), s.loadDataset(ctx))
 }
 
 // asUser turns the superuser's connection string into another login's.
