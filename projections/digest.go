@@ -19,6 +19,9 @@ type Scope struct {
 	// RequestOrigin narrows requests, and the responses to them, to those of
 	// one request site: what the response site shares with that site.
 	RequestOrigin string
+	// All adds the read models that are the site's own, and to the settings those
+	// that are not public.
+	All bool
 }
 
 // digests select, for each read model that both sites hold, the key and the
@@ -46,6 +49,28 @@ var digests = []struct{ name, rows string }{
 		WHERE $1::text IN ('', q.origin) AND ` + kept},
 }
 
+// ownRows are all rows of a read model, whatever is in them.
+const ownRows = `SELECT r::text AS key, r::text AS content FROM readmodel.%s AS r WHERE $1::text IS NOT NULL`
+
+// rows says, by the name of each read model, what its digest is of.
+func (s Scope) rows() map[string]string {
+	all := map[string]string{}
+	for _, d := range digests {
+		all[d.name] = d.rows
+	}
+	if !s.All {
+		return all
+	}
+	for _, u := range Units() {
+		for _, m := range u.Models {
+			if all[m] == "" || m == "settings" {
+				all[m] = fmt.Sprintf(ownRows, m)
+			}
+		}
+	}
+	return all
+}
+
 const digestOf = `
 	SELECT sha256(coalesce(string_agg(sha256(convert_to(content, 'UTF8')), ''::bytea ORDER BY key), ''::bytea))
 	FROM (%s) AS rows`
@@ -55,17 +80,17 @@ const digestOf = `
 // request_type_versions, settings (the public ones), requests and responses.
 // Two sites have equal digests for what has crossed between them, but for
 // finished requests that either has cleared away. All are of one moment;
-// nothing is locked.
+// nothing is locked. A scope may add what is the site's own.
 func Digest(ctx context.Context, pool *pgxpool.Pool, s Scope) (map[string]string, error) {
-	sums := make(map[string]string, len(digests))
+	sums := map[string]string{}
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, pool, moment, func(tx pgx.Tx) error {
-		for _, d := range digests {
+		for name, rows := range s.rows() {
 			var sum []byte
-			if err := tx.QueryRow(ctx, fmt.Sprintf(digestOf, d.rows), s.RequestOrigin).Scan(&sum); err != nil {
-				return fmt.Errorf("digest of %s: %w", d.name, err)
+			if err := tx.QueryRow(ctx, fmt.Sprintf(digestOf, rows), s.RequestOrigin).Scan(&sum); err != nil {
+				return fmt.Errorf("digest of %s: %w", name, err)
 			}
-			sums[d.name] = hex.EncodeToString(sum)
+			sums[name] = hex.EncodeToString(sum)
 		}
 		return nil
 	})

@@ -53,6 +53,7 @@ type Directory struct {
 	// say now must not be kept.
 	announced int64
 	followed  int64     // the seq that Run has got to
+	rebuilds  int64     // the number of the last rebuild that Run has seen
 	current   time.Time // when Run was last at the end of the log
 	changes   int64     // counts all forgetting, so that a look-up knows of it
 }
@@ -252,10 +253,14 @@ func (d *Directory) Run(ctx context.Context) error {
 	}
 }
 
+// lastRebuild tells that read models were made anew, maybe because they were
+// damaged.
+const lastRebuild = `(SELECT coalesce(max(number), 0) FROM rebuilds)`
+
 // The head and the events are read by one statement, hence at one moment:
 // nothing up to the head can be missing.
 const selectChanges = `
-	SELECT h.seq, coalesce(e.type, ''), coalesce(e.stream, '')
+	SELECT h.seq, ` + lastRebuild + `, coalesce(e.type, ''), coalesce(e.stream, '')
 	FROM log_head AS h LEFT JOIN events AS e ON e.seq > $1 AND e.seq <= h.seq
 		AND e.type = ANY ($2)`
 
@@ -277,6 +282,10 @@ func (d *Directory) follow(ctx context.Context, begun bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range changes {
+		if c.Rebuilds != d.rebuilds {
+			d.rebuilds = c.Rebuilds
+			d.forgetAll()
+		}
 		if d.followed = c.Head; c.Type != "" {
 			d.forget(c.Type, c.Stream)
 		}
@@ -286,19 +295,19 @@ func (d *Directory) follow(ctx context.Context, begun bool) error {
 }
 
 type change struct {
-	Head         int64
-	Type, Stream string
+	Head, Rebuilds int64
+	Type, Stream   string
 }
 
 // begin starts at the end of the log with nothing known.
 func (d *Directory) begin(ctx context.Context) error {
-	var seq int64
-	if err := d.reader.pool.QueryRow(ctx, `SELECT seq FROM log_head`).Scan(&seq); err != nil {
+	var seq, rebuilds int64
+	if err := d.reader.pool.QueryRow(ctx, `SELECT seq, `+lastRebuild+` FROM log_head`).Scan(&seq, &rebuilds); err != nil {
 		return fmt.Errorf("find the log's end: %w", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.forgetAll()
-	d.followed, d.current = max(d.followed, seq), d.now()
+	d.followed, d.rebuilds, d.current = max(d.followed, seq), rebuilds, d.now()
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/projections"
+	"sallyport/projections/rebuild"
 )
 
 // directory opens a site's log once more, as a process with a directory does.
@@ -163,6 +164,21 @@ func TestDirectoryFollowsOtherProcesses(t *testing.T) {
 	if _, err := d.User(t.Context(), id(2)); !errors.Is(err, projections.ErrNotFound) {
 		t.Errorf("a user who does not exist: %v", err)
 	}
+}
+
+// A rebuild is no event: what was in memory may be the damage it repaired.
+func TestDirectoryForgetsWhatWasRebuilt(t *testing.T) {
+	t.Parallel()
+	site := responseSite(t)
+	d, s := directory(t, site)
+	appendTo(t, s, domain.RequestTypeStream("airport"), requestType("airport", "Airports"))
+	tamper(t, site, "damaged")
+	run(t, d)
+	eventually(t, "the damage is in memory", func() bool { return title(t, d) == "damaged" })
+	if _, err := rebuild.Run(t.Context(), rebuild.Config{Pool: site.Pool}, "request_types"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is forgotten", func() bool { return title(t, d) == "Airports" })
 }
 
 func TestDirectoryWithoutRunKeepsNothing(t *testing.T) {

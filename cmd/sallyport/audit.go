@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/boot"
-	"sallyport/projections"
 )
 
 func (p *program) auditCommand() *cobra.Command {
@@ -42,29 +39,5 @@ func (p *program) auditCommand() *cobra.Command {
 			})
 		},
 	})
-	return c
-}
-
-func (p *program) projectionsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "projections", Short: "Look at the read models"}
-	var scope projections.Scope
-	digest := &cobra.Command{
-		Use: "digest", Short: "Print a hash of each read model's content, equal on both sites for what both hold", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				sums, err := projections.Digest(cmd.Context(), s.Pool, scope)
-				if err != nil {
-					return err
-				}
-				return p.print(sums, func(w io.Writer) {
-					for _, name := range slices.Sorted(maps.Keys(sums)) {
-						fmt.Fprintf(w, "%s\t%s\n", name, sums[name])
-					}
-				})
-			})
-		},
-	}
-	digest.Flags().StringVar(&scope.RequestOrigin, "requests-of", "", "only the requests of this site, and their responses")
-	c.AddCommand(digest)
 	return c
 }

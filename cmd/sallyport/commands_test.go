@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
+	"sallyport/projections/rebuild"
 )
 
 // plainLines reads a bundle as a stranger with public tools would.
@@ -190,6 +192,13 @@ func (c *crossing) commands(t *testing.T) {
 	if len(field) < 5 || field["users"] != core["users"] || field["request_types"] != core["request_types"] {
 		t.Errorf("digests: %v and %v", field, core)
 	}
+	made := must[[]rebuild.Rebuilt](t, "projections", "rebuild", "-C", c.field.config)
+	if again := must[map[string]string](t, append(scope, c.field.config)...); len(made) < 12 || !maps.Equal(field, again) {
+		t.Errorf("after a rebuild (%v), %v became %v", made, field, again)
+	}
+	if r := call(t, "projections", "rebuild", "nonsense", "-C", c.field.config); r.code != 2 {
+		t.Errorf("a read model that there is not: exit code %d, %s", r.code, r.stderr)
+	}
 }
 
 // several verifies more files than one, of which one is none.
@@ -208,7 +217,7 @@ func (c *crossing) several(t *testing.T, at func(...string) []string) {
 // tables runs the commands as a person does.
 func (c *crossing) tables(t *testing.T, at func(...string) []string) {
 	for _, command := range []string{"bundle list", "link status", "link list", "link card", "keys show", "quarantine list", "audit verify",
-		"projections digest", "migrate status", "config show", "doctor", "profile list", "requesttype list", "user list"} {
+		"projections digest", "projections status", "projections rebuild profiles", "migrate status", "config show", "doctor", "profile list", "requesttype list", "user list"} {
 		table, lines := call(t, at(strings.Fields(command)...)...), call(t, at(append(strings.Fields(command), "-o", "jsonl")...)...)
 		if table.code != 0 || table.stdout == "" || strings.HasPrefix(table.stdout, "{") && command != "link card" {
 			t.Errorf("%s: exit code %d\n%s%s", command, table.code, table.stdout, table.stderr)

@@ -14,10 +14,11 @@ import (
 // otherwise a JSON object on a line of its own at the start, once a second and
 // at the end. One goroutine at a time may use it.
 type progress struct {
-	to    io.Writer
-	bar   *progressbar.ProgressBar // nil where there is no terminal, and before Start
-	state progressLine
-	said  time.Time
+	to     io.Writer
+	events bool                     // what is counted is events of the log, else bytes
+	bar    *progressbar.ProgressBar // nil where there is no terminal, and before Start
+	state  progressLine
+	said   time.Time
 }
 
 type progressLine struct {
@@ -26,9 +27,16 @@ type progressLine struct {
 	Total int64  `json:"total_bytes"`
 }
 
+// eventsLine is a progressLine that counts events.
+type eventsLine struct {
+	Doing string `json:"doing"`
+	Done  int64  `json:"done_events"`
+	Total int64  `json:"total_events"`
+}
+
 func (p *program) progress() *progress { return &progress{to: p.stderr} }
 
-// Start begins a piece of work of a number of bytes; none is worth no word.
+// Start begins a piece of work of a number of bytes or events; none is worth no word.
 func (g *progress) Start(doing string, total int64) {
 	g.state = progressLine{Doing: doing, Total: total}
 	if total == 0 {
@@ -36,13 +44,13 @@ func (g *progress) Start(doing string, total int64) {
 	}
 	if f, ok := g.to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		g.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(g.to), progressbar.OptionSetDescription(doing),
-			progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			progressbar.OptionShowBytes(!g.events), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 		return
 	}
 	g.say()
 }
 
-// Add counts bytes that are done.
+// Add counts what is done.
 func (g *progress) Add(n int64) {
 	g.state.Done += n
 	switch {
@@ -66,5 +74,9 @@ func (g *progress) Finish() {
 
 func (g *progress) say() {
 	g.said = time.Now()
-	_ = json.NewEncoder(g.to).Encode(g.state) // as everything on stderr
+	var line any = g.state
+	if g.events {
+		line = eventsLine(g.state)
+	}
+	_ = json.NewEncoder(g.to).Encode(line) // as everything on stderr
 }

@@ -182,6 +182,35 @@ func TestAnswersAreCachedUnasked(t *testing.T) {
 	}
 }
 
+func TestTheCacheIsRewritten(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	reader := projections.NewReader(site.Pool)
+	damaged, lost, open := submit(t, site), submit(t, site), submit(t, site)
+	other.answer(t, site, `["right"]`, damaged, lost)
+	if err := errors.Join(cache.Set(t.Context(), damaged, responsecache.Entry{Owner: "user-2", Position: 99, Body: []byte(`{}`)}),
+		cache.Set(t.Context(), open, responsecache.Entry{Owner: "user-1", Position: 1, Body: []byte(`{}`)})); err != nil {
+		t.Fatal(err)
+	}
+	cleared, written, err := reactor.Rewrite(t.Context(), "field", reader, cache, time.Now().Add(-time.Hour))
+	if err != nil || cleared != 2 || written != 2 {
+		t.Errorf("cleared %d, wrote %d: %v", cleared, written, err)
+	}
+	for id, want := range map[string]bool{damaged: true, lost: true, open: false} {
+		e, there := cached(t, cache, id)
+		if there != want || there && (e.Owner != "user-1" || !strings.Contains(string(e.Body), "right")) {
+			t.Errorf("of %s there is %v: %+v", id, there, e)
+		}
+	}
+	if _, written, err = reactor.Rewrite(t.Context(), "field", reader, cache, time.Now().Add(time.Hour)); err != nil || written != 0 {
+		t.Errorf("wrote %d that are too old: %v", written, err)
+	}
+	cache.fail = func(string) error { return errors.New("full") }
+	if _, _, err := reactor.Rewrite(t.Context(), "field", reader, cache, time.Now().Add(-time.Hour)); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("a cache that fails: %v", err)
+	}
+}
+
 func TestAFailureThatIsTakenBackIsForgotten(t *testing.T) {
 	t.Parallel()
 	site, cache, other := setup(t), newRecorder(), &center{}
