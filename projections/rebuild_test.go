@@ -54,7 +54,7 @@ func (l *life) event() {
 	l.t.Helper()
 	text := []string{"plain", "zero: \x00", `no zero: \u0000 \\u0000`, "<é> \"quoted\""}[l.random.IntN(4)]
 	number := 1 + l.random.IntN(3)
-	switch kind := l.random.IntN(20); {
+	switch kind := l.random.IntN(21); {
 	case kind < 4:
 		l.asked++
 		l.answers, l.failures = append(l.answers, domain.Response{}), append(l.failures, 0)
@@ -69,12 +69,14 @@ func (l *life) event() {
 		broken.Error = text
 		l.answered(n, []domain.Fact{started(number), recorded(`[ 1,	"é\\u0000" ]`, number), recorded(`null`, 0), broken, broken, domain.ResponseRetried{},
 			domain.ResponseRetried{}, domain.ResponseWithdrawn{}}[l.random.IntN(8)])
-	case kind == 14:
+	case kind == 14 && l.there > 0:
+		l.answer(1+l.random.IntN(l.there), domain.ResponseRetryScheduled{Attempt: number}) // changes no row
+	case kind == 15:
 		l.carry()
 		l.there = l.asked
-	case kind == 15:
+	case kind == 16:
 		l.clear([]*eventstoreSite{l.field, l.core}[l.random.IntN(2)])
-	case kind == 16 && l.there > 0:
+	case kind == 17 && l.there > 0:
 		n := 1 + l.random.IntN(l.there)
 		if _, err := l.answers[n-1].Decide(domain.ResponseStarted{}); err != nil {
 			return // what is finished is nobody's work
@@ -242,7 +244,7 @@ func TestAKilledRebuildChangesNothing(t *testing.T) {
 			}
 			break
 		}
-		if !errors.Is(err, killed) && !strings.Contains(err.Error(), "terminat") && !strings.Contains(err.Error(), "conn closed") {
+		if reached == "" || after%2 == 0 && !errors.Is(err, killed) {
 			t.Fatalf("killed at %s: %v", reached, err)
 		}
 		if o := look(t, site); reached == rebuild.Filling && (o.Models[6].Leftover == 0 || o.Running) {

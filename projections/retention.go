@@ -17,6 +17,10 @@ import (
 // failure is taken back.
 const outcomes = `('response.recorded', 'response.failed', 'response.withdrawn')`
 
+// Answering are the types of the events that an answer's row is made of, as SQL.
+// Others of its stream only tell more of its history.
+const Answering = `('response.started', 'response.recorded', 'response.failed', 'response.retried', 'response.withdrawn')`
+
 // finishedBy says, of a request q and its answer s, that it was finished with an
 // outcome up to a position of the answering site's log.
 const finishedBy = `s.status IN ('answered', 'failed', 'withdrawn') AND NOT (s.status = 'failed' AND q.retried_failure >= s.pos) AND s.pos <= `
@@ -87,7 +91,7 @@ const (
 		       d->>'code', d->>'error', CASE WHEN s.status IN ('answered', 'failed') THEN e.at END, e.pos
 		FROM (SELECT DISTINCT unnest($1::text[])) AS asked(stream)
 		CROSS JOIN LATERAL (
-			SELECT * FROM events AS l WHERE l.stream = asked.stream AND l.type LIKE 'response.%'
+			SELECT * FROM events AS l WHERE l.stream = asked.stream AND l.type IN ` + Answering + `
 			ORDER BY l.type = 'response.recorded' DESC, l.type = 'response.withdrawn' DESC, l.pos DESC LIMIT 1) AS e
 		CROSS JOIN LATERAL (SELECT event_data(e.line) AS d) AS data
 		CROSS JOIN LATERAL (SELECT CASE e.type WHEN 'response.recorded' THEN 'answered' WHEN 'response.failed' THEN 'failed'

@@ -45,8 +45,8 @@ const (
 		FROM (SELECT l.type, l.pos, event_data(l.line) AS data FROM events AS l
 		      WHERE l.stream = e.stream AND l.pos <= e.pos AND l.seq <= $3 AND l.type IN ('response.started', 'response.failed')) AS l) AS p
 	WHERE e.seq > $1 AND e.seq <= $2
-	  AND e.type IN ('response.started', 'response.recorded', 'response.failed', 'response.retried', 'response.withdrawn')
-	  AND NOT EXISTS (SELECT FROM events AS l WHERE l.stream = e.stream AND l.seq <= $3 AND l.type LIKE 'response.%'
+	  AND e.type IN ` + projections.Answering + `
+	  AND NOT EXISTS (SELECT FROM events AS l WHERE l.stream = e.stream AND l.seq <= $3 AND l.type IN ` + projections.Answering + `
 	      AND (l.type = 'response.recorded', l.type = 'response.withdrawn', l.pos) > (e.type = 'response.recorded', e.type = 'response.withdrawn', e.pos))`
 )
 

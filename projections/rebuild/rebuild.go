@@ -126,16 +126,22 @@ func Run(ctx context.Context, c Config, models ...string) (done []Rebuilt, err e
 	return done, nil
 }
 
-// alone takes the lock that only one rebuild has. What it fills need not reach
-// the disk at once: after a crash it begins anew.
+// alone takes the lock that only one rebuild has. One that was just killed is
+// waited for: PostgreSQL takes a moment to notice. What a rebuild fills need not
+// reach the disk at once: after a crash it begins anew.
 func (r *run) alone(ctx context.Context) error {
-	var locked bool
-	err := r.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('sallyport/rebuild', 0))`).Scan(&locked)
-	if err != nil {
-		return fmt.Errorf("rebuild: %w; nothing was changed", err)
-	}
-	if !locked {
+	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended('sallyport/rebuild', 0))`)
+		return err
+	})
+	switch {
+	case isLockNotAvailable(err):
 		return ErrRunning
+	case err != nil:
+		return fmt.Errorf("rebuild: %w; nothing was changed", err)
 	}
 	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off`)
 	return err

@@ -41,6 +41,11 @@ func explained(err error) error {
 	return err
 }
 
+func isLockNotAvailable(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == lockNotAvailable
+}
+
 // elsewhere points the statements of a batch at the tables that are made anew.
 // All of them name their tables with the schema.
 func elsewhere(b *pgx.Batch) {
@@ -118,8 +123,7 @@ func (r *run) swap(ctx context.Context, u projections.Unit, at int64, began time
 		_, err := tx.Exec(ctx, noteRebuild, u.Models, seq, time.Since(began).Milliseconds())
 		return err
 	})
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == lockNotAvailable {
+	if isLockNotAvailable(err) {
 		return 0, false, nil
 	}
 	return seq, err == nil, err
