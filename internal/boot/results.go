@@ -2,9 +2,13 @@ package boot
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,15 +21,14 @@ import (
 
 // openResults makes the cache of what sources said, on a response site.
 func (s *Site) openResults() error {
-	// A source that is elsewhere from now on has other answers.
-	salt, err := json.Marshal([]any{s.Config.Responders.Sources, s.Config.Responders.Searches, s.Config.Responders.Services})
+	salt, err := s.Config.Responders.salt()
 	if err != nil {
-		return fmt.Errorf("tell the sources of the configuration apart: %w", err)
+		return err
 	}
 	counted := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_result_cache_total",
 		Help: "Questions by what answered them: an answer that was there (hit), another's of the same moment (shared), the source (miss), the source without the cache (away)."}, []string{"outcome"})
 	s.counted = append(s.counted, counted)
-	c := resultcache.Config{Salt: string(salt), Count: func(o resultcache.Outcome) { counted.WithLabelValues(string(o)).Inc() }}
+	c := resultcache.Config{Salt: salt, Count: func(o resultcache.Outcome) { counted.WithLabelValues(string(o)).Inc() }}
 	if s.redis == nil {
 		c.Store = resultcache.NewMemory()
 	} else {
@@ -36,6 +39,39 @@ func (s *Site) openResults() error {
 	s.results = resultcache.New(c)
 	s.Cache = caches{s.Cache, s.results}
 	return nil
+}
+
+// salt is what of the configuration decides on answers: a source that is
+// elsewhere from now on, or that is asked by another login, has others. So it is
+// with what its files hold. One that cannot be read changes nothing here: who
+// opens the source says so.
+func (r Responders) salt() (string, error) {
+	held := map[string]string{}
+	for _, file := range r.files() {
+		if text, err := secret("", file); err == nil {
+			held[file] = text
+		}
+	}
+	text, err := json.Marshal([]any{r.Sources, r.Searches, r.Services, held})
+	if err != nil {
+		return "", fmt.Errorf("tell the sources of the configuration apart: %w", err)
+	}
+	sum := sha256.Sum256(text) // what stays in memory is no secret
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// files are those that the sources are opened with; empty: there is none.
+func (r Responders) files() (all []string) {
+	for _, s := range r.Sources {
+		all = append(all, s.URLFile)
+	}
+	for _, s := range r.Searches {
+		all = append(all, s.CAFile, s.APIKeyFile, s.PasswordFile)
+	}
+	for _, s := range r.Services {
+		all = slices.AppendSeq(append(all, s.CAFile), maps.Values(s.HeaderFiles))
+	}
+	return all
 }
 
 // keeping puts the cache before those who ask sources.
