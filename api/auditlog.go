@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -181,3 +182,29 @@ func (s *server) flow(w http.ResponseWriter, c *call, a answer) {
 		panic(http.ErrAbortHandler)
 	}
 }
+
+type verifiedShape struct {
+	OK   bool                  `json:"ok"`
+	Logs []eventstore.Verified `json:"logs"`
+}
+
+// verify recomputes the chains of the log and of the mirrors. It keeps all
+// processors busy, so one at a time is enough.
+func (s *server) verify(ctx context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
+	if !s.verifying.CompareAndSwap(false, true) {
+		return answer{}, errVerifying
+	}
+	defer s.verifying.Store(false)
+	all, err := s.Bridge.VerifyLogs(ctx, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	wrong := slices.ContainsFunc(all, func(v eventstore.Verified) bool { return !v.OK })
+	return answer{value: verifiedShape{OK: !wrong, Logs: all}}, nil
+}
+
+var errVerifying = &problem{Status: http.StatusConflict, code: "under-way",
+	Detail: "the log is being verified already: ask again when that has ended"}

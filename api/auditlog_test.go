@@ -107,6 +107,10 @@ func TestTheStateOfThePast(t *testing.T) {
 	if views, _ := recorded[domain.AuditViewed](core); len(views) != 3 {
 		t.Errorf("the looks were recorded as %+v", views)
 	}
+	verified := core.call("GET", "/audit/verify", udo, "")
+	if verified.want(t, 200, ""); verified.body["ok"] != true || verified.body["logs"].([]any)[0].(map[string]any)["through"] != float64(core.seq()) {
+		t.Errorf("verified: %s", verified.text)
+	}
 	for query, want := range map[string]int{"?position=1": 404, "?position=0": 400, "?at=x": 400, "?position=1&at=2026-01-31T12:00:00Z": 400, "?at=2001-01-01T00:00:00Z": 404, "?as-of=1": 400} {
 		if got := core.call("GET", path+query, udo, ""); got.StatusCode != want {
 			t.Errorf("%s: %d %s", query, got.StatusCode, got.text)

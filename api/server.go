@@ -116,7 +116,8 @@ type server struct {
 	cors      *cors.Cors    // nil: no other origin may call
 	draining  chan struct{} // closed when the process is to end
 	started   time.Time
-	room      *hold.Room // where calls wait for a change
+	room      *hold.Room  // where calls wait for a change
+	verifying atomic.Bool // the log is
 	counts
 }
 

@@ -101,7 +101,7 @@ func TestManyRequestSites(t *testing.T) {
 		if !slices.Equal(got, want) || shared != 1 {
 			t.Errorf("%s has answers to %q, want %q, and %d times what is for all", name, got, want, shared)
 		}
-		if logs, err := site.VerifyLogs(t.Context()); err != nil || len(logs) != 2 || !logs[0].OK || !logs[1].OK {
+		if logs, err := site.VerifyLogs(t.Context(), nil); err != nil || len(logs) != 2 || !logs[0].OK || !logs[1].OK {
 			t.Errorf("%s: the logs do not verify: %+v, %v", name, logs, err)
 		}
 		for other := range s.sites {

@@ -57,7 +57,7 @@ func (e *end) recover(t *testing.T, without ...string) bridge.Recovered {
 
 func (e *end) verifyAll(t *testing.T) (all []eventstore.Verified) {
 	t.Helper()
-	all, err := e.VerifyLogs(t.Context())
+	all, err := e.VerifyLogs(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

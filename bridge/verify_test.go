@@ -19,6 +19,7 @@ import (
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
+	"sallyport/eventstore"
 )
 
 const hashOfEve = "$argon2id$v=19$m=65536,t=3,p=2$c2FsdHNhbHRzYWx0c2E$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
@@ -236,10 +237,49 @@ func TestMirrorsProveTheSendersLog(t *testing.T) {
 	sameChain(t, field, core)
 	sameChain(t, core, field)
 	for _, e := range []*end{field, core} {
-		logs, err := e.VerifyLogs(t.Context())
+		logs, err := e.VerifyLogs(t.Context(), nil)
 		if err != nil || len(logs) != 2 || !logs[0].OK || !logs[1].OK || logs[1].Withheld == 0 && e == core {
 			t.Errorf("%s: %+v, %v", e.Card().Name, logs, err)
 		}
+	}
+}
+
+// Whoever rewrites a log together with its head is found out by what the peer
+// has signed of it.
+func TestThePeerWitnessesTheLog(t *testing.T) {
+	t.Parallel()
+	field, core, plain, sealed := bundles(t)
+	carry(t, field, core, plain.File)
+	core.expect(t, bridge.Applied)
+	core.append(t, domain.UserStream(uuid.NewString()), registered())
+	carry(t, core, field, sealed.File)
+	carry(t, core, field, core.exportOne(t, "field").File)
+	field.expect(t, bridge.Applied, bridge.Applied)
+	if logs, err := field.VerifyLogs(t.Context(), nil); err != nil || !logs[0].OK || logs[0].Witnessed != 1 {
+		t.Fatalf("%+v, %v", logs, err)
+	}
+	head, err := field.Log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := field.site.Owner.Exec(t.Context(), `ALTER TABLE events DISABLE TRIGGER ALL;
+		UPDATE events SET line = replace(line, '"priority":5', '"priority":6') WHERE origin = 'field'`); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := field.Log.ReadLines(t.Context(), "field", 0, head.Pos, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := eventstore.Genesis(head.Epoch, "field")
+	for _, l := range lines {
+		chain = chain.Next(l.Bytes)
+	}
+	if _, err := field.site.Owner.Exec(t.Context(), `UPDATE log_head SET chain = $1`, chain[:]); err != nil || chain == head.Chain {
+		t.Fatal(err)
+	}
+	logs, err := field.VerifyLogs(t.Context(), nil)
+	if err != nil || logs[0].OK || !strings.Contains(logs[0].Problem, "what core has signed in its bundle 2") {
+		t.Errorf("%+v, %v", logs, err)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestTwoPeopleWithholdWhatThePeerRefused(t *testing.T) {
 			t.Errorf("core has position %d: %s", position, l.Bytes)
 		}
 	}
-	if all, err := core.VerifyLogs(t.Context()); err != nil || !all[1].OK {
+	if all, err := core.VerifyLogs(t.Context(), nil); err != nil || !all[1].OK {
 		t.Errorf("core's mirror: %+v, %v", all, err)
 	}
 	carry(t, core, field, core.exportAll(t, "field")[0].File)

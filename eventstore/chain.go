@@ -17,8 +17,9 @@ func Genesis(epoch, site string) Hash {
 }
 
 // Next returns the chain's value after one more line.
-func (h Hash) Next(line []byte) Hash {
-	digest := sha256.Sum256(line)
+func (h Hash) Next(line []byte) Hash { return h.link(sha256.Sum256(line)) }
+
+func (h Hash) link(digest Hash) Hash {
 	var both [2 * sha256.Size]byte
 	copy(both[:], h[:])
 	copy(both[sha256.Size:], digest[:])

@@ -181,7 +181,7 @@ func TestAPageOfLinesIsBoundedInBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: head.Site, Epoch: head.Epoch, Through: head.Pos, Chain: head.Chain}); err != nil || !v.OK || v.Events != head.Pos {
+	if v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: head.Site, Epoch: head.Epoch, Through: head.Pos, Chain: head.Chain}, eventstore.Checks{}); err != nil || !v.OK || v.Events != head.Pos {
 		t.Errorf("verified %+v, %v", v, err)
 	}
 }

@@ -45,7 +45,7 @@ func returned(records []eventstore.Record, chain eventstore.Hash) (r eventstore.
 
 func verified(t *testing.T, site *eventstoretest.Site, e eventstore.Epoch) eventstore.Verified {
 	t.Helper()
-	v, err := site.Store.Verify(t.Context(), e)
+	v, err := site.Store.Verify(t.Context(), e, eventstore.Checks{})
 	if err != nil {
 		t.Fatal(err)
 	}

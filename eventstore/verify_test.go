@@ -14,7 +14,7 @@ func TestVerifyASoundLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain})
+	v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain}, eventstore.Checks{})
 	if want := (eventstore.Verified{Origin: "field", Epoch: eventstoretest.Epoch, Through: 13, Events: 13, OK: true}); err != nil || v != want {
 		t.Errorf("got %+v, %v", v, err)
 	}
@@ -40,7 +40,7 @@ func TestVerifyAMirror(t *testing.T) {
 		9:  {over, eventstore.Verified{Origin: "hq", Epoch: "e", Through: 9, Events: 3, Withheld: 6, OK: true}},
 		10: {over, eventstore.Verified{Origin: "hq", Epoch: "e", Through: 9, Events: 3, Withheld: 6, BadPosition: 10, Problem: "the position is missing"}},
 	} {
-		v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "hq", Epoch: "e", Through: through, Chain: c.chain})
+		v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "hq", Epoch: "e", Through: through, Chain: c.chain}, eventstore.Checks{})
 		if err != nil || v != c.want {
 			t.Errorf("through %d: got %+v, %v, want %+v", through, v, err, c.want)
 		}
@@ -55,7 +55,9 @@ func TestVerifyFindsWhatASuperuserDid(t *testing.T) {
 		statement string
 		position  int64
 	}{
-		"a byte of a line":      {`UPDATE events SET line = replace(line, '"actor":"user-1"', '"actor":"user-2"') WHERE seq = 5`, 13},
+		"a byte of a line":      {`UPDATE events SET line = replace(line, '"actor":"user-1"', '"actor":"user-2"') WHERE seq = 5`, 5},
+		"a byte of the data":    {`UPDATE events SET line = replace(line, '"user":"1"', '"user":"9"') WHERE seq = 5`, 5},
+		"what was not a column": {`UPDATE events SET line = replace(line, '"cause":""', '"cause":"x"') WHERE seq IN (5, 6)`, 5},
 		"a row":                 {`DELETE FROM events WHERE seq = 5`, 5},
 		"the last row":          {`DELETE FROM events WHERE seq = 13`, 13},
 		"a column":              {`UPDATE events SET stream = 'username-x' WHERE seq = 5`, 5},
@@ -74,10 +76,71 @@ func TestVerifyFindsWhatASuperuserDid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain})
+			v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: head.Pos, Chain: head.Chain}, eventstore.Checks{})
 			if err != nil || v.OK || v.BadPosition != c.position || v.Problem == "" {
 				t.Errorf("got %+v, %v, want it at %d", v, err, c.position)
 			}
 		})
+	}
+}
+
+// TestVerifyFindsTheOrderBroken: what no single log shows.
+func TestVerifyFindsTheOrderBroken(t *testing.T) {
+	t.Parallel()
+	site := twelve(t)
+	if rows, err := site.Store.VerifyRows(t.Context()); err != nil || !rows.OK {
+		t.Fatalf("of a sound log: %+v, %v", rows, err)
+	}
+	for _, c := range []struct {
+		damage, mend string
+		position     int64
+	}{
+		{`UPDATE events SET seq = 99 WHERE seq = 5`, `UPDATE events SET seq = 5 WHERE seq = 99`, 6},
+		{`UPDATE log_head SET seq = 12`, `UPDATE log_head SET seq = 13`, 13},
+		{`UPDATE log_head SET pos = 12`, `UPDATE log_head SET pos = 13`, 13},
+		{`UPDATE events SET ver = 9 WHERE seq = 5`, `UPDATE events SET ver = 2 WHERE seq = 5`, 5},
+		{`UPDATE events SET origin = 'hq' WHERE seq = 5`, `UPDATE events SET origin = 'field' WHERE seq = 5`, 5},
+	} {
+		if _, err := site.Owner.Exec(t.Context(), `ALTER TABLE events DISABLE TRIGGER ALL; `+c.damage); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := site.Store.VerifyRows(t.Context()); err != nil || rows.OK || rows.BadPosition != c.position || rows.Problem == "" {
+			t.Errorf("%s: %+v, %v, want position %d", c.damage, rows, err, c.position)
+		}
+		if _, err := site.Owner.Exec(t.Context(), c.mend); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestVerifyAsksWitnesses: who rewrites a whole log with its head is found out
+// by what others keep of it.
+func TestVerifyAsksWitnesses(t *testing.T) {
+	t.Parallel()
+	site := twelve(t)
+	lines, err := site.Store.ReadLines(t.Context(), "field", 0, 13, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chains := []eventstore.Hash{eventstore.Genesis(eventstoretest.Epoch, "field")}
+	for _, l := range lines {
+		chains = append(chains, chains[len(chains)-1].Next(l.Bytes))
+	}
+	witness := func(position int64, chain eventstore.Hash) eventstore.Witness {
+		return eventstore.Witness{Position: position, Chain: chain, By: "hq"}
+	}
+	for name, c := range map[string]struct {
+		witnesses      []eventstore.Witness
+		bad, witnessed int64
+	}{
+		"all agree":             {[]eventstore.Witness{witness(3, chains[3]), witness(3, chains[3]), witness(13, chains[13])}, 0, 3},
+		"one does not":          {[]eventstore.Witness{witness(3, chains[3]), witness(7, chains[3]), witness(9, chains[9])}, 7, 1},
+		"one knows of an end":   {[]eventstore.Witness{witness(3, chains[3]), witness(20, chains[3])}, 14, 1},
+		"one saw another begin": {[]eventstore.Witness{witness(1, chains[2])}, 1, 0},
+	} {
+		v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: "field", Epoch: eventstoretest.Epoch, Through: 13, Chain: chains[13]}, eventstore.Checks{Witnesses: c.witnesses})
+		if err != nil || v.OK != (c.bad == 0) || v.BadPosition != c.bad || v.Witnessed != c.witnessed {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
 	}
 }

@@ -112,7 +112,7 @@ func (r *run) askAndCompare(ctx context.Context) error {
 // verifyLogs recomputes four hash chains: both logs and both mirrors.
 func (r *run) verifyLogs(ctx context.Context) error {
 	for _, e := range []*dev.End{r.stack.Field, r.stack.Core} {
-		all, err := e.Bridge.VerifyLogs(ctx)
+		all, err := e.Bridge.VerifyLogs(ctx, nil)
 		if err != nil {
 			return err
 		}
