@@ -8,6 +8,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/responders/queue"
 )
 
 // papers are what lies on the desk about one request: the streams of the work
@@ -20,6 +21,7 @@ type papers struct {
 	answer        domain.Response
 	answerVersion eventstore.Version
 	outcome       domain.Status // of the answer, if it has one
+	cause         string        // the event that ends the work from outside, if it is known
 }
 
 // read takes versions from the newest events: a site that came back from a
@@ -69,7 +71,7 @@ func (d *Desk) act(ctx context.Context, by Analyst, request string,
 		if err != nil {
 			return 0, err
 		}
-		stored, err := d.Log.Append(ctx, eventstore.Append{Actor: actor, Corr: by.Corr, Writes: writes})
+		stored, err := d.Log.Append(ctx, eventstore.Append{Actor: actor, Corr: by.Corr, Cause: p.cause, Writes: writes})
 		switch {
 		case errors.As(err, &conflict), err == nil && over:
 			continue // somebody was faster, or it is over now: the rules will say so
@@ -118,7 +120,10 @@ func (d *Desk) over(ctx context.Context, p *papers) (writes []eventstore.Write, 
 	switch refused := c.Refused(); {
 	case status == domain.StatusAnswered, status == domain.StatusFailed, status == domain.StatusWithdrawn:
 	case c.Cancelled:
-		status, outcome = domain.StatusWithdrawn, domain.ResponseWithdrawn{}
+		status = domain.StatusWithdrawn
+		if outcome, p.cause, err = queue.Withdrawal(ctx, d.Log, p.request); err != nil {
+			return nil, false, err
+		}
 	case refused != nil:
 		status = domain.StatusFailed
 		outcome = domain.ResponseFailed{Code: refused.Code, Error: refused.Text, Attempts: p.answer.Attempts()}

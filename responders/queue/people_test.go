@@ -291,3 +291,25 @@ func TestACancelMeetsTheHandingOver(t *testing.T) {
 	is(t, s.answer(id), "response.started", "response.withdrawn")
 	is(t, s.work(id), "work.opened", "work.closed")
 }
+
+// Until a worker has seen to it, an analyst may be the first to find that a
+// request was cancelled: what is recorded is the same.
+func TestAnAnalystFindsThatARequestWasCancelled(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	d := s.people(domain.ManualTask{})
+	q := s.open(nil)
+	id := s.imports(q, request(1))[0]
+	s.append(domain.ResponseStream(id), domain.ResponseStarted{Responder: domain.ResponderManual, Attempt: 1, Worker: "worker-other"})
+	s.append(domain.WorkStream(id), domain.WorkOpened{RequestType: "item", TypeVersion: 1, Priority: 5, Task: domain.ManualTask{ClaimMinutes: 30}})
+	s.arrive(q, arrival{id, 2, domain.RequestCancelled{Reason: "too late"}})
+	_, err := d.Claim(t.Context(), anna, id)
+	refused(t, err, "work-closed")
+	s.start(nil) // what its worker finds then changes nothing
+	last := s.answer(id)
+	is(t, last, "response.started", "response.withdrawn")
+	if last[1].Fact != (domain.ResponseWithdrawn{Reason: "too late"}) || last[1].Cause == "" || last[1].Actor != "site:core" {
+		t.Errorf("recorded %+v", last[1])
+	}
+	is(t, s.work(id), "work.opened", "work.closed")
+}

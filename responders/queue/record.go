@@ -226,21 +226,27 @@ func (r *record) fail(ctx context.Context, err error) error {
 
 // withdraw records that a cancelled request gets no answer, and why.
 func (r *record) withdraw(ctx context.Context) error {
-	records, err := r.worker.Log.ReadStream(ctx, domain.RequestStream(r.job.Args.Request))
+	outcome, cause, err := Withdrawal(ctx, r.worker.Log, r.job.Args.Request)
 	if err != nil {
 		return err
 	}
-	outcome := domain.ResponseWithdrawn{}
-	for _, e := range records {
-		if c, ok := e.Fact.(domain.RequestCancelled); ok {
-			outcome.Reason, r.cause = c.Reason, e.ID
-		}
-	}
-	r.noted = nil
+	r.noted, r.cause = nil, cause
 	if err := r.reload(ctx); err != nil {
 		return err
 	}
 	return r.finish(ctx, outcome)
+}
+
+// Withdrawal is what is recorded of a request that was cancelled: why, and the
+// event that says so.
+func Withdrawal(ctx context.Context, log *eventstore.Store, request string) (outcome domain.ResponseWithdrawn, cause string, err error) {
+	records, err := log.ReadStream(ctx, domain.RequestStream(request))
+	for _, e := range records {
+		if c, ok := e.Fact.(domain.RequestCancelled); ok {
+			outcome.Reason, cause = c.Reason, e.ID
+		}
+	}
+	return outcome, cause, err
 }
 
 // finish records the outcome, or that people see to it now, and completes the
