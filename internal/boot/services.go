@@ -32,7 +32,7 @@ func (r Responders) checkServices() error {
 	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
 		key, service := "responders.services."+name, r.Services[name]
 		_, wrong := networks(key+".allow", service.Allow)
-		_, url := httpresponder.ParseURL(service.URL)
+		_, url := httpresponder.ParseURL(service.URL, len(service.HeaderFiles) > 0)
 		if url != nil {
 			url = fmt.Errorf("%s.%w", key, url)
 		}

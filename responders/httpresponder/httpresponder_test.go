@@ -103,12 +103,14 @@ func TestServicesThatAreRefused(t *testing.T) {
 		"elsewhere": {URL: "http://10.1.2.3", Allow: []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}},
 		"ca":        {URL: "https://a.example", CA: []byte("hunter2")},
 		"header":    {URL: "https://a.example", Headers: map[string]string{"X-Key": "hunter2\r\nHost: b"}}, "empty": {URL: "https://a.example", Headers: map[string]string{"X-Key": ""}},
+		"plain": {URL: "http://a.example", Headers: map[string]string{"X-Key": "hunter2"}},
 	} {
 		if _, err := httpresponder.Open(map[string]httpresponder.Service{name: s}); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	open(t, map[string]httpresponder.Service{"private": {URL: "http://10.1.2.3", Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}})
+	open(t, map[string]httpresponder.Service{"private": {URL: "http://10.1.2.3", Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
+		"here": {URL: "http://[::1]:80", Allow: []netip.Prefix{netip.MustParsePrefix("::1/128")}, Headers: map[string]string{"X-Key": "hunter2"}}})
 }
 
 func TestCheck(t *testing.T) {

@@ -73,7 +73,7 @@ var (
 )
 
 func open(c Service) (*service, error) {
-	base, err := ParseURL(c.URL)
+	base, err := ParseURL(c.URL, len(c.Headers) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +98,16 @@ func open(c Service) (*service, error) {
 	return s, nil
 }
 
-// ParseURL reads the URL of a service.
-func ParseURL(text string) (*url.URL, error) {
+// ParseURL reads the URL of a service. With a login, which its headers are, it is
+// called by TLS only.
+func ParseURL(text string, login bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(u.EscapedPath(), "/.") {
 		return nil, errors.New("url: must be such as https://orders.internal:8443/api, without login, query and fragment (it is not shown: it may hold a password)")
+	}
+	if login && u.Scheme == "http" && !reach.Loopback(u.Hostname()) {
+		return nil, errors.New("url: headers that are secrets must not go there without TLS: use https")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil

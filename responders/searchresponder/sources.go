@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 
 	"sallyport/domain"
+	"sallyport/internal/reach"
 )
 
 // Source says where an engine is and how to log in there.
@@ -155,17 +155,12 @@ func (s Source) nodes() ([]*url.URL, error) {
 			return nil, errors.New("nodes: one is no address such as https://search-1.example:9200 (it is not shown: it may hold a password)")
 		case u.User != nil:
 			return nil, errors.New("nodes: one holds a login: give it as username and password_file, or api_key_file")
-		case secret && u.Scheme == "http" && !loopback(u.Hostname()):
+		case secret && u.Scheme == "http" && !reach.Loopback(u.Hostname()):
 			return nil, fmt.Errorf("nodes: a login must not go to %s without TLS: use https", u.Host)
 		}
 		nodes = append(nodes, &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")})
 	}
 	return nodes, nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 func (s Source) roots() (*x509.CertPool, error) {

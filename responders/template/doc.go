@@ -32,8 +32,8 @@
 //     which members, elements or segments there are.
 //   - Only `"type": "any"` lets an object in: its author asked for it by name.
 //   - In a path, a value is refused that a server may take for structure even when
-//     it is escaped: an empty one, `.` and `..` as a whole segment, `/`, `\`, control
-//     characters, and `%` before two hexadecimal digits.
+//     it is escaped: an empty one, `.` and `..` as a whole segment or before its first
+//     `;`, `/`, `\`, control characters, and `%` before two hexadecimal digits.
 //   - Numbers are written digit by digit as they came.
 //   - Errors name parameters and places, and never quote a value.
 //   - What comes out is bounded by [MaxBound].

@@ -110,7 +110,8 @@ func bindSegment(segment []piece, v Values) (string, error) {
 		escaped.WriteString(escape(text))
 		plain.WriteString(text)
 	}
-	if whole := plain.String(); whole == "." || whole == ".." {
+	// Some servers take what comes behind a semicolon off before they clean paths.
+	if whole, _, _ := strings.Cut(plain.String(), ";"); whole == "." || whole == ".." {
 		return "", &ValueError{last, "must not make . or .. of a part of the path"}
 	}
 	if plain.Len() > maxSegment {

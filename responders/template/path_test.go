@@ -20,7 +20,7 @@ func TestBindPath(t *testing.T) {
 		{`/a/{b}.json`, `{"b":12}`, `/a/12.json`},
 		{`/{a}-{b}/{a}`, `{"a":true,"b":"é+&=?#;:@"}`, `/true-%C3%A9%2B%26%3D%3F%23%3B%3A%40/true`},
 		{`/p/{x}`, `{"x":"100%"}`, `/p/100%25`},
-		{`/p/{x}`, `{"x":"..;"}`, `/p/..%3B`},
+		{`/p/{x}`, `{"x":"a;.."}`, `/p/a%3B..`},
 		{`/p/{x}`, `{"x":"..."}`, `/p/...`},
 	} {
 		parsed, err := template.ParsePath(c.path)
@@ -47,7 +47,7 @@ func TestValuesThatNoPathTakes(t *testing.T) {
 	t.Parallel()
 	for path, all := range map[string][]string{
 		"/a/{x}/b":  {`""`, `"."`, `".."`, `"a/b"`, `"/"`, `"..\\.."`, `"%2f"`, `"%2E%2e"`, `"a%00"`, `"a\u0000b"`, `"a\r\nb"`, `"\u007f"`, `"\u0085"`, `null`, `[]`, `["a"]`, `{}`, `"` + strings.Repeat("x", 1025) + `"`},
-		"/a/.{x}/b": {`"."`}, "/a/{x}{x}": {`"."`},
+		"/a/.{x}/b": {`"."`, `";x"`}, "/a/{x}{x}": {`"."`}, "/a/{x};v=1": {`".."`, `"..;"`},
 	} {
 		parsed, err := template.ParsePath(path)
 		if err != nil {
