@@ -139,7 +139,7 @@ func (s *Store) draft(e domain.Event, f domain.Fact) (draft, error) {
 		return draft{}, err
 	}
 	if err := s.check(d.line(math.MaxInt64>>10, math.MaxInt64>>10)); err != nil {
-		return draft{}, fmt.Errorf("%s for stream %s is refused, nothing was stored: %w", e.Type, e.Stream, err)
+		return draft{}, &LineError{Type: e.Type, Stream: e.Stream, Cause: err}
 	}
 	return d, nil
 }
@@ -148,7 +148,7 @@ type nestedKey struct{}
 
 // Append stores the writes through the group writer and waits until they are
 // durable. It returns the stored events, the last of which carries the
-// position to wait for elsewhere. Errors: [*ConflictError], [ErrOverloaded],
+// position to wait for elsewhere. Errors: [*ConflictError], [*LineError], [ErrOverloaded],
 // [ErrUnknown], [ErrClosed], [ErrNested], or what With returned. A cancelled
 // context returns its error only if nothing was or will be stored.
 func (s *Store) Append(ctx context.Context, a Append) ([]Record, error) {

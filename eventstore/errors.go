@@ -36,6 +36,20 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("stream %s is at version %d, expected %s; nothing was stored", e.Stream, e.Actual, e.Expected)
 }
 
+// LineError refuses an event that its receivers would have to refuse, such as
+// one whose text holds U+0000. It is refused every time.
+type LineError struct {
+	Type, Stream string
+	Cause        error // quotes nothing of the event
+}
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("%s for stream %s is refused, nothing was stored: %v", e.Type, e.Stream, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *LineError) Unwrap() error { return e.Cause }
+
 // GapError says that the log itself is damaged: a position is missing.
 type GapError struct {
 	Want, Got int64

@@ -17,6 +17,7 @@ const (
 	CodeUnknownType   = "unknown_type"
 	CodeInvalidParams = "invalid_params"
 	CodeNoResponder   = "no_responder"
+	CodeBadAnswer     = "bad_answer"         // the log cannot hold what the source said
 	CodeInternal      = "internal"           // the responder broke
 	CodeExhausted     = "attempts_exhausted" // the worker died each time
 )

@@ -329,3 +329,22 @@ func TestARefusedImportLeavesNoJob(t *testing.T) {
 	}
 	s.until(`SELECT count(*) = 1 FROM river_job`)
 }
+
+// What a source says and no log can hold fails at once, and is not asked for
+// again.
+func TestAnAnswerThatNoLogHolds(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	var asked atomic.Int32
+	id := s.imports(s.start(with(func(context.Context, responders.Question) (responders.Answer, error) {
+		asked.Add(1)
+		return responders.Answer{Result: json.RawMessage(`["hunter2 \u0000"]`), Count: 1, ContentType: "application/json"}, nil
+	})), request(1))[0]
+	f, ok := s.outcomes(1)[id].(domain.ResponseFailed)
+	if !ok || f.Code != queue.CodeBadAnswer || f.Attempts != 1 || strings.Contains(f.Error, "hunter2") {
+		t.Errorf("recorded %+v", f)
+	}
+	if asked.Load() != 1 {
+		t.Errorf("the source was asked %d times", asked.Load())
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/responders"
 )
 
 // record is one job's view of the stream of its answer: what the domain
@@ -208,6 +209,18 @@ func (r *record) store(ctx context.Context, facts, work []domain.Fact, last bool
 	}
 	r.noted = nil
 	return nil
+}
+
+// answered records an answer. One that no log can hold is a final failure: the
+// source would say the same again.
+func (r *record) answered(ctx context.Context, outcome domain.ResponseRecorded) error {
+	err := r.finish(ctx, outcome)
+	var unfit *eventstore.LineError
+	if errors.As(err, &unfit) {
+		return r.fail(ctx, &responders.Failure{Code: CodeBadAnswer, Cause: unfit,
+			Text: "the source's answer holds what cannot be carried: U+0000 in a text, a number beyond 1e308 or of more than 128 characters, or too much"})
+	}
+	return err
 }
 
 // fail records a final failure, which err must be.

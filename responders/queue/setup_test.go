@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,7 +53,7 @@ func setup(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(sql.Close)
-	s := &site{Site: eventstoretest.New(t, eventstoretest.Setup{Site: "core", Role: domain.ResponseSite, Inline: projections.Inline()}), t: t}
+	s := &site{Site: eventstoretest.New(t, eventstoretest.Setup{Site: "core", Role: domain.ResponseSite, Inline: projections.Inline(), CheckLine: carried}), t: t}
 	s.config = queue.Config{Pool: s.Pool, Log: s.Store, Cases: modelCases{projections.NewReader(s.Pool)}, Logger: logger, Workers: 4,
 		Backoff: time.Millisecond, StopTimeout: 50 * time.Millisecond, Parameters: schema.NewParameterCache(0),
 		Responders: map[domain.ResponderKind]queue.Responder{domain.ResponderSQL: sql}}
@@ -61,6 +62,14 @@ func setup(t testing.TB) *site {
 	s.append(domain.RequestTypeStream("item"), domain.RequestTypeDefined{Name: "item", Version: 1, Parameters: json.RawMessage(parameters), MaxResults: 10})
 	s.configure("item", itemStatement)
 	return s
+}
+
+// carried refuses what bundles do not carry, as the program does.
+func carried(line []byte) error {
+	if bytes.Contains(line, []byte(`\u0000`)) {
+		return errors.New("a string holds U+0000")
+	}
+	return nil
 }
 
 func (s *site) append(stream string, f domain.Fact) {

@@ -106,7 +106,7 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	case err != nil:
 		return err
 	}
-	return r.finish(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
+	return r.answered(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
 		ResultCount: got.answer.Count, TookMS: got.took.Milliseconds(), Truncated: got.answer.Truncated,
 		Responder: kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType})
 }
