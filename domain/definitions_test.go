@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -194,6 +195,16 @@ func setting(value string, public bool) domain.SettingCommand {
 
 // TestRequestSitesHearWhatBecomesOfAPublicSetting: what of a setting's facts
 // crosses tells them its value while it is public, and that it is gone after.
+func TestATimeLimitIsNeverMoreThanTheRulesAllow(t *testing.T) {
+	t.Parallel()
+	for ms, want := range map[int]time.Duration{250: 250 * time.Millisecond, domain.MaxTimeoutMS: 30 * time.Second,
+		domain.MaxTimeoutMS + 1: 30 * time.Second, 0: 30 * time.Second, -1: 30 * time.Second} {
+		if got := (domain.ResponderConfigured{TimeoutMS: ms}).TimeLimit(); got != want {
+			t.Errorf("%d ms: %s, want %s", ms, got, want)
+		}
+	}
+}
+
 func TestRequestSitesHearWhatBecomesOfAPublicSetting(t *testing.T) {
 	t.Parallel()
 	remove := domain.SettingCommand(domain.RemoveSetting{Key: "banner"})

@@ -51,6 +51,16 @@ func (c ResponderConfigured) CacheFor() time.Duration {
 	return time.Duration(*c.CacheSeconds) * time.Second
 }
 
+// TimeLimit is how long a question may take. It is never more than the rules
+// allow: the log may hold a configuration from before they were narrowed.
+func (c ResponderConfigured) TimeLimit() time.Duration {
+	ms := c.TimeoutMS
+	if ms <= 0 || ms > MaxTimeoutMS {
+		ms = MaxTimeoutMS
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
 // Description tells in words what answers, and from where.
 func (c ResponderConfigured) Description() string {
 	switch {

@@ -36,7 +36,7 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 	if err != nil {
 		return responders.Answer{}, failed(errBadParameter, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeLimit(q.Config))
+	ctx, cancel := context.WithTimeout(ctx, q.Config.TimeLimit())
 	defer cancel()
 	body, f := s.ask(ctx, c, v)
 	if f != nil {
@@ -47,14 +47,6 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 		return responders.Answer{}, f
 	}
 	return a, nil
-}
-
-// timeLimit is the type's own, never more than the rules allow.
-func timeLimit(c domain.ResponderConfigured) time.Duration {
-	if limit := time.Duration(c.TimeoutMS) * time.Millisecond; limit > 0 && limit < hardLimit {
-		return limit
-	}
-	return hardLimit
 }
 
 // ask calls the service, and once more if it asks for patience and there is time

@@ -98,7 +98,7 @@ const (
 	maxAtHand     = 10_000 // the library's own limit
 	// jobTimeout is longer than any responder may take for all jobs at hand, from
 	// both queues that lead to it, and rescueAfter longer than any job.
-	responderTimeout = domain.MaxTimeoutMS*time.Millisecond + 5*time.Second
+	responderTimeout = domain.MaxTimeoutMS*time.Millisecond + timeLimitGrace
 	jobTimeout       = 2*jobsPerWorker*responderTimeout + 20*time.Second
 	rescueAfter      = 2 * jobTimeout
 	// What is finished is in the log; its job is only looked at for a while.

@@ -178,20 +178,13 @@ func (w *worker) ask(ctx context.Context, r *record, a assignment) (asked, error
 // knows best how to end in time.
 const timeLimitGrace = 5 * time.Second
 
-func timeLimit(c domain.ResponderConfigured) time.Duration {
-	if c.TimeoutMS <= 0 || c.TimeoutMS > domain.MaxTimeoutMS {
-		return responderTimeout
-	}
-	return time.Duration(c.TimeoutMS)*time.Millisecond + timeLimitGrace
-}
-
 // errOverdue ends a question whose responder does not end it in time.
 var errOverdue = &responders.Failure{Code: "timeout", Text: "the source did not answer within the time limit", Retryable: true}
 
 // respond asks, within the type's time limit. A panic becomes a failure: it
 // must not cost the other requests their process.
 func (w *worker) respond(ctx context.Context, a assignment) (got asked) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit(a.question.Config), errOverdue)
+	ctx, cancel := context.WithTimeoutCause(ctx, a.question.Config.TimeLimit()+timeLimitGrace, errOverdue)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"sallyport/domain"
 	"sallyport/responders"
 )
 
@@ -127,7 +126,7 @@ const (
 // answer finds an answer, waits for who asks already, or asks.
 func (l *layer) answer(ctx context.Context, key string, q responders.Question, ttl time.Duration) (responders.Answer, error) {
 	token := uuid.NewString()
-	outcome, until := Hit, time.Now().Add(timeLimit(q.Config))
+	outcome, until := Hit, time.Now().Add(q.Config.TimeLimit())
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		value, mine, err := l.Store.begin(ctx, key, token)
 		switch {
@@ -155,15 +154,6 @@ func (l *layer) answer(ctx context.Context, key string, q responders.Question, t
 			return responders.Answer{}, err
 		}
 	}
-}
-
-// timeLimit is the type's own, never more than the rules allow.
-func timeLimit(c domain.ResponderConfigured) time.Duration {
-	ms := c.TimeoutMS
-	if ms <= 0 || ms > domain.MaxTimeoutMS {
-		ms = domain.MaxTimeoutMS
-	}
-	return time.Duration(ms) * time.Millisecond
 }
 
 func wait(ctx context.Context, pause time.Duration) error {

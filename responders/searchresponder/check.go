@@ -31,9 +31,9 @@ func (r *Responder) Check(ctx context.Context, c domain.ResponderConfigured, nam
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeLimit(c))
+	ctx, cancel := context.WithTimeout(ctx, c.TimeLimit())
 	defer cancel()
-	s, err := t.fill([]byte(`{}`), 0, timeLimit(c))
+	s, err := t.fill([]byte(`{}`), 0, c.TimeLimit())
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 	if !ok {
 		return responders.Answer{}, failed(errUnknownSource, nil)
 	}
-	limit := timeLimit(q.Config)
+	limit := q.Config.TimeLimit()
 	s, indices, f := prepare(q, limit)
 	if f != nil {
 		return responders.Answer{}, f
@@ -66,16 +66,6 @@ func prepare(q responders.Question, limit time.Duration) (search, []string, *res
 		return search{}, nil, f
 	}
 	return s, indices, nil
-}
-
-// timeLimit is the type's own, never more than the rules allow: the log may
-// hold a configuration from before they were narrowed.
-func timeLimit(c domain.ResponderConfigured) time.Duration {
-	ms := c.TimeoutMS
-	if ms <= 0 || ms > domain.MaxTimeoutMS {
-		ms = domain.MaxTimeoutMS
-	}
-	return time.Duration(ms) * time.Millisecond
 }
 
 // how: an answer in part is none; who asks again is asked the same copies, so

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"sallyport/domain"
 	"sallyport/responders"
 )
 
@@ -32,7 +31,7 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 		// The parser's words may quote the value.
 		return responders.Answer{}, failed(errBadParameter, errors.New("the parameters are no JSON object"))
 	}
-	limit := timeLimit(q.Config)
+	limit := q.Config.TimeLimit()
 	ctx, cancel := context.WithTimeout(ctx, limit+grace)
 	defer cancel()
 	answer, err := ask(ctx, pool, q, args, limit)
@@ -40,16 +39,6 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 		return responders.Answer{}, failure(ctx, err)
 	}
 	return answer, nil
-}
-
-// timeLimit is the type's own, never more than the rules allow: the log may
-// hold a configuration from before they were narrowed.
-func timeLimit(c domain.ResponderConfigured) time.Duration {
-	ms := c.TimeoutMS
-	if ms <= 0 || ms > domain.MaxTimeoutMS {
-		ms = domain.MaxTimeoutMS
-	}
-	return time.Duration(ms) * time.Millisecond
 }
 
 // ask runs the statement in a transaction of its own, in one trip.
