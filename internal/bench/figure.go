@@ -95,6 +95,7 @@ func figures() []figure {
 		{Entry{"export", "log to bundle file, planned, synced and read back, against one zstd encoder and SHA-256 of the same lines in memory", megabytes, 0.7, atLeast}, exportAgainstMemory},
 		{Entry{"verify", "every check of a bundle file, against decoding, SHA-256, a JSON scan and the schemas of the same lines in memory", megabytes, 0.6, atLeast}, verifyAgainstMemory},
 		{Entry{"import_bulk", "decoded lines to log, chain, read models and cursor, 1,000 a transaction, against COPY of the same rows, 500 a transaction", perSecond, 0.6, atLeast}, importAgainstCopy},
+		{Entry{"rebuild", "requests made anew from a long log while it serves, indexes and swap included, against COPY of the final rows", perSecond, 0.5, atLeast}, rebuildAgainstCopy},
 		{Entry{"queue_drain", "requests answered a second by the sql responder, 8 workers, against the same statements and one INSERT each on 8 connections", perSecond, 0.2, atLeast}, drainAgainstDirect},
 		{Entry{"enqueue_cost", "appends of 256 callers that each make a job in their transaction, against the same without", perSecond, 0.8, atLeast}, costOfEnqueueing},
 		{Entry{"bundle_size", "a bundle file, against zstd -3 of the same lines", bytesLong, 1.03, atMost}, sizeAgainstZstd},

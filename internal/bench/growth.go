@@ -11,6 +11,9 @@ import (
 // fewEvents is how many events the short log has.
 const fewEvents = 1_000
 
+// manyDatabase is that of the site with the long log.
+const manyDatabase = "many"
+
 // askedFor is how many different requests are asked for: enough that the answer
 // is not always in the same page of the database.
 const askedFor = 2_000
@@ -32,7 +35,7 @@ func (r *rig) grow(ctx context.Context) (*grown, error) {
 		name   string
 		events int
 		at     **site
-	}{{"few", fewEvents, &g.few}, {"many", r.config.Events, &g.many}} {
+	}{{"few", fewEvents, &g.few}, {manyDatabase, r.config.Events, &g.many}} {
 		made, err := makeSite(ctx, r, s.name)
 		if err != nil {
 			return nil, err

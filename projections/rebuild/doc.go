@@ -2,9 +2,8 @@
 // and takes writes.
 //
 //	        readmodel_rebuild            log                    readmodel
-//	begin   empty, no indexes
+//	begin   empty, like the live ones
 //	fill    ◀─── events through n ───────┤                      ◀── appends
-//	index   as the live ones
 //	catch   ◀─── what came meanwhile ────┤                      ◀── appends
 //	swap    ┌─ head's lock ─────────────────────────────────────────────┐
 //	        │ ◀─ the last few events;  tables change places, in 100 ms  │

@@ -2,28 +2,30 @@ package rebuild
 
 import (
 	"context"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"sallyport/projections"
 )
 
-// window is how much of the log one statement folds, in positions.
-const window = 20_000
+// window is how much of the log one statement folds, in positions, and folders
+// how many of them are at it: more would be felt by those whom the site serves.
+const (
+	window  = 10_000
+	folders = 2
+)
 
 // What follows gives the rows of one window, those of events with seq in
 // ($1, $2], as all events through $3 make them.
 const (
 	foldRequests = `
-	INSERT INTO readmodel_rebuild.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at,
-		cancelled_pos, retried_pos, retried_failure)
+	INSERT INTO readmodel_rebuild.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
 	SELECT substr(e.stream, length('request-') + 1), e.origin, e.pos, d."user", d.type, d.type_version, coalesce(d.params, 'null'),
-	       coalesce(d.name, ''), d.priority, e.at, coalesce(m.cancelled, 0), coalesce(m.retried, 0), coalesce(m.failure, 0)
+	       coalesce(d.name, ''), d.priority, e.at
 	FROM events AS e CROSS JOIN LATERAL json_to_record(event_data(e.line)) AS d("user" text, type text, type_version int, params json, name text, priority int)
-	CROSS JOIN LATERAL (
-		SELECT max(c.pos) FILTER (WHERE c.type = 'request.cancelled') AS cancelled,
-		       max(c.pos) FILTER (WHERE c.type = 'request.retried') AS retried,
-		       max((event_data(c.line)->>'failure')::bigint) FILTER (WHERE c.type = 'request.retried') AS failure
-		FROM events AS c WHERE c.stream = e.stream AND c.ver > e.ver AND c.seq <= $3 AND c.type IN ('request.cancelled', 'request.retried')) AS m
-	WHERE e.seq > $1 AND e.seq <= $2 AND e.type = 'request.submitted'`
+	WHERE e.seq > $1 AND e.seq <= least($2::bigint, $3) AND e.type = 'request.submitted'`
 
 	// Of a stream the one event counts that [domain.Status.Supersedes] all others.
 	foldResponses = `
@@ -44,10 +46,21 @@ const (
 		       (array_agg(l.data->>'responder' ORDER BY l.pos DESC) FILTER (WHERE l.type = 'response.started'))[1] AS responder
 		FROM (SELECT l.type, l.pos, event_data(l.line) AS data FROM events AS l
 		      WHERE l.stream = e.stream AND l.pos <= e.pos AND l.seq <= $3 AND l.type IN ('response.started', 'response.failed')) AS l) AS p
-	WHERE e.seq > $1 AND e.seq <= $2
+	WHERE e.seq > $1 AND e.seq <= least($2::bigint, $3)
 	  AND e.type IN ` + projections.Answering + `
 	  AND NOT EXISTS (SELECT FROM events AS l WHERE l.stream = e.stream AND l.seq <= $3 AND l.type IN ` + projections.Answering + `
 	      AND (l.type = 'response.recorded', l.type = 'response.withdrawn', l.pos) > (e.type = 'response.recorded', e.type = 'response.withdrawn', e.pos))`
+
+	// What was cancelled or asked again is little: it is told to the rows when all
+	// are there.
+	markRequests = `
+	UPDATE readmodel_rebuild.requests AS q SET cancelled_pos = m.cancelled, retried_pos = m.retried, retried_failure = m.failure
+	FROM (SELECT substr(c.stream, length('request-') + 1) AS id,
+	             coalesce(max(c.pos) FILTER (WHERE c.type = 'request.cancelled'), 0) AS cancelled,
+	             coalesce(max(c.pos) FILTER (WHERE c.type = 'request.retried'), 0) AS retried,
+	             coalesce(max((event_data(c.line)->>'failure')::bigint) FILTER (WHERE c.type = 'request.retried'), 0) AS failure
+	      FROM events AS c WHERE c.seq <= $1 AND c.type IN ('request.cancelled', 'request.retried') GROUP BY 1) AS m
+	WHERE q.id = m.id`
 )
 
 // foldRequests makes requests, responses, work and retention as the events
@@ -62,23 +75,51 @@ func (r *run) foldRequests(ctx context.Context, u projections.Unit, through int6
 	if err != nil {
 		return err
 	}
-	told := r.telling(Filling, u, through)
-	for at := int64(0); at < through; at += window {
-		for _, fold := range []string{foldRequests, foldResponses} {
-			sql, args := cleared.unlessCleared(fold, `substr(e.stream, strpos(e.stream, '-') + 1)`, at, min(at+window, through), through)
-			if _, err := r.conn.Exec(ctx, sql, args...); err != nil {
-				return err
-			}
-		}
-		if err := told(min(at+window, through)); err != nil {
-			return err
-		}
+	if err := r.foldWindows(ctx, u, through, cleared); err != nil {
+		return err
 	}
-	if err := r.index(ctx, u.Models...); err != nil {
+	if _, err := r.conn.Exec(ctx, markRequests, through); err != nil {
 		return err
 	}
 	if err := r.replayWork(ctx, u, through, cleared); err != nil {
 		return err
 	}
 	return r.replayRevived(ctx, u, through, cleared)
+}
+
+// foldWindows folds the log's windows, several at once on connections of the
+// pool. Whoever is told is told by one at a time.
+func (r *run) foldWindows(ctx context.Context, u projections.Unit, through int64, c cleared) error {
+	var telling sync.Mutex
+	var done int64
+	told := r.telling(Filling, u, through)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(folders)
+	for at := int64(0); at < through; at += window {
+		group.Go(func() error {
+			if err := r.foldWindow(ctx, at, through, c); err != nil {
+				return err
+			}
+			telling.Lock()
+			defer telling.Unlock()
+			done = min(done+window, through)
+			return told(done)
+		})
+	}
+	return group.Wait()
+}
+
+func (r *run) foldWindow(ctx context.Context, after, through int64, c cleared) error {
+	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+			return err
+		}
+		for _, fold := range []string{foldRequests, foldResponses} {
+			sql, args := c.unlessCleared(fold, `substr(e.stream, strpos(e.stream, '-') + 1)`, after, after+window, through)
+			if _, err := tx.Exec(ctx, sql, args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

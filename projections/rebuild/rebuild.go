@@ -20,7 +20,7 @@ type Step string
 const (
 	Beginning  Step = "begin"
 	Filling    Step = "fill"
-	Indexing   Step = "index"
+	Analyzing  Step = "analyze"
 	CatchingUp Step = "catch up"
 	Swapping   Step = "swap"
 	GivingWay  Step = "give way" // others read the live table: it is tried again
@@ -91,6 +91,7 @@ func Units(models []string) (chosen []projections.Unit, err error) {
 // run is one rebuild at work, on a connection of its own.
 type run struct {
 	conn *pgx.Conn
+	pool *pgxpool.Pool // for what is done beside it
 	tell func(Progress) error
 }
 
@@ -108,7 +109,7 @@ func Run(ctx context.Context, c Config, models ...string) (done []Rebuilt, err e
 		return nil, fmt.Errorf("rebuild: %w; nothing was changed", err)
 	}
 	// Its settings and its lock end with the connection, whatever happens.
-	r := &run{conn: pooled.Hijack(), tell: c.Tell}
+	r := &run{conn: pooled.Hijack(), pool: c.Pool, tell: c.Tell}
 	defer func() { err = errors.Join(err, r.conn.Close(context.WithoutCancel(ctx))) }()
 	if r.tell == nil {
 		r.tell = func(Progress) error { return nil }
@@ -156,6 +157,9 @@ func (r *run) unit(ctx context.Context, u projections.Unit) ([]Rebuilt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.step(ctx, Progress{Doing: Analyzing, Models: u.Models}, `SELECT rebuild_analyze($1)`, u.Models); err != nil {
+		return nil, err
+	}
 	rows, err := r.counted(ctx, u.Models)
 	if err != nil {
 		return nil, err
@@ -188,23 +192,11 @@ func (r *run) fill(ctx context.Context, u projections.Unit) (through int64, err 
 	if slices.Contains(u.Models, "requests") {
 		return through, r.foldRequests(ctx, u, through)
 	}
-	if err := r.index(ctx, u.Models...); err != nil {
-		return 0, err
-	}
 	return through, replay(ctx, r.conn, u.Types, u.Inline, 0, through, r.telling(Filling, u, through))
 }
 
 func (r *run) telling(doing Step, u projections.Unit, total int64) func(at int64) error {
 	return func(at int64) error { return r.tell(Progress{Doing: doing, Models: u.Models, Done: at, Total: total}) }
-}
-
-func (r *run) index(ctx context.Context, models ...string) error {
-	for _, m := range models {
-		if err := r.step(ctx, Progress{Doing: Indexing, Models: []string{m}}, `SELECT rebuild_index($1)`, m); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // few is how far behind the log a read model may be for the rest to be applied

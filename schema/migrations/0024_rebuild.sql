@@ -8,13 +8,19 @@ CREATE SCHEMA readmodel_rebuild;
 CREATE SCHEMA readmodel_replaced;
 GRANT USAGE ON SCHEMA readmodel_rebuild TO sallyport_app;
 
--- What a line tells. Neither text nor json of PostgreSQL takes a zero character:
--- an escape of one becomes one of U+FFFD; "u0000" after a backslash that is
--- itself escaped is none.
+-- What a line tells: its data, which by the line's form are its last member and
+-- the first to be called so, because a quotation mark within a text is escaped.
+-- They are cut out as bytes, which costs a seventh of cutting text; a rebuild does
+-- little else. Neither text nor json of PostgreSQL takes a zero character: an escape
+-- of one becomes one of U+FFFD; "u0000" after an escaped backslash is none.
 -- +goose StatementBegin
-CREATE FUNCTION event_data(line text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (CASE WHEN strpos(line, '\u0000') > 0
-        THEN regexp_replace(line, '(?<!\\)((?:\\\\)*)\\u0000', '\1\ufffd', 'g') ELSE line END)::json -> 'data'
+CREATE FUNCTION event_data(line text) RETURNS json LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN position('\x5c7530303030'::bytea IN convert_to(line, 'UTF8')) = 0
+        THEN convert_from(substring(convert_to(line, 'UTF8')
+            FROM position('\x2c2264617461223a'::bytea IN convert_to(line, 'UTF8')) + 8
+            FOR length(convert_to(line, 'UTF8')) - position('\x2c2264617461223a'::bytea IN convert_to(line, 'UTF8')) - 8), 'UTF8')
+        ELSE left(substr(regexp_replace(line, '(?<!\\)((?:\\\\)*)\\u0000', '\1\ufffd', 'g'), strpos(line, ',"data":') + 8), -1)
+        END::json
 $$;
 -- +goose StatementEnd
 
@@ -49,46 +55,48 @@ END
 $$;
 -- +goose StatementEnd
 
--- Makes empty tables like the live ones, with their grants and without indexes.
+-- Makes empty tables like the live ones, with their grants, and with their
+-- indexes under their names.
 -- +goose StatementBegin
 CREATE FUNCTION rebuild_begin(models text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     live record;
-    held record;
+    part record;
 BEGIN
     FOR live IN SELECT oid, relname, reloptions, relacl FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'readmodel'::regnamespace AND relname = ANY (models)
     LOOP
         EXECUTE format('CREATE TABLE readmodel_rebuild.%1$I (LIKE readmodel.%1$I INCLUDING ALL EXCLUDING INDEXES)', live.relname)
             || coalesce(' WITH (' || array_to_string(live.reloptions, ', ') || ')', '');
-        FOR held IN SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+        FOR part IN SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
             FROM aclexplode(live.relacl)
         LOOP
-            EXECUTE format('GRANT %s ON readmodel_rebuild.%I TO %s', held.privilege_type, live.relname, held.grantee);
+            EXECUTE format('GRANT %s ON readmodel_rebuild.%I TO %s', part.privilege_type, live.relname, part.grantee);
+        END LOOP;
+        FOR part IN SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+            WHERE conrelid = live.oid AND contype IN ('p', 'u', 'x')
+        LOOP
+            EXECUTE format('ALTER TABLE readmodel_rebuild.%I ADD CONSTRAINT %I %s', live.relname, part.conname, part.definition);
+        END LOOP;
+        FOR part IN SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index
+            WHERE indrelid = live.oid AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        LOOP
+            EXECUTE replace(part.definition, ' ON readmodel.', ' ON readmodel_rebuild.');
         END LOOP;
     END LOOP;
 END
 $$;
 -- +goose StatementEnd
 
--- Gives a table that was filled the indexes of the live one, under their names.
+-- Tells the planner what is in tables that were filled.
 -- +goose StatementBegin
-CREATE FUNCTION rebuild_index(model text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION rebuild_analyze(models text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    live regclass := format('readmodel.%I', model)::regclass;
-    missing record;
+    model text;
 BEGIN
-    FOR missing IN SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
-        WHERE conrelid = live AND contype IN ('p', 'u', 'x')
-    LOOP
-        EXECUTE format('ALTER TABLE readmodel_rebuild.%I ADD CONSTRAINT %I %s', model, missing.conname, missing.definition);
+    FOREACH model IN ARRAY models LOOP
+        EXECUTE format('ANALYZE readmodel_rebuild.%I', model);
     END LOOP;
-    FOR missing IN SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index
-        WHERE indrelid = live AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
-    LOOP
-        EXECUTE replace(missing.definition, ' ON readmodel.', ' ON readmodel_rebuild.');
-    END LOOP;
-    EXECUTE format('ANALYZE readmodel_rebuild.%I', model);
 END
 $$;
 -- +goose StatementEnd
@@ -123,11 +131,11 @@ END
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_index(text), rebuild_swap(text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_index(text), rebuild_swap(text[]) TO sallyport_app;
+REVOKE ALL ON FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_analyze(text[]), rebuild_swap(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_analyze(text[]), rebuild_swap(text[]) TO sallyport_app;
 
 -- +goose Down
-DROP FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_index(text), rebuild_swap(text[]);
+DROP FUNCTION rebuild_clear(), rebuild_begin(text[]), rebuild_analyze(text[]), rebuild_swap(text[]);
 DROP FUNCTION event_data(text);
 DROP TABLE rebuilds;
 DROP SCHEMA readmodel_rebuild CASCADE;
