@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"sallyport/bridge"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/projections"
@@ -181,6 +183,19 @@ func (s *server) flow(w http.ResponseWriter, c *call, a answer) {
 		s.Logger.WarnContext(ctx, "an answer was cut off while it was sent", "trace_id", c.id, "error", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// evidence gives the file that proves a request and its answer.
+func (s *server) evidence(ctx context.Context, c *call) (answer, error) {
+	id, err := idOf(c)
+	if err != nil {
+		return answer{}, err
+	}
+	file, err := s.Bridge.Evidence(ctx, id)
+	if errors.Is(err, bridge.ErrNoEvidence) {
+		err = errNotFound
+	}
+	return answer{raw: file, media: "text/plain; charset=utf-8"}, err
 }
 
 type verifiedShape struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/bridge/evidence"
 	"sallyport/domain"
 )
 
@@ -72,6 +73,12 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	if got := linesOf(t, field.call("GET", "/audit/streams/request-"+last, udo, "")); len(got) != 1 || got[0]["ver"] != 1.0 || got[0]["origin"] != "field" {
 		t.Errorf("the stream is %v", got)
 	}
+	file := field.call("GET", "/audit/requests/"+id+"/evidence", udo, "")
+	file.want(t, 200, "")
+	if shown, err := evidence.Check([]byte(file.text), field.bridge.Card().Trust()); err != nil || len(shown.Events) != 1 || shown.Events[0].Type != "request.submitted" {
+		t.Errorf("evidence of %+v, %v", shown.Events, err)
+	}
+	field.call("GET", "/audit/requests/"+someID+"/evidence", udo, "").want(t, 404, "not-found")
 	for _, wrong := range []string{"type=x", "after=-1", "limit=x", "from=yesterday", "to=1", "seq=1", "type=request.submitted&type=request.submitted"} {
 		field.call("GET", "/audit/events?"+wrong, udo, "").want(t, 400, "invalid-query")
 	}

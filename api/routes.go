@@ -223,6 +223,7 @@ func (s *server) ofAuditors() []endpoint {
 		on("/audit/events", get, onBoth, auditors, s.viewed(s.events)).within(streamBounds),
 		on("/audit/streams/{stream}", get, onBoth, auditors, s.viewed(s.streamEvents)).within(streamBounds),
 		on("/audit/state/{stream}", get, onBoth, auditors, s.viewed(s.state)),
+		on("/audit/requests/{id}/evidence", get, onBoth, auditors, s.viewed(s.evidence)).within(workBounds),
 		on("/audit/verify", get, onBoth, auditors, s.verify).within(workBounds),
 	}
 }

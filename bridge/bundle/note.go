@@ -158,3 +158,36 @@ func parseSignature(line string) (signature, error) {
 func (s signature) valid(text []byte, key ed25519.PublicKey) bool {
 	return KeyID(s.name, key) == s.keyID && ed25519.Verify(key, text, s.sig)
 }
+
+// SignNote signs a text that is no manifest. It ends with LF and has no empty line.
+func SignNote(text []byte, signers ...*Signer) ([]byte, error) {
+	asNote := make([]note.Signer, len(signers))
+	for i, s := range signers {
+		asNote[i] = s
+	}
+	return note.Sign(&note.Note{Text: string(text)}, asNote...)
+}
+
+// OpenNote reads what [SignNote] wrote, in its one form, and checks every
+// signature by trusted keys; it gives the ids of the keys that signed. It fails
+// with [Damaged] or [Untrusted].
+func OpenNote(raw []byte, trust Trust) (text []byte, signers []string, err error) {
+	if len(raw) == 0 {
+		return nil, nil, failWith(Damaged, "the file is empty", errNote)
+	}
+	text, sigs, err := parseNote(raw)
+	if err != nil {
+		return nil, nil, failWith(Damaged, "the file is no signed note", err)
+	}
+	for _, s := range sigs {
+		key, known := trust(s.keyID)
+		if !known {
+			return nil, nil, fail(Untrusted, "signed by a key that is not trusted here: "+s.keyID)
+		}
+		if !s.valid(text, key) {
+			return nil, nil, fail(Untrusted, "signature does not fit the text: "+s.keyID)
+		}
+		signers = append(signers, s.keyID)
+	}
+	return text, signers, nil
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,25 @@ func TestAuditLog(t *testing.T) {
 	for _, wrong := range [][]string{{all[3].Stream, "--as-of", "1"}, {"x"}, {all[3].Stream, "--as-of", "x"}, {"user-nobody"}} {
 		if r := field.try(t, append([]string{"audit", "state"}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit state %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
+		}
+	}
+	id := strings.TrimPrefix(all[3].Stream, "request-")
+	file, card := filepath.Join(t.TempDir(), "evidence.txt"), writeFile(t, t.TempDir(), "card.json", field.card.Encode())
+	field.must(t, "audit", "evidence", id, "--out", file)
+	var proved shownEvidence
+	decodeInto(t, field.must(t, "audit", "evidence", "--check", file, "--card", card).stdout, &proved)
+	if !proved.OK || len(proved.Events) != 1 || proved.Events[0].Stream != all[3].Stream {
+		t.Errorf("proved %+v", proved)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	altered := writeFile(t, t.TempDir(), "evidence.txt", text)
+	for code, args := range map[int][]string{15: {"--check", altered, "--card", card}, 2: {"--check", file}, 1: {id, "--out", file}} {
+		if r := field.try(t, append([]string{"audit", "evidence"}, args...)...); r.code != code || r.stderr == "" {
+			t.Errorf("audit evidence %v: exit code %d: %s%s", args, r.code, r.stdout, r.stderr)
 		}
 	}
 	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"}} {

@@ -1,0 +1,218 @@
+package bridge
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"sallyport/bridge/bundle"
+	"sallyport/bridge/evidence"
+	"sallyport/domain"
+	"sallyport/eventstore"
+)
+
+// mirrored shows a peer's event within the bundle that brought it. Others of the
+// request in the same bundle are shown with it.
+func (m *evidenceMaker) mirrored(ctx context.Context, origin string, pos int64) error {
+	carriers, err := m.Carriers(ctx, origin, pos)
+	if err != nil {
+		return err
+	}
+	if len(carriers) == 0 {
+		return fmt.Errorf("no bundle is known that brought position %d of %s", pos, origin)
+	}
+	c := carriers[0]
+	if m.seen[c.ID] {
+		return nil
+	}
+	m.seen[c.ID] = true
+	var signed string
+	err = m.Pool.QueryRow(ctx, `SELECT manifest FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND seq = $3 AND id = $4`,
+		c.Peer, c.Epoch, c.Seq, c.ID).Scan(&signed)
+	if err != nil {
+		return fmt.Errorf("read the manifest of bundle %d of %s: %w", c.Seq, c.Peer, err)
+	}
+	kept, err := bundle.ReadManifest([]byte(signed))
+	if err != nil {
+		return err
+	}
+	core := kept.Core
+	return m.segment(ctx, evidence.Segment{Origin: origin, Epoch: core.Epoch, After: core.Range.After, Chain: core.Chain.After,
+		Through: core.Range.Through, End: core.Chain.Through, Manifest: signed})
+}
+
+// ownSegment shows this site's own events, up to the first chain value behind
+// them that a peer has signed; if there is none yet, up to the last of them.
+func (m *evidenceMaker) ownSegment(ctx context.Context) error {
+	first, last := slices.Min(m.own), slices.Max(m.own)
+	if first <= m.Log.Start() {
+		return fmt.Errorf("position %d belongs to an epoch of this log that has ended: its peers can show it", first)
+	}
+	chain, err := m.chainAt(ctx, m.Pool, first-1)
+	if err != nil {
+		return err
+	}
+	s := evidence.Segment{Origin: m.made.Site, Epoch: m.Log.Epoch(), After: first - 1, Chain: chain, Through: last}
+	if err := m.acknowledged(ctx, &s); err != nil {
+		return err
+	}
+	if s.Manifest == "" {
+		if s.End, err = m.chainAt(ctx, m.Pool, last); err != nil {
+			return err
+		}
+	}
+	return m.segment(ctx, s)
+}
+
+// acknowledged ends the segment at the first acknowledgement behind it.
+func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment) error {
+	links, err := m.Links(ctx)
+	if err != nil {
+		return err
+	}
+	last := s.Through
+	for _, l := range links {
+		ring, err := readKeyring(ctx, m.Pool, l.Card)
+		if err != nil {
+			return err
+		}
+		rows, err := m.Pool.Query(ctx, `SELECT manifest FROM inbound_bundles WHERE peer = $1 ORDER BY received_at`, l.Card.Name)
+		if err != nil {
+			return fmt.Errorf("read the manifests of %s: %w", l.Card.Name, err)
+		}
+		var signed string
+		_, err = pgx.ForEachRow(rows, []any{&signed}, func() error {
+			kept, err := bundle.OpenManifest([]byte(signed), ring.ever)
+			if a := kept.Ack; err == nil && kept.Core.Kind == bundle.Data && a != nil && a.Epoch == s.Epoch && a.Position >= last &&
+				(s.Manifest == "" || a.Position < s.Through) {
+				s.Through, s.End, s.Manifest = a.Position, a.Chain, signed
+			}
+			return nil // what is signed by a key that is not known shows nothing
+		})
+		if err != nil {
+			return fmt.Errorf("read the manifests of %s: %w", l.Card.Name, err)
+		}
+	}
+	return nil
+}
+
+// segment fills in what the log has and adds it. It begins with the first event
+// of the request.
+func (m *evidenceMaker) segment(ctx context.Context, s evidence.Segment) error {
+	streams := []string{domain.RequestStream(m.made.Request), domain.ResponseStream(m.made.Request)}
+	at, through := s.After, s.Through
+	for at < through {
+		lines, err := m.Log.ReadLines(ctx, s.Origin, at, through, eventstore.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			if _, err = m.withheldRuns(ctx, &s, at, line.Pos-1); err != nil {
+				return err
+			}
+			item := evidence.Item{Line: string(line.Bytes)}
+			if !slices.Contains(streams, line.Stream) {
+				digest := bundle.Hash(sha256.Sum256(line.Bytes))
+				item = evidence.Item{Digest: &digest}
+			}
+			at = line.Pos
+			if err := follow(&s, item, at); err != nil {
+				return err
+			}
+		}
+		if len(lines) == 0 {
+			if at, err = m.withheldRuns(ctx, &s, at, through); err != nil {
+				return err
+			}
+		}
+	}
+	m.made.Segments = append(m.made.Segments, s)
+	return nil
+}
+
+// withheldRuns takes in the runs that fill a hole between two lines.
+func (m *evidenceMaker) withheldRuns(ctx context.Context, s *evidence.Segment, at, through int64) (int64, error) {
+	for at < through {
+		runs, err := m.Log.ReadWithheld(ctx, s.Origin, at, 1)
+		if err != nil {
+			return at, err
+		}
+		if len(runs) == 0 || runs[0].After != at || runs[0].Through > through {
+			return at, &eventstore.GapError{Want: at + 1, Got: through + 1}
+		}
+		chain := bundle.Hash(runs[0].Chain)
+		at = runs[0].Through
+		if err := follow(s, evidence.Item{Withheld: at - runs[0].After, Chain: &chain}, at); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+var errTooLong = errors.New("too much lies between the request and what proves it for one file; ask the site where its events were written")
+
+// follow adds what the log has up to at. What comes before the first line that
+// is shown only moves the beginning.
+func follow(s *evidence.Segment, item evidence.Item, at int64) error {
+	if len(s.Items) == evidence.MaxItems {
+		return errTooLong
+	}
+	if len(s.Items) > 0 || item.Line != "" {
+		s.Items = append(s.Items, item)
+		return nil
+	}
+	s.After = at
+	if item.Digest != nil {
+		s.Chain = s.Chain.NextDigest(*item.Digest)
+	} else {
+		s.Chain = *item.Chain
+	}
+	return nil
+}
+
+// knownKeys tells which keys this site knows of itself and of its peers.
+func (m *evidenceMaker) knownKeys(ctx context.Context) error {
+	links, err := m.Links(ctx)
+	if err != nil {
+		return err
+	}
+	names := []string{m.made.Site}
+	for _, l := range links {
+		names = append(names, l.Card.Name)
+	}
+	for _, name := range names {
+		ring, err := m.Keyring(ctx, name)
+		if err != nil {
+			return err
+		}
+		m.made.Keys = append(m.made.Keys, evidence.Key{Site: name, Key: ring.Card.Key, State: "present"})
+		for _, k := range ring.others {
+			m.made.Keys = append(m.made.Keys, evidence.Key{Site: name, Key: k.Key, State: k.State})
+		}
+	}
+	return nil
+}
+
+// trust knows every key of this site and its peers that was good at some time.
+func (m *evidenceMaker) trust(ctx context.Context) (bundle.Trust, error) {
+	own, err := m.ownTrust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, k := range m.made.Keys {
+		keys = append(keys, k.Key)
+	}
+	peers := trustOf(keys)
+	return func(id string) (ed25519.PublicKey, bool) {
+		if key, ok := own(id); ok {
+			return key, true
+		}
+		return peers(id)
+	}, nil
+}
