@@ -83,6 +83,10 @@ func TestAuditorsReadTheLog(t *testing.T) {
 		field.call("GET", "/audit/events?"+wrong, udo, "").want(t, 400, "invalid-query")
 	}
 	field.call("GET", "/audit/streams/request-"+someID, udo, "").want(t, 404, "not-found")
+	for _, odd := range []string{"%00", "%ff", "request-%00"} {
+		field.call("GET", "/audit/streams/"+odd, udo, "").want(t, 404, "not-found")
+		field.call("GET", "/audit/state/"+odd, udo, "").want(t, 404, "not-found")
+	}
 	field.call("GET", "/audit/events", alice, "").want(t, 403, "role-not-allowed")
 	if head := field.call("HEAD", "/audit/events", udo, ""); head.StatusCode != 200 || head.text != "" {
 		t.Errorf("HEAD: %d %.100s", head.StatusCode, head.text)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -46,6 +47,17 @@ func (f Filter) whole() bool {
 	return f.Origin == "" && f.Type == "" && f.Stream == "" && f.Actor == "" && f.Corr == ""
 }
 
+// possible reports whether an event could be sought so: the log holds no text with
+// U+0000 and none that is not UTF-8, and its database refuses to be asked for such.
+func (f Filter) possible() bool {
+	for _, text := range []string{f.Origin, f.Type, f.Stream, f.Actor, f.Corr} {
+		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return false
+		}
+	}
+	return true
+}
+
 // Stored is an event as it lies in the log: its line, and what this site knows
 // of it beside.
 type Stored struct {
@@ -75,6 +87,9 @@ const searchPage = 500
 // error nothing follows.
 func (s *Store) Search(ctx context.Context, f Filter) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
+		if !f.possible() {
+			return
+		}
 		for {
 			page, err := s.sought(ctx, f)
 			for _, e := range page {

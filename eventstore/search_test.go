@@ -56,6 +56,8 @@ func TestSearch(t *testing.T) {
 			"a common type":       {eventstore.Filter{Type: "username.claimed"}, streams*each + 2},
 			"a rare type":         {eventstore.Filter{Type: "user.deactivated"}, 1},
 			"a type that is not":  {eventstore.Filter{Type: "user.reactivated"}, 0},
+			"what no log holds":   {eventstore.Filter{Stream: "username-\x00"}, 0},
+			"no text at all":      {eventstore.Filter{Actor: "\xff"}, 0},
 			"a stream":            {eventstore.Filter{Stream: "username-u7"}, each},
 			"an actor":            {eventstore.Filter{Actor: "user-2"}, 1},
 			"a correlation":       {eventstore.Filter{Corr: "two"}, 1},
