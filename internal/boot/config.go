@@ -204,7 +204,9 @@ func networks(key string, given []string) ([]netip.Prefix, error) {
 		if address, single := netip.ParseAddr(text); single == nil {
 			n, err = address.Prefix(address.BitLen())
 		}
-		out = append(out, n.Masked())
+		if err == nil {
+			out = append(out, n.Masked())
+		}
 		errs = append(errs, rule(err == nil, fmt.Sprintf("%s: %q must be a network such as 10.0.0.0/8, or an address", key, text)))
 	}
 	return out, errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sallyport/domain"
+	"sallyport/internal/reach"
 	"sallyport/responders/httpresponder"
 )
 
@@ -31,8 +32,8 @@ func (r Responders) checkServices() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
 		key, service := "responders.services."+name, r.Services[name]
-		_, wrong := networks(key+".allow", service.Allow)
-		_, url := httpresponder.ParseURL(service.URL, len(service.HeaderFiles) > 0)
+		allow, wrong := networks(key+".allow", service.Allow)
+		_, url := httpresponder.ParseURL(service.URL, reach.NewGuard(allow), len(service.HeaderFiles) > 0)
 		if url != nil {
 			url = fmt.Errorf("%s.%w", key, url)
 		}

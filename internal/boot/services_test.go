@@ -23,8 +23,9 @@ func TestServicesOfTheConfiguration(t *testing.T) {
 		}
 	}
 	bad := Responders{Services: map[string]Service{"X": {URL: "ftp://hunter2", Allow: []string{"ten"}, HeaderFiles: map[string]string{"X-Key": ""}}}}
+	bad.Services["inner"] = Service{URL: "http://10.1.0.7/api", Allow: []string{"10.2.0.0/16"}}
 	err := bad.checkServices()
-	for _, want := range []string{"services.X: the name", "services.X.url: must be", `services.X.allow: "ten"`, "services.X.header_files.X-Key"} {
+	for _, want := range []string{"services.X: the name", "services.X.url: must be", "services.inner.url: its address is not public", `services.X.allow: "ten"`, "services.X.header_files.X-Key"} {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v does not say %s", err, want)
 		}

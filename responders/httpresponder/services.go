@@ -73,13 +73,10 @@ var (
 )
 
 func open(c Service) (*service, error) {
-	base, err := ParseURL(c.URL, len(c.Headers) > 0)
+	guard := reach.NewGuard(c.Allow)
+	base, err := ParseURL(c.URL, guard, len(c.Headers) > 0)
 	if err != nil {
 		return nil, err
-	}
-	guard := reach.NewGuard(c.Allow)
-	if err := guard.CheckHost(base.Hostname()); err != nil {
-		return nil, fmt.Errorf("%w: name its network in allow", err)
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(c.CA) > 0 {
@@ -98,9 +95,9 @@ func open(c Service) (*service, error) {
 	return s, nil
 }
 
-// ParseURL reads the URL of a service. With a login, which its headers are, it is
-// called by TLS only.
-func ParseURL(text string, login bool) (*url.URL, error) {
+// ParseURL reads the URL of a service. It refuses an address that would never be
+// called. With a login, which its headers are, it is called by TLS only.
+func ParseURL(text string, guard reach.Guard, login bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(u.EscapedPath(), "/.") {
@@ -108,6 +105,9 @@ func ParseURL(text string, login bool) (*url.URL, error) {
 	}
 	if login && u.Scheme == "http" && !reach.Loopback(u.Hostname()) {
 		return nil, errors.New("url: headers that are secrets must not go there without TLS: use https")
+	}
+	if err := guard.CheckHost(u.Hostname()); err != nil {
+		return nil, fmt.Errorf("url: %w: name its network in allow", err)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil
