@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,5 +41,23 @@ func TestDemo(t *testing.T) {
 		if !bytes.Contains([]byte(r.stdout), []byte(key)) {
 			t.Errorf("the summary lacks %s of the contract", key)
 		}
+	}
+}
+
+// A site that cannot run tells why, not that nobody can log in there.
+func TestDevTellsWhyASiteEnded(t *testing.T) {
+	t.Parallel()
+	data := pgtest.Folder(t)
+	core := filepath.Join(data, "core")
+	if err := os.Mkdir(core, 0o711); err != nil { //nolint:gosec // PostgreSQL's account must reach its cluster in it
+		t.Fatal(err)
+	}
+	given := "responders: {services: {orders: {url: https://orders.example, header_files: {X-Key: /nowhere/key}}}}\n"
+	if err := os.WriteFile(filepath.Join(core, "sallyport.yaml"), []byte(given), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := call(t, "dev", "--request-port", "0", "--response-port", "0", "-o", "json", "--data", data)
+	if r.code != 3 || !strings.Contains(r.stderr, "sallyport: read a secret of the configuration: open /nowhere/key") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"sallyport/internal/boot"
 	"sallyport/internal/demo"
@@ -104,20 +104,19 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(cmd.Context())
-	ctx, done := context.WithCancel(ctx)
-	group.Go(func() error { return stack.Run(ctx) })
-	group.Go(func() error {
-		defer func() {
-			if f.demo {
-				done()
-			}
-		}()
-		return p.whenReady(ctx, stack, f, begin)
-	})
-	err = group.Wait()
-	done()
-	return err
+	ctx, done := context.WithCancel(cmd.Context())
+	defer done()
+	running := make(chan error, 1)
+	go func() {
+		defer done()
+		running <- stack.Run(ctx)
+	}()
+	err = p.whenReady(ctx, stack, f, begin)
+	if err != nil || f.demo {
+		done()
+	}
+	// A site that ended is why nobody could log in there.
+	return cmp.Or(<-running, err)
 }
 
 // whenReady tells people and programs that all runs, or runs the demo.
