@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -104,6 +105,8 @@ type workShown struct {
 	Instructions string          `json:"instructions"`
 	ResultSchema json.RawMessage `json:"result_schema"`
 	Earlier      []earlierAnswer `json:"earlier_answers"`
+	Answer       json.RawMessage `json:"answer"`  // what it was answered with, or null
+	Failure      *string         `json:"failure"` // why it failed, or null
 }
 
 type earlierAnswer struct {
@@ -136,10 +139,30 @@ func (p *program) workShow() *cobra.Command {
 					out.Earlier = append(out.Earlier, earlierAnswer{ID: a.Request, AnsweredAt: domain.Timestamp(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
 						ContentType: a.ContentType, Bytes: a.Bytes, Result: a.Result})
 				}
+				if err := out.addOutcome(cmd.Context(), s); err != nil {
+					return err
+				}
 				return p.print(out, func(w io.Writer) { printShown(w, out) })
 			})
 		},
 	}
+}
+
+// addOutcome adds how the work ended, if it did.
+func (out *workShown) addOutcome(ctx context.Context, s *boot.Site) error {
+	if out.Outcome != domain.StatusAnswered && out.Outcome != domain.StatusFailed {
+		return nil
+	}
+	r, err := s.Reader.Response(ctx, out.ID)
+	if err != nil {
+		return err
+	}
+	if out.Outcome == domain.StatusAnswered {
+		out.Answer = r.Result
+	} else {
+		out.Failure = &r.ErrorDetail
+	}
+	return nil
 }
 
 func printShown(w io.Writer, out workShown) {
@@ -147,6 +170,12 @@ func printShown(w io.Writer, out workShown) {
 	fmt.Fprintf(w, "\nasked\t%s\n", out.Params)
 	fmt.Fprintf(w, "to do\t%s\n", orDash(strings.ReplaceAll(out.Instructions, "\n", " ")))
 	fmt.Fprintf(w, "answer fits\t%s\n", orDash(string(out.ResultSchema)))
+	if out.Answer != nil {
+		fmt.Fprintf(w, "answered\t%s\n", out.Answer)
+	}
+	if out.Failure != nil {
+		fmt.Fprintf(w, "failed\t%s\n", *out.Failure)
+	}
 	for _, a := range out.Earlier {
 		text := string(a.Result)
 		if a.Result == nil {

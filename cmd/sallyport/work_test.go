@@ -72,6 +72,13 @@ func TestWorkCommands(t *testing.T) {
 	if shown.Outcome != domain.StatusFailed || len(shown.Earlier) != 2 || shown.Instructions != "Think." || !strings.Contains(string(shown.Params), `"a"`) {
 		t.Errorf("shown %+v", shown)
 	}
+	if shown.Failure == nil || *shown.Failure != "nobody knows" || string(shown.Answer) != "null" {
+		t.Errorf("failed with %v, answered with %s", shown.Failure, shown.Answer)
+	}
+	var answered workShown
+	if decodeInto(t, core.must(t, "work", "show", ids[0]).stdout, &answered); string(answered.Answer) != `"yes"` || answered.Failure != nil {
+		t.Errorf("answered with %s, failed with %v", answered.Answer, answered.Failure)
+	}
 	decodeInto(t, core.must(t, "work", "list", "--state", "closed").stdout, &listed)
 	if len(listed) != 3 {
 		t.Errorf("closed %+v", listed)
