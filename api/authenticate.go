@@ -39,7 +39,7 @@ func (s *server) authenticate(ctx context.Context, c *call, e endpoint) error {
 	case err != nil:
 		return err
 	case !e.who.admits(c.user.Role):
-		return errRole
+		return wrongRole(e, c.user.Role)
 	case isKey:
 		return e.opensTo(*c.key, c.user.Role)
 	}

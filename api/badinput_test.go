@@ -175,12 +175,19 @@ func TestProblemsSayWhatIsMeant(t *testing.T) {
 		{"POST", "/requests", `{`, "Malformed JSON"},
 		{"POST", "/requests", `{}`, "/type is required"},
 		{"POST", "/requests", `{"type":"airport","params":{"iata":"AMS"},"name":"a\nb"}`, "control character"},
+		{"POST", "/requests", `{"kind":"airport"}`, "/kind is not a known field; known are type, params, name, priority"},
 		{"POST", "/requests?x=1", `{}`, "parameter x is not a known parameter"},
 		{"POST", "/users", `{}`, "nothing was stored"},
 	} {
 		if got := field.call(c.method, c.path, alice, c.body); !strings.Contains(got.text, c.says) || got.StatusCode < 400 {
 			t.Errorf("%s %s: %s, want %q", c.method, c.path, got.text, c.says)
 		}
+	}
+	if got := core.call("GET", "/users", core.token("alice"), ""); !strings.Contains(got.text, `"this takes the role admin, and yours is user: ask somebody who has it"`) {
+		t.Errorf("another role's: %s", got.text)
+	}
+	if got := core.call("POST", "/users", core.token("alice"), "{}"); !strings.Contains(got.text, "yours is user: ask somebody who has it; nothing was stored") {
+		t.Errorf("another role's: %s", got.text)
 	}
 	if got := field.call("GET", "/users", alice, ""); strings.Contains(got.text, "stored") {
 		t.Errorf("a read speaks of storing: %s", got.text)

@@ -95,11 +95,29 @@ func jsonError(err error) error {
 	detail := "must be " + kindOf(wrong.GoType)
 	if errors.Is(err, strict.ErrUnknownName) {
 		detail = "is not a known field"
+		if known := namesIn(wrong.GoType); len(known) > 0 {
+			detail += "; known are " + strings.Join(known, ", ")
+		}
 	}
 	pointer := string(wrong.JSONPointer)
 	return &domain.Error{Kind: domain.Invalid, Code: "invalid-body",
 		Detail: strings.TrimSpace(pointer+" "+detail) + "; nothing was stored",
 		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+}
+
+// namesIn lists the members that an object read into a Go type may have.
+func namesIn(t reflect.Type) []string {
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // kindOf names the JSON type that a Go type is read from.

@@ -59,7 +59,6 @@ var (
 	errNoPath    = &problem{Status: http.StatusNotFound, code: "no-such-path", Detail: "this API has no such path"}
 	errNotFound  = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "there is nothing of this name here, or it is not yours"}
 	errNoLink    = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "this site has no link to a site of this name: see GET /admin/links"}
-	errRole      = &problem{Status: http.StatusForbidden, code: "role-not-allowed", Detail: "your role does not allow this"}
 	errCancelled = &problem{Status: http.StatusGone, code: "cancelled", Detail: "this request was cancelled: it gets no answer"}
 	errCleared   = &problem{Status: http.StatusGone, code: "cleared-away", Detail: "this request was finished long ago and is no longer kept for looking up; its history is kept for auditors"}
 	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
@@ -70,6 +69,25 @@ var (
 	errLogin     = &problem{Status: http.StatusUnauthorized, code: "invalid-credentials", challenge: true, Detail: "the username or the password is wrong"}
 )
 
+// wrongRole says who may call what somebody of another role called.
+func wrongRole(e endpoint, role domain.UserRole) *problem {
+	names := make([]string, len(e.who.roles))
+	for i, r := range e.who.roles {
+		names[i] = string(r)
+	}
+	detail := fmt.Sprintf("this takes the role %s, and yours is %s: ask somebody who has it", strings.Join(names, " or "), role)
+	return &problem{Status: http.StatusForbidden, code: "role-not-allowed", Detail: unchanged(detail, e.method)}
+}
+
+// unchanged adds to a refusal that it left all as it was, if the call was to
+// change something.
+func unchanged(detail, method string) string {
+	if method == get {
+		return detail
+	}
+	return detail + "; nothing was stored"
+}
+
 func wrongMethod(allowed []string) *problem {
 	return &problem{Status: http.StatusMethodNotAllowed, code: "wrong-method", allow: allowed,
 		Detail: "this path takes " + strings.Join(allowed, ", ")}
@@ -77,11 +95,8 @@ func wrongMethod(allowed []string) *problem {
 
 // elsewhere says where to go with what the other role does.
 func elsewhere(e endpoint, method string, allowed []string) *problem {
-	detail := fmt.Sprintf("%s are served by the %s site: go there with this call", strings.Split(e.path, "/")[1], e.site)
-	if method != get {
-		detail += "; nothing was stored"
-	}
-	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed, Detail: detail}
+	detail := fmt.Sprintf("/%s is served by the %s site: go there with this call", strings.Split(e.path, "/")[1], e.site)
+	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed, Detail: unchanged(detail, method)}
 }
 
 // busy is a call that may be tried again soon.
