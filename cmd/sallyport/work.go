@@ -67,6 +67,9 @@ func (p *program) workList() *cobra.Command {
 				return &usageError{fmt.Errorf("--state is open, claimed or closed, not %q", state)}
 			}
 			return p.withAnswers(cmd, func(s *boot.Site) error {
+				if err := viewed(cmd.Context(), s, spoken(cmd)); err != nil {
+					return err
+				}
 				found, next, err := s.Reader.Works(cmd.Context(), f)
 				if err != nil {
 					return err
@@ -128,6 +131,9 @@ func (p *program) workShow() *cobra.Command {
 					return errNoWork
 				}
 				if err != nil {
+					return err
+				}
+				if err := viewed(cmd.Context(), s, spoken(cmd)); err != nil {
 					return err
 				}
 				earlier, err := s.Reader.EarlierAnswers(cmd.Context(), w)

@@ -83,6 +83,12 @@ func TestWorkCommands(t *testing.T) {
 	if len(listed) != 3 {
 		t.Errorf("closed %+v", listed)
 	}
+	views := core.must(t, "audit", "log", "--type", "audit.viewed").stdout
+	for _, what := range []string{"sallyport work list", "sallyport work show " + ids[2]} {
+		if !strings.Contains(views, `"`+what+`"`) {
+			t.Errorf("that somebody looked is not recorded, %s: %s", what, views)
+		}
+	}
 	for i, want := range []string{`"yes"`, `{"file":{"name":"chart.txt","content_type":"text/plain; charset=utf-8","base64":"Y2hhcnQ="}}`} {
 		records, err := core.Store.ReadStream(t.Context(), domain.ResponseStream(ids[i]))
 		if err != nil || len(records) != 2 || string(records[1].Fact.(domain.ResponseRecorded).Result) != want {
