@@ -111,7 +111,7 @@ func (r *run) foldWindows(ctx context.Context, u projections.Unit, through int64
 
 func (r *run) foldWindow(ctx context.Context, after, through int64, c cleared) error {
 	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off; SET LOCAL enable_bitmapscan = off`); err != nil {
 			return err
 		}
 		for _, fold := range []string{foldRequests, foldResponses} {

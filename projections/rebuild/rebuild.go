@@ -129,7 +129,9 @@ func Run(ctx context.Context, c Config, models ...string) (done []Rebuilt, err e
 
 // alone takes the lock that only one rebuild has. One that was just killed is
 // waited for: PostgreSQL takes a moment to notice. What a rebuild fills need not
-// reach the disk at once: after a crash it begins anew.
+// reach the disk at once: after a crash it begins anew. It goes through the log by
+// seq: the index of types is one of whole ranges of pages, and a page of events
+// found by it, where statistics mislead the planner, costs a look at all of them.
 func (r *run) alone(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
@@ -144,7 +146,7 @@ func (r *run) alone(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("rebuild: %w; nothing was changed", err)
 	}
-	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off`)
+	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off; SET enable_bitmapscan = off`)
 	return err
 }
 
