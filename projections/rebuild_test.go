@@ -271,25 +271,29 @@ func look(t testing.TB, site *eventstoreSite) rebuild.Overview {
 func TestDamageIsNamedAndRepaired(t *testing.T) {
 	t.Parallel()
 	site := filled(t, 3)
-	whole := digest(t, site, projections.Scope{})
-	if _, err := site.Owner.Exec(t.Context(), `UPDATE readmodel.users SET full_name = 'another'; DELETE FROM readmodel.responses WHERE request_id = (SELECT max(request_id) FROM readmodel.responses)`,
+	whole := digest(t, site, projections.Scope{All: true})
+	if _, err := site.Owner.Exec(t.Context(), `UPDATE readmodel.users SET full_name = 'another'; INSERT INTO readmodel.responder_configs VALUES ('airport', '{}', 1);
+		DELETE FROM readmodel.responses WHERE request_id = (SELECT max(request_id) FROM readmodel.responses)`,
 		pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}
+	if len(whole) != 12 {
+		t.Errorf("%d read models have a digest, want all 12", len(whole))
+	}
 	var wrong []string
-	for model, sum := range digest(t, site, projections.Scope{}) {
+	for model, sum := range digest(t, site, projections.Scope{All: true}) {
 		if sum != whole[model] {
 			wrong = append(wrong, model)
 		}
 	}
 	slices.Sort(wrong)
-	if d := cmp.Diff([]string{"responses", "users"}, wrong); d != "" {
+	if d := cmp.Diff([]string{"responder_configs", "responses", "users"}, wrong); d != "" {
 		t.Errorf("named (-want +got):\n%s", d)
 	}
 	if _, err := rebuild.Run(t.Context(), rebuild.Config{Pool: site.Pool}, wrong...); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(whole, digest(t, site, projections.Scope{})); d != "" {
+	if d := cmp.Diff(whole, digest(t, site, projections.Scope{All: true})); d != "" {
 		t.Error(d)
 	}
 }
