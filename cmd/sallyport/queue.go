@@ -62,6 +62,9 @@ func (p *program) queueList() *cobra.Command {
 		Use: "list", Short: "List jobs that are not done, the newest first, and the periodic ones", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				if err := viewed(cmd.Context(), s, spoken(cmd)); err != nil {
+					return err
+				}
 				out, more, err := listJobs(cmd.Context(), s, f)
 				if err != nil {
 					return err

@@ -27,6 +27,9 @@ func TestQueueCommands(t *testing.T) {
 		len(listed.Periodic) < 2 || listed.Leader != nil {
 		t.Errorf("listed %+v", listed)
 	}
+	if views := core.must(t, "audit", "log", "--type", "audit.viewed").stdout; !strings.Contains(views, `"sallyport queue list"`) {
+		t.Errorf("that somebody looked is not recorded: %s", views)
+	}
 	core.must(t, "queue", "cancel", "1", "--reason", "the source is closed")
 	core.must(t, "queue", "retry", "clean-requests")
 	records, err := core.Store.ReadStream(t.Context(), domain.ResponseStream(id))
