@@ -72,9 +72,10 @@ func newDrain(t *testing.T) *drain {
 		t.Fatal(err)
 	}
 	for stream, f := range map[string]domain.Fact{
-		domain.UserStream(asker):         domain.UserRegistered{Username: "asker", Profile: "basic", Role: domain.RoleUser},
-		domain.ProfileStream("basic"):    domain.ProfileDefined{Name: "basic", Allowed: []string{"item"}},
-		domain.RequestTypeStream("item"): domain.RequestTypeDefined{Name: "item", Version: 1, Parameters: json.RawMessage(`{"type":"object"}`)},
+		domain.UserStream(asker): domain.UserRegistered{Username: "asker", Email: "asker@example.org", FullName: "Asker", Profile: "basic", Role: domain.RoleUser,
+			Credential: domain.Credential{Algorithm: "argon2id", Hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2E$kZyBfMmdFGDFXnHpxxcwSYUOjXIzCEMlHeZDJ3GQuOs"}},
+		domain.ProfileStream("basic"):    domain.ProfileDefined{Name: "basic", Priority: 5, MaxResults: 1000, Allowed: []string{"item"}, Blocked: []string{}, TypeLimits: map[string]domain.TypeLimit{}},
+		domain.RequestTypeStream("item"): domain.RequestTypeDefined{Name: "item", Title: "T", Version: 1, MaxResults: 10, Parameters: json.RawMessage(`{"type":"object"}`)},
 		domain.ResponderConfigStream("item"): domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "items", TimeoutMS: 5000,
 			Statement: slowly},
 	} {

@@ -25,7 +25,7 @@ func TestWorkCommands(t *testing.T) {
 	}
 	store(domain.UserStream(asker), domain.UserRegistered{Username: "asker", Profile: "basic", Role: domain.RoleUser})
 	store(domain.ProfileStream("basic"), domain.ProfileDefined{Name: "basic", Allowed: []string{"opinion"}})
-	store(domain.RequestTypeStream("opinion"), domain.RequestTypeDefined{Name: "opinion", Version: 1, Parameters: json.RawMessage(`{"type":"object"}`)})
+	store(domain.RequestTypeStream("opinion"), domain.RequestTypeDefined{Name: "opinion", Title: "T", Version: 1, MaxResults: 10, Parameters: json.RawMessage(`{"type":"object"}`)})
 	dir := t.TempDir()
 	config := filepath.Join(dir, "opinion.json")
 	for text, code := range map[string]int{`{"kind":"manual","task":{"result_schema":{"type":7}}}`: 16,
