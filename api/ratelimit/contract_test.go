@@ -202,6 +202,21 @@ func TestGivingBack(t *testing.T) {
 	})
 }
 
+func TestGivingBackEndsARefusal(t *testing.T) {
+	onEach(t, func(t *testing.T, c counter) {
+		wide, narrow := at(0, 1, domain.Limits{Day: 5}), at(0, 1, domain.Limits{Day: 1})
+		if n := takes(t, c, wide); n != 5 {
+			t.Fatalf("%d are allowed, want 5", n)
+		}
+		if _, err := c.Give(t.Context(), wide); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Look(t.Context(), narrow); err != nil || got[ratelimit.Day].Refused {
+			t.Errorf("%+v, %v: of what was refused nothing is left", got[ratelimit.Day], err)
+		}
+	})
+}
+
 func TestReset(t *testing.T) {
 	onEach(t, func(t *testing.T, c counter) {
 		l := domain.Limits{Minute: 10, Day: 20}

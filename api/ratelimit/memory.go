@@ -43,12 +43,15 @@ func (m *Memory) Give(_ context.Context, a Ask) ([]Counter, error) {
 	buckets := a.buckets()
 	counters := m.look(a, buckets)
 	for i, b := range buckets {
-		if counters[i].Start == b.window.Start(a.At).UnixMilli() {
+		start := b.window.Start(a.At).UnixMilli()
+		if counters[i].Start == start {
 			counters[i].Count = max(0, counters[i].Count-int64(b.n))
 		}
+		// What was refused for want of what is given back is refused no more.
+		counters[i] = counters[i].from(start, b, a.At.UnixMilli())
 	}
 	m.keep(a.User, buckets, counters)
-	return m.look(a, buckets), nil
+	return counters, nil
 }
 
 // Reset forgets what a user used of the windows, of all types and of single ones.
