@@ -67,6 +67,13 @@ type Failure struct {
 // Error returns what may be shown; the cause is not part of it.
 func (f *Failure) Error() string { return f.Code + ": " + f.Text }
 
+// By returns the failure with its cause, for a responder that has all its
+// failures ready.
+func (f Failure) By(cause error) *Failure {
+	f.Cause = cause
+	return &f
+}
+
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
 

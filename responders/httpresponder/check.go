@@ -16,7 +16,7 @@ import (
 // [*responders.ConfigError], or a [*responders.Failure].
 func (r *Responder) Check(_ context.Context, config domain.ResponderConfigured, names []string) error {
 	if _, ok := r.services[config.Source]; !ok {
-		return failed(errUnknownSource, nil)
+		return errUnknownSource.By(nil)
 	}
 	c, err := compile(config.Call)
 	if err != nil {

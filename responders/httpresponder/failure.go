@@ -53,26 +53,21 @@ var (
 		Text: "the service's answer is too large"}
 )
 
-func failed(f responders.Failure, cause error) *responders.Failure {
-	f.Cause = cause
-	return &f
-}
-
 // byStatus maps a status that is no success.
 func byStatus(status int) *responders.Failure {
 	cause := fmt.Errorf("the service answered with the status %d", status)
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return failed(errUnavailable, cause)
+		return errUnavailable.By(cause)
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return failed(errBadParameter, cause)
+		return errBadParameter.By(cause)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return failed(errNotPermitted, cause)
+		return errNotPermitted.By(cause)
 	case http.StatusNotFound, http.StatusGone:
-		return failed(errNotFound, cause)
+		return errNotFound.By(cause)
 	default:
-		return failed(errFailed, cause)
+		return errFailed.By(cause)
 	}
 }
 
@@ -85,18 +80,18 @@ func byError(ctx context.Context, err error) *responders.Failure {
 	var timeout net.Error
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return failed(errTimeout, nil)
+		return errTimeout.By(nil)
 	case ctx.Err() != nil:
-		return failed(errUnavailable, ctx.Err())
+		return errUnavailable.By(ctx.Err())
 	case errors.Is(err, reach.ErrAddress):
-		return failed(errRefused, errors.New("the service's address is not public and in no network that `allow` of its configuration names"))
+		return errRefused.By(errors.New("the service's address is not public and in no network that `allow` of its configuration names"))
 	case errors.As(err, &certificate), errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)):
-		return failed(errRefused, errors.New("the service's certificate is not one that the configuration believes"))
+		return errRefused.By(errors.New("the service's certificate is not one that the configuration believes"))
 	case errors.As(err, &network):
-		return failed(errUnavailable, network)
+		return errUnavailable.By(network)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return failed(errTimeout, nil)
+		return errTimeout.By(nil)
 	default:
-		return failed(errUnavailable, errors.New("the connection broke, or the service does not speak HTTP"))
+		return errUnavailable.By(errors.New("the connection broke, or the service does not speak HTTP"))
 	}
 }

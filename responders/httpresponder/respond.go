@@ -26,15 +26,15 @@ const (
 func (r *Responder) Respond(ctx context.Context, q responders.Question) (responders.Answer, error) {
 	s, ok := r.services[q.Config.Source]
 	if !ok {
-		return responders.Answer{}, failed(errUnknownSource, nil)
+		return responders.Answer{}, errUnknownSource.By(nil)
 	}
 	c, err := compile(q.Config.Call)
 	if err != nil {
-		return responders.Answer{}, failed(errBadCall, err)
+		return responders.Answer{}, errBadCall.By(err)
 	}
 	v, err := template.ReadValues(q.Params)
 	if err != nil {
-		return responders.Answer{}, failed(errBadParameter, err)
+		return responders.Answer{}, errBadParameter.By(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.Config.TimeLimit())
 	defer cancel()
@@ -75,9 +75,9 @@ func (s *service) call(ctx context.Context, c *call, v template.Values) ([]byte,
 	var wrong *template.ValueError
 	switch {
 	case errors.As(err, &wrong):
-		return nil, 0, failed(errBadParameter, wrong)
+		return nil, 0, errBadParameter.By(wrong)
 	case err != nil:
-		return nil, 0, failed(errBadCall, errors.New("the bound templates make no call"))
+		return nil, 0, errBadCall.By(errors.New("the bound templates make no call"))
 	}
 	answer, err := s.client.Do(request)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *service) call(ctx context.Context, c *call, v template.Values) ([]byte,
 	case err != nil:
 		return nil, 0, byError(ctx, err)
 	case len(body) > maxRead:
-		return nil, 0, failed(errTooLarge, fmt.Errorf("the service answered with more than %d MiB", maxRead>>20))
+		return nil, 0, errTooLarge.By(fmt.Errorf("the service answered with more than %d MiB", maxRead>>20))
 	}
 	return body, 0, nil
 }

@@ -27,15 +27,15 @@ var (
 // result takes what a call asked for out of a service's answer.
 func result(body []byte, c domain.ServiceCall, maxRows, maxBytes int) (responders.Answer, *responders.Failure) {
 	if err := strict(body); err != nil {
-		return responders.Answer{}, failed(errBadAnswer, err)
+		return responders.Answer{}, errBadAnswer.By(err)
 	}
 	whole := jsontext.Value(body)
 	if err := whole.Compact(); err != nil {
-		return responders.Answer{}, failed(errBadAnswer, errNoJSON)
+		return responders.Answer{}, errBadAnswer.By(errNoJSON)
 	}
 	at, found := find(whole, c.Rows)
 	if !found {
-		return responders.Answer{}, failed(errBadAnswer, fmt.Errorf("the service's answer has nothing at %q", c.Rows))
+		return responders.Answer{}, errBadAnswer.By(fmt.Errorf("the service's answer has nothing at %q", c.Rows))
 	}
 	a := responders.Answer{ContentType: contentType}
 	switch at.Kind() {
@@ -46,7 +46,7 @@ func result(body []byte, c domain.ServiceCall, maxRows, maxBytes int) (responder
 	default:
 		a.Result, a.Count = []byte(chosen(at, c.Fields)), 1
 		if len(a.Result) > maxBytes {
-			return responders.Answer{}, failed(errTooLarge, errors.New("the result is one value, and larger than a result may be"))
+			return responders.Answer{}, errTooLarge.By(errors.New("the result is one value, and larger than a result may be"))
 		}
 	}
 	return a, nil

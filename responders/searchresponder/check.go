@@ -22,7 +22,7 @@ const maxReason = 400
 func (r *Responder) Check(ctx context.Context, c domain.ResponderConfigured, names []string) error {
 	source, ok := r.sources[c.Source]
 	if !ok || c.Search == nil {
-		return failed(errUnknownSource, nil)
+		return errUnknownSource.By(nil)
 	}
 	if names == nil {
 		names = []string{}

@@ -81,19 +81,14 @@ func failure(ctx context.Context, err error) *responders.Failure {
 	var status *StatusError
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, errEndedEarly):
-		return failed(errTimeout, err)
+		return errTimeout.By(err)
 	case errors.As(err, &status):
-		return failed(byStatus(status.Status), err)
+		return byStatus(status.Status).By(err)
 	case errors.Is(err, errTooLong), errors.Is(err, errNoRoom):
-		return failed(errTooLarge, err)
+		return errTooLarge.By(err)
 	case errors.Is(err, errUnreadable):
-		return failed(errFailed, err)
+		return errFailed.By(err)
 	default:
-		return failed(errUnavailable, err)
+		return errUnavailable.By(err)
 	}
-}
-
-func failed(f responders.Failure, cause error) *responders.Failure {
-	f.Cause = cause
-	return &f
 }

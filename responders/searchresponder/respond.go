@@ -25,7 +25,7 @@ const contentType = "application/json"
 func (r *Responder) Respond(ctx context.Context, q responders.Question) (responders.Answer, error) {
 	node, ok := r.sources[q.Config.Source]
 	if !ok {
-		return responders.Answer{}, failed(errUnknownSource, nil)
+		return responders.Answer{}, errUnknownSource.By(nil)
 	}
 	limit := q.Config.TimeLimit()
 	s, indices, f := prepare(q, limit)
@@ -44,22 +44,22 @@ func (r *Responder) Respond(ctx context.Context, q responders.Question) (respond
 // prepare makes the search and says where.
 func prepare(q responders.Question, limit time.Duration) (search, []string, *responders.Failure) {
 	if q.Config.Search == nil {
-		return search{}, nil, failed(errBadTemplate, nil)
+		return search{}, nil, errBadTemplate.By(nil)
 	}
 	indices := domain.NarrowIndices(q.Config.Search.Indices, q.Indices)
 	if slices.ContainsFunc(indices, func(i string) bool { return !domain.ValidIndex(i) }) {
-		return search{}, nil, failed(errBadTemplate, nil)
+		return search{}, nil, errBadTemplate.By(nil)
 	}
 	if len(indices) == 0 {
-		return search{}, nil, failed(errNoIndex, nil)
+		return search{}, nil, errNoIndex.By(nil)
 	}
 	t, err := compile(q.Config.Search.Body, nil)
 	if err != nil {
-		return search{}, nil, failed(errBadTemplate, err)
+		return search{}, nil, errBadTemplate.By(err)
 	}
 	s, err := t.fill(q.Params, q.MaxResults, limit)
 	if err != nil {
-		f := failed(errBadParameter, err)
+		f := errBadParameter.By(err)
 		if bind := new(BindError); errors.As(err, &bind) {
 			f.Text = bind.Error()
 		}

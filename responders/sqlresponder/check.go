@@ -29,7 +29,7 @@ func (e *StatementError) Error() string { return "the statement " + e.Detail }
 func (r *Responder) Check(ctx context.Context, c domain.ResponderConfigured, names []string) error {
 	pool, ok := r.sources[c.Source]
 	if !ok {
-		return failed(errUnknownSource, nil)
+		return errUnknownSource.By(nil)
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout+grace)
 	defer cancel()

@@ -24,12 +24,12 @@ const contentType = "application/json"
 func (r *Responder) Respond(ctx context.Context, q responders.Question) (responders.Answer, error) {
 	pool, ok := r.sources[q.Config.Source]
 	if !ok {
-		return responders.Answer{}, failed(errUnknownSource, nil)
+		return responders.Answer{}, errUnknownSource.By(nil)
 	}
 	args, err := bind(q.Params)
 	if err != nil {
 		// The parser's words may quote the value.
-		return responders.Answer{}, failed(errBadParameter, errors.New("the parameters are no JSON object"))
+		return responders.Answer{}, errBadParameter.By(errors.New("the parameters are no JSON object"))
 	}
 	limit := q.Config.TimeLimit()
 	ctx, cancel := context.WithTimeout(ctx, limit+grace)
@@ -114,9 +114,4 @@ func collect(rows pgx.Rows, maxRows, maxBytes int) responders.Answer {
 	}
 	a.Result = append(result, ']')
 	return a
-}
-
-func failed(f responders.Failure, cause error) *responders.Failure {
-	f.Cause = cause
-	return &f
 }
