@@ -51,7 +51,7 @@ func (c *crossing) masterData(t *testing.T) {
 		{c.core, 16, "no user", []string{"requesttype", "access", "by-code", "--grant", "narrow", "nobody"}},
 		{c.core, 2, "grant", []string{"requesttype", "access", "by-code", "narrow"}},
 		{c.core, 0, "changed", []string{"requesttype", "access", "by-code", "--grant", "--max-results", "1", "narrow", "wide"}},
-		{c.core, 0, "the setting notice is made", []string{"setting", "set", "notice", `{"text":"closed on Sunday"}`, "--public"}},
+		{c.core, 0, "the setting notice is made, and the request sites get it", []string{"setting", "set", "notice", `{"text":"closed on Sunday"}`, "--public"}},
 		{c.core, 0, "is made", []string{"setting", "set", "contact", `"the night shift"`, "--description", "whom to ask"}},
 		{c.core, 0, "so already", []string{"setting", "change", "contact", `"the night shift"`, "--description", "whom to ask"}},
 		{c.core, 16, "JSON", []string{"setting", "set", "contact", `the night shift`}},

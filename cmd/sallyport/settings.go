@@ -91,9 +91,9 @@ With --public it goes to the request sites; without, it is taken from them.`,
 				case err != nil:
 					return err
 				case created:
-					p.say("the setting %s is made", in.Key)
+					p.say("the setting %s is made, %s", in.Key, reach(in.Public))
 				default:
-					p.told("the setting "+in.Key, "changed", stored)
+					p.told("the setting "+in.Key, "changed, "+reach(in.Public), stored)
 				}
 				return nil
 			})
@@ -102,6 +102,14 @@ With --public it goes to the request sites; without, it is taken from them.`,
 	c.Flags().StringVar(&in.Description, "description", "", "what it is for")
 	c.Flags().BoolVar(&in.Public, "public", false, "the request sites are to have it")
 	return c
+}
+
+// reach says who has a setting, which whoever leaves --public out may not mean.
+func reach(public bool) string {
+	if public {
+		return "and the request sites get it"
+	}
+	return "for this site alone: with --public the request sites get it"
 }
 
 func (p *program) settingRemove() *cobra.Command {
