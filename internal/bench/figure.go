@@ -88,12 +88,14 @@ func figures() []figure {
 		{Entry{"post_p99_17", "99th percentile of POST /requests, 17 a second, against a bare HTTP server with one INSERT", millis, 1.5, atMost}, latency(17)},
 		{Entry{"post_p99_200", "the same, 200 a second", millis, 1.5, atMost}, latency(200)},
 		{Entry{"post_p99_login_flood", "the same while logins use up all that may be hashed at a time, against the same without", millis, 2, atMost}, latencyInAFlood},
+		{Entry{"reactor_lag_p99", "99th percentile of how far a reactor is behind, 1,000 events a second, from when each was due, against 1 s", millis, 1, atMost}, lagOfReactor},
 		{Entry{"growth_append", "time of an append with a long log, 64 callers, against a short one", millis, 1.3, atMost}, growthOfAppend},
 		{Entry{"growth_get", "time of GET /requests/{id} with a long log, 64 clients, against a short one", millis, 1.3, atMost}, growthOfGet},
 		{Entry{"growth_list", "time of GET /requests of a user with as many requests, against a short log", millis, 1.3, atMost}, growthOfList},
 		{Entry{"get_response_hit_c64", "GET /requests/{id}/response from the cache, 64 clients, against redis-benchmark GET", perSecond, 0.14, atLeast}, getAgainstRedis},
 		{Entry{"export", "log to bundle file, planned, synced and read back, against one zstd encoder and SHA-256 of the same lines in memory", megabytes, 0.7, atLeast}, exportAgainstMemory},
 		{Entry{"verify", "every check of a bundle file, against decoding, SHA-256, a JSON scan and the schemas of the same lines in memory", megabytes, 0.6, atLeast}, verifyAgainstMemory},
+		{Entry{"read_log", "lines of the log in order, 5,000 a page, against psql COPY of the same columns", perSecond, 1.4, atLeast}, readAgainstCopy},
 		{Entry{"import_bulk", "decoded lines to log, chain, read models and cursor, 1,000 a transaction, against COPY of the same rows, 500 a transaction", perSecond, 0.6, atLeast}, importAgainstCopy},
 		{Entry{"rebuild", "requests made anew from a long log while it serves, indexes and swap included, against COPY of the final rows", perSecond, 0.5, atLeast}, rebuildAgainstCopy},
 		{Entry{"queue_drain", "requests answered a second by the sql responder, 8 workers, against the same statements and one INSERT each on 8 connections", perSecond, 0.2, atLeast}, drainAgainstDirect},
@@ -103,6 +105,8 @@ func figures() []figure {
 		{Entry{"memory_export", "peak memory of `sallyport bundle export` of a large range", mebibytes, 1, atMost}, memoryOfExport},
 		{Entry{"memory_verify", "peak memory of `sallyport bundle verify` of the same", mebibytes, 1, atMost}, memoryOfVerify},
 		{Entry{"memory_import", "peak memory of `sallyport bundle import` of the same", mebibytes, 1, atMost}, memoryOfImport},
+		{Entry{"memory_audit_verify", "peak memory of `sallyport audit verify` of a long log", mebibytes, 1, atMost}, memoryOfAudit},
+		{Entry{"memory_rebuild", "peak memory of `sallyport projections rebuild` of all read models of the same", mebibytes, 1, atMost}, memoryOfRebuild},
 	}
 }
 

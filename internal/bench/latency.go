@@ -13,7 +13,7 @@ import (
 // have enough of them.
 func (r *rig) steadily(perSecond int) steady {
 	enough := time.Duration(r.config.Arrivals) * time.Second / time.Duration(perSecond)
-	return steady{perSecond: perSecond, warm: r.config.Warm, measure: max(r.config.Measure, enough)}
+	return steady{perSecond: perSecond, lines: clients, warm: r.config.Warm, measure: max(r.config.Measure, enough)}
 }
 
 // latency measures POST /requests at a pace against the bare server at the same.

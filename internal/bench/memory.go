@@ -16,45 +16,73 @@ import (
 	"sallyport/internal/boot"
 )
 
-// wholeRange is how many bytes of lines the target of the memory figures
-// speaks of, and mayTake how many MiB a process may have taken for them.
+// wholeRange is how many bytes of lines the target of the bundles' memory
+// figures speaks of, wholeLog how many events that of the others; mayTake and
+// logMayTake are how many MiB a process may have taken for them.
 const (
 	wholeRange = 1_000_000_000
 	mayTake    = 256
+	wholeLog   = 1_000_000
+	logMayTake = 128
 )
 
 // A figure of memory is the peak of a whole process: this program, run anew
-// to do that one thing, on sites whose range takes several bundles.
-func (r *rig) memory(ctx context.Context, ready func(ctx context.Context, c *crossing) (args []string, err error)) (contest, error) {
+// to do that one thing.
+func (r *rig) memory(limitName string, most float64, ready func() (args []string, err error)) (contest, error) {
 	if _, err := peakOf(os.Getpid()); err != nil || r.config.Program == "" {
 		return contest{limitName: "not measured: only a program on Linux can be asked for its peak"}, nil //nolint:nilerr // this is how it goes on without
 	}
-	c, err := r.cross(ctx, "range", r.config.Range, large)
-	if err != nil {
-		return contest{}, err
-	}
-	args, err := ready(ctx, c)
-	if err != nil {
-		return contest{}, err
-	}
+	args, err := ready()
 	return contest{
-		limitName: rangeName(r.config.Range),
+		limitName: limitName,
 		once:      true,
 		subject:   func(ctx context.Context) (float64, error) { return peak(ctx, r.config.Program, args...) },
-		limit:     func(context.Context) (float64, error) { return mayTake, nil },
-	}, r.settle(ctx, c.from.Config.Site, c.to.Config.Site)
+		limit:     func(context.Context) (float64, error) { return most, nil },
+	}, err
 }
 
-func rangeName(size int64) string {
-	name := fmt.Sprintf("%d MiB for a range of %d MB of lines", mayTake, size/1_000_000)
-	if size < wholeRange {
+// memoryOfRange measures on sites whose range takes several bundles.
+func (r *rig) memoryOfRange(ctx context.Context, ready func(ctx context.Context, c *crossing) (args []string, err error)) (contest, error) {
+	name := fmt.Sprintf("%d MiB for a range of %d MB of lines", mayTake, r.config.Range/1_000_000)
+	if r.config.Range < wholeRange {
 		name += ", which is less than the 1 GB that is meant"
 	}
-	return name
+	return r.memory(name, mayTake, func() ([]string, error) {
+		c, err := r.cross(ctx, "range", r.config.Range, large)
+		if err != nil {
+			return nil, err
+		}
+		args, err := ready(ctx, c)
+		return args, errors.Join(err, r.settle(ctx, c.from.Config.Site, c.to.Config.Site))
+	})
+}
+
+// memoryOfLog measures a command on the site with the long log.
+func (r *rig) memoryOfLog(ctx context.Context, command ...string) (contest, error) {
+	name := fmt.Sprintf("%d MiB for a log of %d events", logMayTake, r.config.Events)
+	if r.config.Events < wholeLog {
+		name += fmt.Sprintf(", which is less than the %d that are meant", wholeLog)
+	}
+	return r.memory(name, logMayTake, func() ([]string, error) {
+		g, err := r.grow(ctx)
+		if err != nil {
+			return nil, err
+		}
+		config, err := written(g.many.Config)
+		return append(command, "-C", config), err
+	})
+}
+
+func memoryOfAudit(ctx context.Context, r *rig) (contest, error) {
+	return r.memoryOfLog(ctx, "audit", "verify")
+}
+
+func memoryOfRebuild(ctx context.Context, r *rig) (contest, error) {
+	return r.memoryOfLog(ctx, "projections", "rebuild")
 }
 
 func memoryOfExport(ctx context.Context, r *rig) (contest, error) {
-	return r.memory(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
+	return r.memoryOfRange(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
 		peer, err := c.addPeer(ctx)
 		if err != nil {
 			return nil, err
@@ -65,14 +93,14 @@ func memoryOfExport(ctx context.Context, r *rig) (contest, error) {
 }
 
 func memoryOfVerify(ctx context.Context, r *rig) (contest, error) {
-	return r.memory(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
+	return r.memoryOfRange(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
 		files, err := c.toCarry(ctx)
 		return append([]string{"bundle", "verify", "--card", c.from.Config.CardPath()}, files...), err
 	})
 }
 
 func memoryOfImport(ctx context.Context, r *rig) (contest, error) {
-	return r.memory(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
+	return r.memoryOfRange(ctx, func(ctx context.Context, c *crossing) ([]string, error) {
 		files, err := c.toCarry(ctx)
 		for _, f := range files {
 			err = errors.Join(err, os.Rename(f, filepath.Join(c.to.Config.Data, "inbox", filepath.Base(f))))

@@ -14,19 +14,18 @@ import (
 // them have been answered (an open loop): what waits behind a slow answer
 // counts, as it does for people.
 type steady struct {
-	perSecond     int
+	perSecond int
+	// lines is how many connections it may hold at a time. A caller that finds
+	// none free waits, and its wait counts.
+	lines         int
 	warm, measure time.Duration
 }
-
-// lines is how many connections a steady load may hold at a time. One that
-// finds none free waits, and its wait counts.
-const lines = 64
 
 // p99 lets them come and returns the 99th percentile, in milliseconds, of the
 // time from when each was due until its answer was there.
 func (s steady) p99(ctx context.Context, join func(ctx context.Context) (member, error)) (float64, error) {
-	free := make(chan member, lines)
-	for range lines {
+	free := make(chan member, s.lines)
+	for range s.lines {
 		m, err := join(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("start a load: %w", err)

@@ -23,7 +23,7 @@ func TestSteadyCountsWaiting(t *testing.T) {
 			return nil
 		}}, nil
 	}
-	p99, err := steady{perSecond: 500, measure: 200 * time.Millisecond}.p99(t.Context(), join)
+	p99, err := steady{perSecond: 500, lines: 64, measure: 200 * time.Millisecond}.p99(t.Context(), join)
 	if err != nil || asked.Load() < 100 || p99 < 100 {
 		t.Errorf("p99 of %d callers is %v ms, %v", asked.Load(), p99, err)
 	}
@@ -35,7 +35,7 @@ func TestSteadyTellsWhatFailed(t *testing.T) {
 	join := func(context.Context) (member, error) {
 		return member{leave: func() error { return nil }, ask: func() error { return broken }}, nil
 	}
-	if _, err := (steady{perSecond: 100, measure: 50 * time.Millisecond}).p99(t.Context(), join); !errors.Is(err, broken) {
+	if _, err := (steady{perSecond: 100, lines: 64, measure: 50 * time.Millisecond}).p99(t.Context(), join); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -141,12 +140,19 @@ func findProgram(name string, folders ...string) (string, error) {
 }
 
 func output(ctx context.Context, program string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, program, args...).Output() // #nosec G204 -- a program found by this package
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return "", fmt.Errorf("%s: %w: %.500s", program, err, exit.Stderr)
+	var out strings.Builder
+	err := outputTo(ctx, &out, program, args...)
+	return out.String(), err
+}
+
+func outputTo(ctx context.Context, out io.Writer, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, program, args...) // #nosec G204 G702 -- a program found by this package
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = out, &said
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %.500s", program, err, said.String())
 	}
-	return string(out), err
+	return nil
 }
 
 func number(in *regexp.Regexp, text, program string) (float64, error) {
