@@ -14,6 +14,7 @@ import (
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/projections/responsecache"
+	"sallyport/schema/schematest"
 )
 
 // asking calls with the headers given, two strings each.
@@ -90,7 +91,7 @@ func TestALargeAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := domain.Event{Pos: 999, ID: someID, Stream: domain.ResponseStream(id), Ver: 1, Type: fact.EventType(), Schema: 1, At: time.Now(), Data: data}
+	e := domain.Event{Pos: 999, ID: someID, Stream: domain.ResponseStream(id), Ver: 1, Type: fact.EventType(), Schema: schematest.Present(fact.EventType()), At: time.Now(), Data: data}
 	if err := field.store.Mirror(t.Context(), eventstore.Mirrored{Origin: "core", Events: []domain.Event{e}, Facts: []domain.Fact{fact},
 		Lines: [][]byte{[]byte(`{}`)}}); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,8 @@ type Checker struct {
 	Schemas *schema.Events
 }
 
-// Check returns the event and its fact, or a *bundle.Error without a line.
+// Check returns the event, as it would be written today, and its fact, or a
+// *bundle.Error without a line.
 func (c Checker) Check(l bundle.Line) (domain.Event, domain.Fact, error) {
 	e := domain.Event{Pos: l.Event.Pos, ID: l.Event.ID, Stream: l.Event.Stream, Ver: l.Event.Ver, Type: l.Event.Type,
 		Schema: int(l.Event.Schema), At: l.Event.At, Actor: l.Event.Actor, Corr: l.Event.Corr, Cause: l.Event.Cause, Data: l.Event.Data}
@@ -36,7 +37,7 @@ func (c Checker) Check(l bundle.Line) (domain.Event, domain.Fact, error) {
 	} else if err != nil {
 		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: "the data does not satisfy its schema", Err: err}
 	}
-	f, err := domain.Decode(e)
+	e, f, err := decoded(e)
 	if err != nil {
 		return e, nil, &bundle.Error{Code: bundle.Refused, Position: e.Pos, Msg: "the data does not decode", Err: err}
 	}
@@ -45,6 +46,15 @@ func (c Checker) Check(l bundle.Line) (domain.Event, domain.Fact, error) {
 			Msg: fmt.Sprintf("%s in stream %s says that it is not public: it should not have left its site", e.Type, e.Stream)}
 	}
 	return e, f, nil
+}
+
+func decoded(e domain.Event) (domain.Event, domain.Fact, error) {
+	e, err := domain.Upcast(e)
+	if err != nil {
+		return e, nil, err
+	}
+	f, err := domain.Decode(e)
+	return e, f, err
 }
 
 // owned refuses events in streams that another site writes, and answers to

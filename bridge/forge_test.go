@@ -13,6 +13,7 @@ import (
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
+	"sallyport/schema/schematest"
 )
 
 // peer is a site of which only the keys exist: what it sends is forged with
@@ -51,7 +52,7 @@ type forgery struct {
 
 // said is an event as it stands in a peer's log; the forgery gives it a place.
 func said(stream, typ, data string) bundle.Event {
-	return bundle.Event{ID: uuid.NewString(), Stream: stream, Ver: 1, Type: typ, Schema: 1,
+	return bundle.Event{ID: uuid.NewString(), Stream: stream, Ver: 1, Type: typ, Schema: int64(schematest.Present(typ)),
 		At: time.Date(2026, 11, 22, 9, 26, 2, 0, time.UTC), Actor: "cli:test", Corr: "corr", Data: []byte(data)}
 }
 

@@ -289,7 +289,7 @@ func TestWhatWaitsForAnUpgradeIsToldSo(t *testing.T) {
 	t.Parallel()
 	core, field := coreAnd(t)
 	later := ask()
-	later.Schema = 2
+	later.Schema++
 	forgery{from: field, events: []bundle.Event{later}}.deliver(t, core)
 	core.expect(t, bridge.Held)
 	ack := manifestOf(t, read(t, core, "outbox/"+core.exportOne(t, "field").File)).Ack

@@ -14,6 +14,7 @@ import (
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/schema/schematest"
 )
 
 // forAll is what every request site gets.
@@ -150,9 +151,9 @@ func (s *star) answered(t *testing.T, after, n int) {
 	var answers []eventstore.Write
 	for i := range n {
 		id, f := uuid.NewString(), requested()
-		e := bundle.Event{Pos: int64(after + i + 1), ID: uuid.NewString(), Stream: domain.RequestStream(id), Ver: 1, Type: f.EventType(), Schema: 1,
+		e := bundle.Event{Pos: int64(after + i + 1), ID: uuid.NewString(), Stream: domain.RequestStream(id), Ver: 1, Type: f.EventType(), Schema: int64(schematest.Present(f.EventType())),
 			At: time.Unix(0, 0).UTC(), Actor: f.User, Corr: id, Data: f.Params}
-		m.Events = append(m.Events, domain.Event{Pos: e.Pos, ID: e.ID, Stream: e.Stream, Ver: 1, Type: e.Type, Schema: 1, At: e.At, Actor: e.Actor, Corr: e.Corr, Data: e.Data})
+		m.Events = append(m.Events, domain.Event{Pos: e.Pos, ID: e.ID, Stream: e.Stream, Ver: 1, Type: e.Type, Schema: int(e.Schema), At: e.At, Actor: e.Actor, Corr: e.Corr, Data: e.Data})
 		m.Facts, m.Lines = append(m.Facts, f), append(m.Lines, bundle.AppendEvent(nil, e))
 		answers = append(answers, eventstore.Write{Stream: domain.ResponseStream(id), Facts: []domain.Fact{
 			domain.ResponseStarted{Responder: domain.ResponderSQL, Attempt: 1, Worker: "w"}, domain.ResponseFailed{Code: "x", Error: "y", Attempts: 1}}})

@@ -287,7 +287,7 @@ func TestDoubledEventsAreRefused(t *testing.T) {
 func TestWhatIsTooNewIsHeld(t *testing.T) {
 	t.Parallel()
 	later := ask()
-	later.Schema = 2
+	later.Schema++
 	for _, c := range []struct {
 		name string
 		make func(*testing.T, peer) []byte

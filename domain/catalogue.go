@@ -43,7 +43,7 @@ const (
 type Kind struct {
 	Type     string
 	Stream   string // the prefix of its streams, without the dash
-	Schema   int    // the version written now
+	Schema   int    // the version written now; those below are read too, see [Upcast]
 	Crossing Crossing
 	// Secret marks data that must leave its site only encrypted: it holds what
 	// helps to guess a password.
@@ -59,7 +59,7 @@ var catalogue = []Kind{
 	{"user.password_changed", "user", 1, ToRequestSites, true, decode[UserPasswordChanged]},
 	{"user.limits_overridden", "user", 1, ToRequestSites, false, decode[LimitsOverridden]},
 	{"user.limits_cleared", "user", 1, ToRequestSites, false, decode[LimitsCleared]},
-	{"user.access_granted", "user", 1, ToRequestSites, false, decode[AccessGranted]},
+	{"user.access_granted", "user", 2, ToRequestSites, false, decode[AccessGranted]},
 	{"user.access_blocked", "user", 1, ToRequestSites, false, decode[AccessBlocked]},
 	{"user.access_cleared", "user", 1, ToRequestSites, false, decode[AccessCleared]},
 	{"user.deactivated", "user", 1, ToRequestSites, false, decode[UserDeactivated]},

@@ -3,7 +3,6 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -69,15 +68,15 @@ func (e *UnknownEventError) Error() string {
 	return fmt.Sprintf("event type %s, schema version %d, is unknown to this program: upgrade this site first; nothing was lost", e.Type, e.Schema)
 }
 
-// Decode returns the fact that an event holds. It returns an
-// [*UnknownEventError] when the type or its schema version is not in the
-// catalogue, and never ignores a field.
+// Decode returns the fact that an event of any version holds, see [Upcast]. It
+// returns an [*UnknownEventError] when the type is not in the catalogue or the
+// schema version is above the catalogue's, and never ignores a field.
 func Decode(e Event) (Fact, error) {
-	k, ok := kinds[e.Type]
-	if !ok || e.Schema != k.Schema {
-		return nil, &UnknownEventError{Type: e.Type, Schema: e.Schema}
+	e, err := Upcast(e)
+	if err != nil {
+		return nil, err
 	}
-	f, err := k.decode(e.Data)
+	f, err := kinds[e.Type].decode(e.Data)
 	if err != nil {
 		return nil, fmt.Errorf("event %s (%s, position %d): %w", e.ID, e.Type, e.Pos, err)
 	}
@@ -94,7 +93,7 @@ func decode[F Fact](data json.RawMessage) (Fact, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if data[0] != '{' || dec.InputOffset() != int64(len(data)) {
-		return nil, errors.New("data: is not exactly one JSON object")
+		return nil, errNoObject
 	}
 	return f, nil
 }

@@ -19,7 +19,7 @@ import (
 
 func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	for _, e := range []domain.Event{{Type: "user.promoted", Schema: 1}, {Type: "user.registered", Schema: 2}, {Type: "user.registered"}, {}} {
+	for _, e := range []domain.Event{{Type: "user.promoted", Schema: 1}, {Type: "user.registered", Schema: 2}, {Type: "user.registered"}, {Type: "user.access_granted", Schema: 3}, {Type: "user.access_granted", Schema: -1}, {}} {
 		e.Data = json.RawMessage(`{}`)
 		var unknown *domain.UnknownEventError
 		if _, err := domain.Decode(e); !errors.As(err, &unknown) || unknown.Type != e.Type || unknown.Schema != e.Schema {
@@ -64,7 +64,7 @@ func TestEncodeDecodeRoundTrip(t *testing.T) {
 		if !utf8.Valid(data) || bytes.ContainsAny(data, "\n\r") {
 			t.Fatalf("%q is not one line of text", data)
 		}
-		back, err := domain.Decode(domain.Event{Type: f.EventType(), Schema: 1, Data: data})
+		back, err := domain.Decode(domain.Event{Type: f.EventType(), Schema: schematest.Present(f.EventType()), Data: data})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func anyFact() *rapid.Generator[domain.Fact] {
 			return domain.ResponseRecorded{Status: "answered", Result: document.Draw(t, "result"), TookMS: rapid.Int64().Draw(t, "took"), Truncated: rapid.Bool().Draw(t, "cut")}
 		case 4:
 			return rapid.SampledFrom([]domain.Fact{domain.UserProfileChanged{FullName: rapid.Ptr(text, true).Draw(t, "name")},
-				domain.LimitsOverridden{Hour: rapid.Ptr(number, true).Draw(t, "hour")}, domain.AccessGranted{RequestType: text.Draw(t, "granted"), MaxResults: number.Draw(t, "max")},
+				domain.LimitsOverridden{Hour: rapid.Ptr(number, true).Draw(t, "hour")}, domain.AccessGranted{RequestType: text.Draw(t, "granted"), MaxResults: number.Draw(t, "max"), Indices: rapid.SliceOf(text).Draw(t, "indices")},
 				domain.ProfileChanged{Name: text.Draw(t, "profile")}, domain.UserReactivated{}}).Draw(t, "change")
 		default:
 			return domain.BundleQuarantined{File: text.Draw(t, "file"), Message: text.Draw(t, "message")}
@@ -148,20 +148,22 @@ func FuzzDecode(f *testing.F) {
 		f.Fatalf("no seed corpus (%v)", err)
 	}
 	f.Fuzz(func(t *testing.T, eventType string, data []byte) {
-		fact, err := domain.Decode(domain.Event{Type: eventType, Schema: 1, Data: data})
-		if err != nil {
-			return
-		}
-		first, err := domain.Encode(fact)
-		if err != nil {
-			t.Fatalf("what was read cannot be written: %v", err)
-		}
-		back, err := domain.Decode(domain.Event{Type: eventType, Schema: 1, Data: first})
-		if err != nil {
-			t.Fatalf("what was written cannot be read: %v", err)
-		}
-		if second := encode(t, back); !bytes.Equal(first, second) {
-			t.Errorf("wrote %s, then %s", first, second)
+		for version := 1; version <= schematest.Present(eventType); version++ {
+			fact, err := domain.Decode(domain.Event{Type: eventType, Schema: version, Data: data})
+			if err != nil {
+				continue
+			}
+			first, err := domain.Encode(fact)
+			if err != nil {
+				t.Fatalf("what was read cannot be written: %v", err)
+			}
+			back, err := domain.Decode(domain.Event{Type: eventType, Schema: schematest.Present(eventType), Data: first})
+			if err != nil {
+				t.Fatalf("what was written cannot be read: %v", err)
+			}
+			if second := encode(t, back); !bytes.Equal(first, second) {
+				t.Errorf("wrote %s, then %s", first, second)
+			}
 		}
 	})
 }

@@ -60,7 +60,7 @@ func userFacts() []pair {
 		{domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "bcrypt", Hash: "$2a$10$x"}}, domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "argon2id", Hash: "x"}}},
 		{domain.LimitsOverridden{Minute: new(0), Hour: new(200), Day: new(3000), Month: new(40_000), Priority: new(9)}, domain.LimitsOverridden{}},
 		{domain.LimitsCleared{}, domain.LimitsCleared{}},
-		{domain.AccessGranted{RequestType: "airport", MaxResults: 50, Limits: &domain.Limits{Hour: 20}, Indices: []string{"books-2024-*", "authors"}}, domain.AccessGranted{RequestType: "aa"}},
+		{domain.AccessGranted{RequestType: "airport", MaxResults: 50, Limits: &domain.Limits{Hour: 20}, Indices: []string{"books-2024-*", "authors"}}, domain.AccessGranted{RequestType: "aa", Indices: []string{}}},
 		{domain.AccessBlocked{RequestType: "airport"}, domain.AccessBlocked{RequestType: "aa"}},
 		{domain.AccessCleared{RequestType: "airport"}, domain.AccessCleared{RequestType: "aa"}},
 		{domain.UserDeactivated{Reason: "left the house"}, domain.UserDeactivated{}},
@@ -235,7 +235,7 @@ func checkGolden(t *testing.T, g schematest.Golden, data []byte, want domain.Fac
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded\n%#v, want\n%#v", got, want)
 	}
-	again, err := domain.Encode(got)
+	again, err := domain.EncodeAs(got, g.Version)
 	if err != nil {
 		t.Fatal(err)
 	}

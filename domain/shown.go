@@ -33,6 +33,6 @@ func Shown(e Event) (data json.RawMessage, withheld []string, err error) {
 	default:
 		return nil, nil, fmt.Errorf("%s holds a secret and nothing says where: it is not shown", e.Type)
 	}
-	data, err = Encode(fact)
+	data, err = EncodeAs(fact, e.Schema) // in the shape in which it is stored
 	return data, withheld, err
 }

@@ -21,8 +21,8 @@ type AccessGranted struct {
 	MaxResults  int     `json:"max_results,omitempty"` // 0: as without the grant
 	Limits      *Limits `json:"limits,omitempty"`      // nil: as without the grant
 	// Indices are what the user may read of the indices that a search of this type
-	// reads, as in [SearchQuery]; nil: all.
-	Indices []string `json:"indices,omitempty"`
+	// reads, as in [SearchQuery]; empty, and never nil: all.
+	Indices []string `json:"indices"`
 }
 
 // AccessBlocked keeps a user from asking for a request type.
@@ -55,7 +55,7 @@ type Access struct {
 	Blocked    bool     `json:"blocked,omitempty"` // else granted
 	MaxResults int      `json:"max_results,omitempty"`
 	Limits     *Limits  `json:"limits,omitempty"`
-	Indices    []string `json:"indices,omitempty"`
+	Indices    []string `json:"indices,omitempty"` // nil: all
 }
 
 // OverrideLimits asks for limits of a user's own.
@@ -105,7 +105,8 @@ func (ClearLimits) decide(u User) ([]Fact, error) {
 	return []Fact{LimitsCleared{}}, nil
 }
 
-// GrantAccess asks that a user may use a request type.
+// GrantAccess asks that a user may use a request type. Indices that are nil
+// are all; an empty list is refused: it could be meant as none.
 type GrantAccess struct {
 	AccessGranted
 	TypeExists bool // whether RequestType names a request type
@@ -126,6 +127,9 @@ func (c GrantAccess) decide(u User) ([]Fact, error) {
 	}
 	if before, said := u.now.Access[c.RequestType]; said && !before.Blocked && before.MaxResults == c.MaxResults && same(before.Limits, c.Limits) && slices.Equal(before.Indices, c.Indices) {
 		return nil, nil
+	}
+	if c.Indices == nil {
+		c.Indices = []string{}
 	}
 	return []Fact{c.AccessGranted}, nil
 }

@@ -74,7 +74,10 @@ func ApplyAccess(access map[string]Access, f Fact) map[string]Access {
 	var said Access
 	switch f := f.(type) {
 	case AccessGranted:
-		name, said = f.RequestType, Access{MaxResults: f.MaxResults, Limits: f.Limits, Indices: f.Indices}
+		name, said = f.RequestType, Access{MaxResults: f.MaxResults, Limits: f.Limits}
+		if len(f.Indices) > 0 { // else nil, which leaves all
+			said.Indices = f.Indices
+		}
 	case AccessBlocked:
 		name, said = f.RequestType, Access{Blocked: true}
 	case AccessCleared:

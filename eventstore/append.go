@@ -81,13 +81,15 @@ func (s *Statement) Exec(ctx context.Context, tx pgx.Tx) error {
 
 // Record is an event as this site stored it.
 type Record struct {
+	// Event is as it would be written today, see [domain.Upcast].
 	domain.Event
 	Seq    int64  // the order in which this site stored it
 	Origin string // the site that wrote it
 	Fact   domain.Fact
 	// StoredAt is when this site stored it; zero in the result of an append.
 	StoredAt time.Time
-	// Line is the exported line, without line feed: what is hashed.
+	// Line is the exported line, without line feed: what is hashed, of the version
+	// in which it was written.
 	Line []byte
 }
 
@@ -134,7 +136,7 @@ func (s *Store) draft(e domain.Event, f domain.Fact) (draft, error) {
 		return draft{}, &domain.UnknownEventError{Type: f.EventType()}
 	}
 	e.Type, e.Schema = k.Type, k.Schema
-	d, err := newDraft(e, f)
+	d, err := newDraft(e, f, s.writes(k))
 	if err != nil {
 		return draft{}, err
 	}
@@ -142,6 +144,21 @@ func (s *Store) draft(e domain.Event, f domain.Fact) (draft, error) {
 		return draft{}, &LineError{Type: e.Type, Stream: e.Stream, Cause: err}
 	}
 	return d, nil
+}
+
+// WriteAs makes the log write the given types in older versions, and all
+// others in the catalogue's, until it is called again: peers that were not
+// upgraded yet read no other. A version above the catalogue's is the catalogue's.
+func (s *Store) WriteAs(versions map[string]int) { s.older.Store(&versions) }
+
+// writes is the version in which a kind is written now.
+func (s *Store) writes(k domain.Kind) int {
+	if older := s.older.Load(); older != nil {
+		if v := (*older)[k.Type]; v > 0 {
+			return min(v, k.Schema)
+		}
+	}
+	return k.Schema
 }
 
 type nestedKey struct{}

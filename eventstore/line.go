@@ -21,12 +21,19 @@ type draft struct {
 	room  []byte // for the line, at any pos and ver
 }
 
-func newDraft(e domain.Event, fact domain.Fact) (draft, error) {
+// newDraft encodes a fact; its line has the shape of a version, which may be
+// older than the event's.
+func newDraft(e domain.Event, fact domain.Fact, version int) (draft, error) {
 	data, err := domain.Encode(fact)
 	if err != nil {
 		return draft{}, err
 	}
 	e.Data = data
+	if version != e.Schema {
+		if data, err = domain.EncodeAs(fact, version); err != nil {
+			return draft{}, err
+		}
+	}
 	// One allocation holds both parts: few strings of an envelope need escapes.
 	plain := len(e.ID) + len(e.Stream) + len(e.Type) + len(e.Actor) + len(e.Corr) + len(e.Cause) + len(data)
 	b := make([]byte, 0, plain+maxPlaces)
@@ -35,7 +42,7 @@ func newDraft(e domain.Event, fact domain.Fact) (draft, error) {
 	b = append(b, `,"ver":`...)
 	mid := len(b)
 	b = appendString(append(b, `,"type":`...), e.Type)
-	b = strconv.AppendInt(append(b, `,"schema":`...), int64(e.Schema), 10)
+	b = strconv.AppendInt(append(b, `,"schema":`...), int64(version), 10)
 	b = e.At.AppendFormat(append(b, `,"at":"`...), domain.TimeLayout)
 	b = appendString(append(b, `","actor":`...), e.Actor)
 	b = appendString(append(b, `,"corr":`...), e.Corr)

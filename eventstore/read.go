@@ -67,6 +67,9 @@ func scanRecord(row pgx.CollectableRow) (Record, error) {
 	if r.Event, err = decodeLine(r.Line); err != nil {
 		return Record{}, fmt.Errorf("seq %d: %w; run `sallyport audit verify`", r.Seq, err)
 	}
+	if r.Event, err = domain.Upcast(r.Event); err != nil {
+		return r, err
+	}
 	r.Fact, err = domain.Decode(r.Event)
 	return r, err
 }

@@ -132,7 +132,7 @@ func TestReadNoticesDamage(t *testing.T) {
 			return errors.As(err, &gap) && *gap == eventstore.GapError{Want: 3, Got: 4}
 		}},
 		{"a line is no JSON", `UPDATE events SET line = 'x' WHERE seq = 3`, func(err error) bool { return err != nil }},
-		{"an event of a newer program", `UPDATE events SET line = replace(line, '"schema":1', '"schema":2') WHERE seq = 3`, func(err error) bool {
+		{"an event of a newer program", `UPDATE events SET line = replace(line, '"schema":1', '"schema":99') WHERE seq = 3`, func(err error) bool {
 			var unknown *domain.UnknownEventError
 			return errors.As(err, &unknown)
 		}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,7 +60,8 @@ type Store struct {
 	now    func() time.Time
 	// committed is told of each group; nil: nobody is.
 	committed func(appends, events int)
-	site      Head // as it was when opened; site, role, epoch and start do not change while it is open
+	older     atomic.Pointer[map[string]int] // see WriteAs; nil: none
+	site      Head                           // as it was when opened; site, role, epoch and start do not change while it is open
 	writer    *writer
 	feed      *feed
 	cancel    context.CancelFunc

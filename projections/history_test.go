@@ -10,6 +10,7 @@ import (
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
 	"sallyport/projections"
+	"sallyport/schema/schematest"
 )
 
 // history makes events as two sites' logs hold them, without a database.
@@ -32,7 +33,7 @@ func (h *history) add(origin, stream string, f domain.Fact) {
 	}
 	pos := int64(len(h.logs[origin]) + 1)
 	h.logs[origin] = append(h.logs[origin], eventstore.Record{Origin: origin, Fact: f, Event: domain.Event{
-		Pos: pos, Stream: stream, Type: f.EventType(), Schema: 1, At: dawn.Add(time.Duration(pos) * time.Second), Data: data}})
+		Pos: pos, Stream: stream, Type: f.EventType(), Schema: schematest.Present(f.EventType()), At: dawn.Add(time.Duration(pos) * time.Second), Data: data}})
 }
 
 // mirrored is a record as the other site decodes it from its line.

@@ -137,7 +137,7 @@ func someUserChange(r *rapid.T) domain.Fact {
 		domain.UserProfileChanged{Email: new(fmt.Sprint(number, "@example.org"))}, domain.UserProfileChanged{FullName: new(""), Profile: new("wide")},
 		domain.UserRoleChanged{Role: domain.RoleAdmin}, domain.UserPasswordChanged{Credential: domain.Credential{Algorithm: "argon2id", Hash: fmt.Sprint(number)}},
 		domain.UserDeactivated{Reason: "x"}, domain.UserReactivated{}, domain.LimitsOverridden{Minute: &number, Priority: &number}, domain.LimitsCleared{},
-		domain.AccessGranted{RequestType: name, MaxResults: number, Limits: &domain.Limits{Hour: number}}, domain.AccessGranted{RequestType: name},
+		domain.AccessGranted{RequestType: name, MaxResults: number, Limits: &domain.Limits{Hour: number}, Indices: []string{}}, domain.AccessGranted{RequestType: name, Indices: []string{}},
 		domain.AccessBlocked{RequestType: name}, domain.AccessCleared{RequestType: name},
 	}).Draw(r, "change")
 }

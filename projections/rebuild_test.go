@@ -110,7 +110,7 @@ func (l *life) master(number int, text string) {
 		facts []domain.Fact
 	}{
 		{domain.UserStream(id(number)), []domain.Fact{user("ada"), domain.UserDeactivated{}, domain.LimitsOverridden{Minute: &number},
-			domain.AccessGranted{RequestType: "airport", MaxResults: number}, domain.AccessCleared{RequestType: "airport"}}},
+			domain.AccessGranted{RequestType: "airport", MaxResults: number, Indices: []string{}}, domain.AccessCleared{RequestType: "airport"}}},
 		{domain.ProfileStream("basic"), []domain.Fact{profile(number), domain.ProfileRetired{}}},
 		{domain.RequestTypeStream("airport"), []domain.Fact{typ, domain.RequestTypeChanged(typ), domain.RequestTypeRetired{}}},
 		{domain.ResponderConfigStream("airport"), []domain.Fact{domain.ResponderConfigured{Kind: domain.ResponderSQL, Statement: text}, domain.ResponderDisabled{}}},

@@ -88,8 +88,8 @@ func TestWhoMayUseATypeIsWhomTheRulesAllow(t *testing.T) {
 	appendTo(t, site.Store, domain.ProfileStream("gone"), domain.ProfileRetired{})
 	n := 0
 	for _, profile := range []string{"every", "lists", "lists-other", "blocks", "gone", "unheard"} {
-		for _, said := range [][]domain.Fact{nil, {domain.AccessGranted{RequestType: "airport"}}, {domain.AccessBlocked{RequestType: "airport"}},
-			{domain.AccessGranted{RequestType: "airport"}, domain.AccessCleared{RequestType: "airport"}}, {domain.UserDeactivated{}}} {
+		for _, said := range [][]domain.Fact{nil, {domain.AccessGranted{RequestType: "airport", Indices: []string{}}}, {domain.AccessBlocked{RequestType: "airport"}},
+			{domain.AccessGranted{RequestType: "airport", Indices: []string{}}, domain.AccessCleared{RequestType: "airport"}}, {domain.UserDeactivated{}}} {
 			u := user(fmt.Sprintf("user%02d", n))
 			u.Profile = profile
 			appendTo(t, site.Store, domain.UserStream(id(n)), append([]domain.Fact{u}, said...)...)

@@ -28,7 +28,8 @@ func TestWhatTheRulesAllowTheSchemaAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := events.Validate(f.EventType(), 1, data); err != nil {
+			k, _ := domain.KindOf(f.EventType())
+			if err := events.Validate(k.Type, k.Schema, data); err != nil {
 				t.Fatalf("%v: %s", err, data)
 			}
 		}

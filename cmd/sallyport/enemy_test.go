@@ -17,6 +17,7 @@ import (
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/schema/schematest"
 )
 
 // enemy is a peer that everybody trusts and that means ill: only its keys exist.
@@ -129,7 +130,7 @@ func (e enemy) fileName(to string) string {
 
 // says is an event of an enemy's log; it gets its place when it is written.
 func says(stream, typ, data string) bundle.Event {
-	return bundle.Event{ID: uuid.NewString(), Stream: stream, Ver: 1, Type: typ, Schema: 1,
+	return bundle.Event{ID: uuid.NewString(), Stream: stream, Ver: 1, Type: typ, Schema: int64(schematest.Present(typ)),
 		At: time.Date(2026, 11, 22, 9, 26, 2, 0, time.UTC), Actor: "cli:test", Corr: "corr", Data: []byte(data)}
 }
 

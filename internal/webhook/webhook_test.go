@@ -24,6 +24,7 @@ import (
 	"sallyport/internal/webhook"
 	"sallyport/projections"
 	"sallyport/projections/reactor"
+	"sallyport/schema/schematest"
 )
 
 // got is a delivery as its receiver saw it.
@@ -137,10 +138,10 @@ func (w *world) answer(t *testing.T, f domain.Fact) (request string) {
 		t.Fatal(err)
 	}
 	w.pos++
-	e := domain.Event{Pos: w.pos, ID: uuid.NewString(), Stream: domain.ResponseStream(id), Ver: 1, Type: f.EventType(), Schema: 1,
+	e := domain.Event{Pos: w.pos, ID: uuid.NewString(), Stream: domain.ResponseStream(id), Ver: 1, Type: f.EventType(), Schema: schematest.Present(f.EventType()),
 		At: time.Date(2026, 11, 24, 9, 26, 2, 0, time.UTC), Actor: "site:center", Corr: "c", Data: data}
-	line := fmt.Appendf(nil, `{"pos":%d,"id":%q,"stream":%q,"ver":1,"type":%q,"schema":1,"at":"2026-11-24T09:26:02.000000Z","actor":"site:center","corr":"c","cause":"","data":%s}`,
-		e.Pos, e.ID, e.Stream, e.Type, data)
+	line := fmt.Appendf(nil, `{"pos":%d,"id":%q,"stream":%q,"ver":1,"type":%q,"schema":%d,"at":"2026-11-24T09:26:02.000000Z","actor":"site:center","corr":"c","cause":"","data":%s}`,
+		e.Pos, e.ID, e.Stream, e.Type, e.Schema, data)
 	if err := w.Store.Mirror(t.Context(), eventstore.Mirrored{Origin: "center", Events: []domain.Event{e}, Facts: []domain.Fact{f}, Lines: [][]byte{line}}); err != nil {
 		t.Fatal(err)
 	}

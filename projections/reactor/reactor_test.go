@@ -19,6 +19,7 @@ import (
 	"sallyport/projections"
 	"sallyport/projections/reactor"
 	"sallyport/projections/responsecache"
+	"sallyport/schema/schematest"
 )
 
 // recorder is a cache in memory that also tells in which order it was asked
@@ -121,10 +122,10 @@ func (c *center) event(t testing.TB, stream string, f domain.Fact) (domain.Event
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := domain.Event{Pos: c.pos, ID: uuid.NewString(), Stream: stream, Ver: c.ver[stream], Type: f.EventType(), Schema: 1,
+	e := domain.Event{Pos: c.pos, ID: uuid.NewString(), Stream: stream, Ver: c.ver[stream], Type: f.EventType(), Schema: schematest.Present(f.EventType()),
 		At: time.Now().UTC(), Actor: "site:center", Corr: "corr-1", Data: data}
-	return e, fmt.Appendf(nil, `{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":1,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
-		e.Pos, e.ID, stream, e.Ver, e.Type, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
+	return e, fmt.Appendf(nil, `{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":%d,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
+		e.Pos, e.ID, stream, e.Ver, e.Type, e.Schema, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
 }
 
 // answer mirrors answers to requests, as an import does.

@@ -109,7 +109,7 @@ func TestTheLeastLimitHolds(t *testing.T) {
 				Parameters: json.RawMessage(parameters), MaxResults: c.ofType})
 			s.append(domain.ProfileStream("basic"), domain.ProfileDefined{Name: "basic", Allowed: []string{"item"}, MaxResults: c.ofProfile,
 				TypeLimits: map[string]domain.TypeLimit{"item": {MaxResults: c.ofBoth}}})
-			s.append(domain.UserStream(alice), domain.AccessGranted{RequestType: "item", MaxResults: c.granted})
+			s.append(domain.UserStream(alice), domain.AccessGranted{RequestType: "item", MaxResults: c.granted, Indices: []string{}})
 			s.configure("item", `SELECT n FROM generate_series(1, 1001) n WHERE @id::int > 0`)
 			ids := s.imports(s.start(nil), request(1))
 			r, ok := s.outcomes(1)[ids[0]].(domain.ResponseRecorded)

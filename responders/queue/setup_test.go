@@ -22,6 +22,7 @@ import (
 	"sallyport/responders/responderstest"
 	"sallyport/responders/sqlresponder"
 	"sallyport/schema"
+	"sallyport/schema/schematest"
 )
 
 // site is a response site with one user, one profile, one request type and a
@@ -150,9 +151,9 @@ func (s *site) arrive(q *queue.Queue, events ...arrival) {
 			s.t.Fatal(err)
 		}
 		e := domain.Event{Pos: s.pos, ID: uuid.Must(uuid.NewV7()).String(), Stream: domain.RequestStream(a.request), Ver: a.ver,
-			Type: a.fact.EventType(), Schema: 1, At: time.Now().UTC().Truncate(time.Microsecond), Actor: alice, Corr: a.request, Data: data}
-		line := fmt.Sprintf(`{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":1,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
-			e.Pos, e.ID, e.Stream, e.Ver, e.Type, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
+			Type: a.fact.EventType(), Schema: schematest.Present(a.fact.EventType()), At: time.Now().UTC().Truncate(time.Microsecond), Actor: alice, Corr: a.request, Data: data}
+		line := fmt.Sprintf(`{"pos":%d,"id":%q,"stream":%q,"ver":%d,"type":%q,"schema":%d,"at":%q,"actor":%q,"corr":%q,"cause":"","data":%s}`,
+			e.Pos, e.ID, e.Stream, e.Ver, e.Type, e.Schema, e.At.Format("2006-01-02T15:04:05.000000Z"), e.Actor, e.Corr, data)
 		m.Events, m.Facts, m.Lines = append(m.Events, e), append(m.Facts, a.fact), append(m.Lines, []byte(line))
 	}
 	m.With = enqueue(q, m)

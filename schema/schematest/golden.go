@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sallyport/domain"
 )
 
 // Golden is one golden file.
@@ -80,4 +82,11 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
+}
+
+// Present returns the version of a type that is written now; 1 of a type that
+// nobody knows.
+func Present(eventType string) int {
+	k, _ := domain.KindOf(eventType)
+	return max(k.Schema, 1)
 }
