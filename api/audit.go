@@ -40,12 +40,17 @@ func (s *server) viewed(h handler) handler {
 		if err != nil || c.URL.Path == "/users/"+c.user.ID {
 			return a, err
 		}
-		what := c.Method + " " + c.URL.RequestURI()
-		if err := s.unlessReadOnly(ctx, c, what, s.Commands.Viewed(ctx, c.by(), what)); err != nil {
+		if err := s.looked(ctx, c); err != nil {
 			return answer{}, err
 		}
 		return a, nil
 	}
+}
+
+// looked records that a call looks at what belongs to others.
+func (s *server) looked(ctx context.Context, c *call) error {
+	what := c.Method + " " + c.URL.RequestURI()
+	return s.unlessReadOnly(ctx, c, what, s.Commands.Viewed(ctx, c.by(), what))
 }
 
 // acted records an act of administration that leaves no other event. Call it

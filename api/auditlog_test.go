@@ -3,11 +3,15 @@ package api_test
 import (
 	"encoding/json"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"sallyport/bridge"
+	"sallyport/bridge/bundle"
 	"sallyport/bridge/evidence"
 	"sallyport/domain"
 )
@@ -73,6 +77,7 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	if got := linesOf(t, field.call("GET", "/audit/streams/request-"+last, udo, "")); len(got) != 1 || got[0]["ver"] != 1.0 || got[0]["origin"] != "field" {
 		t.Errorf("the stream is %v", got)
 	}
+	field.exported(udo)
 	file := field.call("GET", "/audit/requests/"+id+"/evidence", udo, "")
 	file.want(t, 200, "")
 	if shown, err := evidence.Check([]byte(file.text), field.bridge.Card().Trust()); err != nil || len(shown.Events) != 1 || shown.Events[0].Type != "request.submitted" {
@@ -90,6 +95,33 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	field.call("GET", "/audit/events", alice, "").want(t, 403, "role-not-allowed")
 	if head := field.call("HEAD", "/audit/events", udo, ""); head.StatusCode != 200 || head.text != "" {
 		t.Errorf("HEAD: %d %.100s", head.StatusCode, head.text)
+	}
+}
+
+// exported takes ranges of the log away and reads them as an auditor would.
+func (s *site) exported(token string) {
+	t := s.t
+	head, err := s.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int64{"": head.Pos, "?from=2&to=2": 1} {
+		got := s.call("GET", "/audit/export"+query, token, "")
+		got.want(t, 200, "")
+		path := filepath.Join(t.TempDir(), "export")
+		if err := os.WriteFile(path, []byte(got.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := bridge.Verify(t.Context(), path, bridge.VerifyConfig{Sender: s.bridge.Card(), Schemas: s.config.Bridge.Schemas})
+		if err != nil || r.Content != "ok" || r.Events < want || r.Kind != bundle.Audit || !strings.HasPrefix(got.Header.Get("Content-Disposition"), "attachment; filename=audit_field_") {
+			t.Errorf("%s: %+v, %v, %v", query, r, err, got.Header)
+		}
+	}
+	if views, _ := recorded[domain.AuditViewed](s); views[len(views)-1].What[:17] != "GET /audit/export" {
+		t.Errorf("the looks were recorded as %+v", views)
+	}
+	for _, wrong := range []string{"from=0", "to=x", "from=3&to=2", "to=100000", "after=1", "from=1&from=2"} {
+		s.call("GET", "/audit/export?"+wrong, token, "").want(t, 400, "invalid-query")
 	}
 }
 

@@ -225,6 +225,7 @@ func (s *server) ofAuditors() []endpoint {
 		on("/audit/state/{stream}", get, onBoth, auditors, s.viewed(s.state)),
 		on("/audit/requests/{id}/evidence", get, onBoth, auditors, s.viewed(s.evidence)).within(workBounds),
 		on("/audit/verify", get, onBoth, auditors, s.verify).within(workBounds),
+		on("/audit/export", get, onBoth, auditors, s.auditExport).within(streamBounds),
 	}
 }
 

@@ -118,6 +118,7 @@ type server struct {
 	started   time.Time
 	room      *hold.Room  // where calls wait for a change
 	verifying atomic.Bool // the log is
+	exporting atomic.Bool // a range of it is, for an auditor
 	counts
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -11,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"filippo.io/age"
@@ -99,9 +99,9 @@ func ensureIdentity(path string) (*age.HybridIdentity, error) {
 	return id, nil
 }
 
-// ReadIdentity reads an age identity to decrypt with, white space around it
-// left out. It makes no key, and waits for no pipe.
-func ReadIdentity(path string) (*age.HybridIdentity, error) {
+// ReadIdentity reads an age identity to decrypt with: a site's, or one that
+// age-keygen wrote. It makes no key, and waits for no pipe.
+func ReadIdentity(path string) (age.Identity, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read the identity: %w", err)
@@ -114,11 +114,11 @@ func ReadIdentity(path string) (*age.HybridIdentity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the identity: %w", err)
 	}
-	id, err := age.ParseHybridIdentity(strings.TrimSpace(string(data)))
-	if err != nil {
+	ids, err := age.ParseIdentities(bytes.NewReader(bytes.TrimSpace(data)))
+	if err != nil || len(ids) != 1 {
 		return nil, fmt.Errorf("the identity %s does not parse (it is not shown)", path)
 	}
-	return id, nil
+	return ids[0], nil
 }
 
 // maxIdentity bounds an identity's file, in bytes; one takes about 80.

@@ -20,13 +20,18 @@ func (b *Bridge) writePayload(ctx context.Context, l Link, p *plan, name string)
 		return c, fmt.Errorf("create %s: %w", b.Folders.abs(name), err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	first := bundle.First{Span: p.span(b.Log.Site()), Salt: p.Salt, Events: int(p.Events), Operator: p.Operator}
-	w, err := bundle.NewWriter(ctx, f, bundle.Plan{First: first, Recipients: b.recipients(l), Limits: b.Limits})
+	return b.payload(ctx, f, p, p.span(b.Log.Site()), b.recipients(l))
+}
+
+// payload writes what a plan says, as the content of a span.
+func (b *Bridge) payload(ctx context.Context, to io.Writer, p *plan, span bundle.Span, recipients []string) (c bundle.Content, err error) {
+	first := bundle.First{Span: span, Salt: p.Salt, Events: int(p.Events), Operator: p.Operator}
+	w, err := bundle.NewWriter(ctx, to, bundle.Plan{First: first, Recipients: recipients, Limits: b.Limits})
 	if err != nil {
 		return c, err
 	}
 	defer w.Close()
-	if err := b.writeLines(ctx, w, p, len(b.recipients(l)) > 0); err != nil {
+	if err := b.writeLines(ctx, w, p, len(recipients) > 0); err != nil {
 		return c, err
 	}
 	return w.Finish()

@@ -98,49 +98,57 @@ func (b *Bridge) newPlan(ctx context.Context, l Link, operator string) (*plan, e
 		p.Runs, p.Through, p.Withheld = []run{{After: p.After, Through: start}}, start, start-p.After
 	}
 	b.idle.resume(p)
-	if err := b.measure(ctx, p, l); err != nil {
+	head, err := b.Log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	crosses := func(ctx context.Context, entries []eventstore.Entry) ([]bool, error) {
+		return b.crossing(ctx, entries, p.Peer)
+	}
+	if err := b.measure(ctx, p, head, head.Pos, crosses); err != nil {
 		return nil, err
 	}
 	if p.Events == 0 {
 		b.idle.remember(p)
 		return nil, nil
 	}
-	var salt [16]byte
-	rand.Read(salt[:]) //nolint:errcheck // documented never to fail
-	p.Salt = hex.EncodeToString(salt[:])
+	p.Salt = newSalt()
 	return p, nil
 }
 
-// measure walks the log to its head or until the bundle is full, and decides
-// what crosses. The first event that crosses is always taken.
-func (b *Bridge) measure(ctx context.Context, p *plan, l Link) error {
-	head, err := b.Log.Head(ctx)
-	if err != nil {
-		return err
-	}
+func newSalt() string {
+	var salt [16]byte
+	rand.Read(salt[:]) //nolint:errcheck // documented never to fail
+	return hex.EncodeToString(salt[:])
+}
+
+// measure walks the log up to a position or until the bundle is full, and asks
+// what of it the bundle shows. The first event that it shows is always taken.
+func (b *Bridge) measure(ctx context.Context, p *plan, head eventstore.Head, last int64, shows func(context.Context, []eventstore.Entry) ([]bool, error)) error {
 	from := p.Through
 	left := b.room()
 	left.take(int64(len(p.Runs)), int64(len(p.Runs))*withheldLine)
-	for full := false; !full && p.Through < head.Pos; {
-		entries, err := b.Log.Entries(ctx, p.Through, head.Pos)
+	for full := false; !full && p.Through < last; {
+		entries, err := b.Log.Entries(ctx, p.Through, last)
 		if err != nil {
 			return err
 		}
-		crosses, err := b.crossing(ctx, entries, l.Card.Name)
+		shown, err := shows(ctx, entries)
 		if err != nil {
 			return err
 		}
 		for i, e := range entries {
-			if full = !left.take(p.needs(e, crosses[i])) && p.Events > 0; full {
+			if full = !left.take(p.needs(e, shown[i])) && p.Events > 0; full {
 				break
 			}
-			p.add(e, crosses[i])
+			p.add(e, shown[i])
 		}
 	}
 	if p.Through == head.Pos {
 		p.ChainThrough = bundle.Hash(head.Chain)
 		return nil
 	}
+	var err error
 	p.ChainThrough, err = b.chainOver(ctx, p.ChainThrough, from, p.Through)
 	return err
 }

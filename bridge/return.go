@@ -2,8 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -121,12 +119,10 @@ func (x *exporter) returnPayload(ctx context.Context, l Link, s sent, name strin
 	if err != nil {
 		return c, fmt.Errorf("count the events: %w", err)
 	}
-	var salt [16]byte
-	rand.Read(salt[:]) //nolint:errcheck // documented never to fail
 	span := bundle.Span{Format: bundle.Format, Kind: bundle.Return, From: x.Log.Site(), To: x.peer, Epoch: s.core.Epoch, Seq: s.core.Seq,
 		Range: s.core.Range, Chain: s.core.Chain}
 	w, err := bundle.NewWriter(ctx, f, bundle.Plan{Recipients: []string{l.Card.Recipient}, Limits: x.Limits, First: bundle.First{Span: span,
-		Salt: hex.EncodeToString(salt[:]), Events: int(e.Events), Operator: x.operator, Proof: bundle.MakeProof([]byte(s.first), []byte(s.signed))}})
+		Salt: newSalt(), Events: int(e.Events), Operator: x.operator, Proof: bundle.MakeProof([]byte(s.first), []byte(s.signed))}})
 	if err != nil {
 		return c, err
 	}

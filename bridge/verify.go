@@ -16,6 +16,7 @@ import (
 type Report struct {
 	File      string           `json:"file"`
 	ID        string           `json:"id"`
+	Kind      bundle.Kind      `json:"kind"`
 	From      string           `json:"from"`
 	To        string           `json:"to"`
 	Seq       int64            `json:"seq"`
@@ -63,7 +64,7 @@ func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 		return Report{}, err
 	}
 	core := b.Manifest().Core
-	r := Report{File: path, ID: core.ID(), From: core.From, To: core.To, Seq: core.Seq, Range: core.Range, Chain: core.Chain, Bytes: info.Size()}
+	r := Report{File: path, ID: core.ID(), Kind: core.Kind, From: core.From, To: core.To, Seq: core.Seq, Range: core.Range, Chain: core.Chain, Bytes: info.Size()}
 	if err := c.signatures(b); err != nil {
 		return r, err
 	}
@@ -91,7 +92,7 @@ func (c VerifyConfig) signatures(b *bundle.File) error {
 }
 
 func (c VerifyConfig) content(ctx context.Context, b *bundle.File, r *Report) error {
-	check := Checker{From: c.Sender.Name, Role: c.Sender.Role, Schemas: c.Schemas}
+	check := Checker{From: c.Sender.Name, Role: c.Sender.Role, Schemas: c.Schemas, All: b.Manifest().Core.Kind == bundle.Audit}
 	for line, err := range check.all(b.Lines(ctx, c.Identities...)) {
 		if err != nil {
 			return err

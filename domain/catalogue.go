@@ -173,8 +173,14 @@ func (k Kind) Shows(f Fact) bool {
 // table: the right stream for its type, a type that role may write, and a
 // `site-` stream only about its sender.
 func (k Kind) MayArrive(stream, from string, role Role) bool {
-	if !k.MayLeave(role) || !strings.HasPrefix(stream, k.Stream+"-") {
+	return k.MayLeave(role) && k.MayBeIn(stream, from)
+}
+
+// MayBeIn reports whether a site writes events of this kind to the given stream:
+// the right one for its type, and a `site-` stream only about itself.
+func (k Kind) MayBeIn(stream, site string) bool {
+	if !strings.HasPrefix(stream, k.Stream+"-") {
 		return false
 	}
-	return k.Stream != "site" || stream == SiteStream(from)
+	return k.Stream != "site" || stream == SiteStream(site)
 }

@@ -25,6 +25,9 @@ const (
 	// Return carries a range of the RECEIVER's own log back to it, for recovery;
 	// epoch, range and chain are those of that log.
 	Return Kind = "return"
+	// Audit carries a range of the sender's log to people who look into it. It has
+	// no number and moves nothing between sites: no site takes it in.
+	Audit Kind = "audit"
 )
 
 // Span is the part of a core that is known before the payload is made. The

@@ -44,7 +44,7 @@ func (c Core) check() error {
 func (s Span) check() error {
 	err := errors.Join(
 		rule(s.Format == Format, "core.format is not "+Format),
-		rule(isSite(s.From) && isSite(s.To) && s.From != s.To, "core.from and core.to are not two site names"),
+		rule(isSite(s.From) && isSite(s.To) && (s.From != s.To || s.Kind == Audit), "core.from and core.to are not two site names"),
 		rule(isHex(s.Epoch, 32), "core.epoch is not 32 hex digits"),
 		rule(s.Prev == "" || isHex(s.Prev, 64), "core.prev is neither empty nor 64 hex digits"),
 		rule(isCount(s.Range.After) && isCount(s.Range.Through), "core.range is out of range"),
@@ -54,6 +54,10 @@ func (s Span) check() error {
 	case Data, Return:
 		err = errors.Join(err,
 			rule(s.Seq >= 1, "core.seq is below 1"),
+			rule(s.Range.After < s.Range.Through, "core.range is empty"))
+	case Audit:
+		err = errors.Join(err,
+			rule(s.Seq == 0 && s.Prev == "", "an audit export has a core.seq or core.prev, and is on no link"),
 			rule(s.Range.After < s.Range.Through, "core.range is empty"))
 	case Beacon:
 		err = errors.Join(err,
@@ -120,6 +124,9 @@ func (m Manifest) checkAck() error {
 	a := m.Ack
 	if a == nil {
 		return nil
+	}
+	if m.Core.Kind == Audit {
+		return errors.New("an audit export acknowledges something")
 	}
 	bySeq := func(x, y Rejection) int { return int(min(max(x.Seq-y.Seq, -1), 1)) }
 	return errors.Join(

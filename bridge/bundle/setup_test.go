@@ -108,7 +108,7 @@ func (r recipe) plan() (bundle.Plan, []bundle.Withheld) {
 	if r.from == "" {
 		r.from, r.to = "field", "core"
 	}
-	if r.seq == 0 && r.kind != bundle.Beacon {
+	if r.seq == 0 && r.kind != bundle.Beacon && r.kind != bundle.Audit {
 		r.seq = 1
 	}
 	chain := r.chain

@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,7 +47,25 @@ func resigned(t *testing.T, raw []byte, edits []edit) []vector {
 func badManifests(t *testing.T) []vector {
 	edits := append(coreEdits(), ackEdits()...)
 	edits = append(edits, signerEdits(t)...)
-	return append(resigned(t, middle(t).file(t), edits), resigned(t, middleSeen(t).file(t), seenEdits())...)
+	return slices.Concat(resigned(t, middle(t).file(t), edits), resigned(t, middleSeen(t).file(t), seenEdits()), resigned(t, audit().file(t), auditEdits()))
+}
+
+// audit is an export for people, which withholds its first event.
+func audit() recipe { return auditFor("auditor") }
+
+func auditFor(whom string) recipe {
+	return recipe{kind: bundle.Audit, from: "field", to: whom, items: []item{{run: events(0, 1)}, {line: events(1, 1)[0]}}}
+}
+
+func auditEdits() []edit {
+	return []edit{
+		{"audit-with-a-number", `"seq": 0`, `"seq": 1`, "core.seq"},
+		{"audit-with-prev", `"prev": ""`, `"prev": "` + strings.Repeat("0", 64) + `"`, "core.prev"},
+		{"audit-of-nothing", `("range": {\s+"after": )0`, `${1}2`, "core.range"},
+		{"audit-with-ack", `(\n  "signers")`, "\n  \"ack\": {\n    \"epoch\": \"" + epoch + "\",\n    \"incarnation\": \"" + epoch +
+			"\",\n    \"no\": 1,\n    \"seq\": 0,\n    \"position\": 0,\n    \"chain\": \"" + strings.Repeat("0", 64) +
+			"\",\n    \"missing\": [],\n    \"rejected\": [],\n    \"understands\": []\n  },${1}", "acknowledges"},
+	}
 }
 
 func seenEdits() []edit {

@@ -69,6 +69,8 @@ func goodVectors(t *testing.T) []vector {
 		{File: "ok-beacon", raw: recipe{kind: bundle.Beacon}.file(t)},
 		{File: "ok-return", Lines: 3, raw: recipe{kind: bundle.Return, from: "core", to: "field", items: plainItems(events(0, 3))}.file(t)},
 		{File: "ok-return-proved", Lines: 3, raw: returned(t, events(0, 3)).file(t)},
+		{File: "ok-audit", Lines: 2, raw: audit().file(t)},
+		{File: "ok-audit-for-itself", Lines: 2, raw: auditFor("field").file(t)},
 		{File: "ok-frames", Lines: 9, raw: recipe{items: plainItems(events(0, 9)), limits: bundle.Limits{Frame: 900}}.file(t)},
 		{File: "ok-every-value", Lines: 2, raw: every.file(t)},
 		{File: "ok-middle-with-ack", Lines: 7, raw: middle(t).file(t)},

@@ -13,7 +13,7 @@ import (
 
 func (p *program) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Look at the history and prove it"}
-	c.AddCommand(p.auditLog(), p.auditState(), p.auditVerify(), p.auditEvidence())
+	c.AddCommand(p.auditLog(), p.auditState(), p.auditVerify(), p.auditEvidence(), p.auditExport())
 	return c
 }
 

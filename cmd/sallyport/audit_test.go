@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/bridge"
 	"sallyport/domain"
 )
 
@@ -80,10 +81,50 @@ func TestAuditLog(t *testing.T) {
 			t.Errorf("audit evidence %v: exit code %d: %s%s", args, r.code, r.stdout, r.stderr)
 		}
 	}
+	field.exports(t, card)
 	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"}} {
 		if r := field.try(t, append([]string{"audit", "log"}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit log %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
 		}
+	}
+}
+
+// exports takes the log away and reads it as somebody who has nothing but the
+// file and the card.
+func (s *station) exports(t *testing.T, card string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "log.jsonl.zst")
+	var made []bridge.AuditExported
+	decodeInto(t, s.must(t, "audit", "export", "--from", "2", "--to", "4", "--out", file).stdout, &made)
+	if len(made) != 1 || made[0].File != file || made[0].Events != 3 || made[0].Encrypted {
+		t.Fatalf("made %+v", made)
+	}
+	s.must(t, "audit", "export", "--out", dir+"/")
+	s.must(t, "audit", "export", "--out", dir, "--for", card)
+	piped := writeFile(t, t.TempDir(), "piped", []byte(s.must(t, "audit", "export", "--to", "3").stdout))
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if files = append(files, piped); err != nil || len(files) != 4 {
+		t.Errorf("made %v", files)
+	}
+	for _, path := range []string{file, files[0], piped} {
+		if r := call(t, "bundle", "verify", path, "--card", card); r.code != 0 || !strings.Contains(r.stdout, "audit") {
+			t.Errorf("%s: exit code %d: %s%s", path, r.code, r.stdout, r.stderr)
+		}
+	}
+	if r := call(t, "bundle", "cat", file, "--card", card); strings.Count(r.stdout, `"type":"request.submitted"`) != 3 {
+		t.Errorf("printed %s%s", r.stdout, r.stderr)
+	}
+	if r := s.try(t, "bundle", "import", file); r.code != 16 || !strings.Contains(r.stderr, "no site takes it in") {
+		t.Errorf("it was taken in: exit code %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	for _, wrong := range [][]string{{"--from", "0"}, {"--from", "4", "--to", "3"}, {"--to", "100000"}, {"--for", file}, {"--for", "age1x"}, {"--for", ""}, {"x"}} {
+		if r := s.try(t, append([]string{"audit", "export", "--out", filepath.Join(dir, "none")}, wrong...)...); r.code != 2 || r.stderr == "" {
+			t.Errorf("audit export %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
+		}
+	}
+	if r := s.try(t, "audit", "export", "--out", file); r.code != 1 || !strings.Contains(r.stderr, "is there already") {
+		t.Errorf("a file was written over: exit code %d: %s", r.code, r.stderr)
 	}
 }
 

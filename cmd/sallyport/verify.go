@@ -25,7 +25,7 @@ type reading struct {
 
 func (r *reading) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.card, "card", "", "the sender's site card; without it the configured site's own links are used")
-	cmd.Flags().StringVar(&r.identity, "identity", "", "the receiver's age identity file, to open an encrypted payload")
+	cmd.Flags().StringVar(&r.identity, "identity", "", "the reader's age identity file, to open an encrypted payload")
 }
 
 // believing says what may be believed about a file.
@@ -250,8 +250,8 @@ func printVerdicts(w io.Writer, said []any) {
 }
 
 func printReport(w io.Writer, r bridge.Report) {
-	fmt.Fprintf(w, "file\t%s\nid\t%s\nfrom\t%s\nto\t%s\nnumber\t%d\npositions\t%d to %d\nsignature\t%s\npayload\t%s\ncontent\t%s\n",
-		r.File, r.ID, r.From, r.To, r.Seq, r.Range.After+1, r.Range.Through, r.Signature, r.Payload, r.Content)
+	fmt.Fprintf(w, "file\t%s\nid\t%s\nkind\t%s\nfrom\t%s\nto\t%s\nnumber\t%d\npositions\t%d to %d\nsignature\t%s\npayload\t%s\ncontent\t%s\n",
+		r.File, r.ID, r.Kind, r.From, r.To, r.Seq, r.Range.After+1, r.Range.Through, r.Signature, r.Payload, r.Content)
 	if r.Content == "ok" {
 		fmt.Fprintf(w, "events\t%d\nwithheld\t%d\n", r.Events, r.Withheld)
 	} else {
