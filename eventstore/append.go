@@ -42,6 +42,9 @@ type Write struct {
 
 // Append is a set of writes that are stored together or not at all.
 type Append struct {
+	// ID is the id of the first event, a UUID; empty: one is made. What is stored
+	// already under its id is not stored again: see [Store.Append].
+	ID     string
 	Writes []Write
 	// Actor is who is answerable: `user-<id>`, `site:<name>` or `cli:<os user>`.
 	Actor string
@@ -98,6 +101,9 @@ const maxEvents = 1000
 
 // prepare encodes and checks all that needs no lock.
 func (s *Store) prepare(a Append) (*pending, error) {
+	if a.ID != "" && !isID(a.ID) {
+		return nil, fmt.Errorf("%q is no event's id, which is a UUID in lower case; nothing was stored", a.ID)
+	}
 	now := s.now().UTC().Truncate(time.Microsecond)
 	p := &pending{append: a, done: make(chan struct{})}
 	corr := a.Corr
@@ -106,14 +112,18 @@ func (s *Store) prepare(a Append) (*pending, error) {
 			return nil, fmt.Errorf("%q is no stream's name; nothing was stored", w.Stream)
 		}
 		for _, f := range w.Facts {
-			id, err := uuid.NewV7()
-			if err != nil {
-				return nil, fmt.Errorf("make an event id: %w", err)
+			id := a.ID
+			if id == "" || len(p.drafts) > 0 {
+				made, err := uuid.NewV7()
+				if err != nil {
+					return nil, fmt.Errorf("make an event id: %w", err)
+				}
+				id = made.String()
 			}
 			if corr == "" {
-				corr = id.String()
+				corr = id
 			}
-			d, err := s.draft(domain.Event{ID: id.String(), Stream: w.Stream, At: now,
+			d, err := s.draft(domain.Event{ID: id, Stream: w.Stream, At: now,
 				Actor: a.Actor, Corr: corr, Cause: a.Cause}, f)
 			if err != nil {
 				return nil, err
@@ -125,6 +135,12 @@ func (s *Store) prepare(a Append) (*pending, error) {
 		return nil, fmt.Errorf("an append of %d events is refused: 1 to %d are allowed", n, maxEvents)
 	}
 	return p, nil
+}
+
+// isID holds an id to the one form that it has in lines.
+func isID(id string) bool {
+	parsed, err := uuid.Parse(id)
+	return err == nil && parsed.String() == id
 }
 
 // draft encodes one event and applies the check that its receiver will apply,
@@ -166,8 +182,12 @@ type nestedKey struct{}
 // Append stores the writes through the group writer and waits until they are
 // durable. It returns the stored events, the last of which carries the
 // position to wait for elsewhere. Errors: [*ConflictError], [*LineError], [ErrOverloaded],
-// [ErrUnknown], [ErrClosed], [ErrNested], or what With returned. A cancelled
+// [*UnknownError], [ErrClosed], [ErrNested], or what With returned. A cancelled
 // context returns its error only if nothing was or will be stored.
+//
+// An append that brings its ID may be repeated until its outcome is known: if
+// it was stored, what was stored then is returned, however the streams have
+// grown since; [*IDTakenError] if that is something else.
 func (s *Store) Append(ctx context.Context, a Append) ([]Record, error) {
 	if ctx.Value(nestedKey{}) != nil {
 		return nil, ErrNested
@@ -176,7 +196,11 @@ func (s *Store) Append(ctx context.Context, a Append) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.writer.submit(ctx, p)
+	records, err := s.writer.submit(ctx, p)
+	if err != nil && a.ID != "" {
+		return s.recall(ctx, p, err)
+	}
+	return records, err
 }
 
 // AppendTx stores the writes in the caller's transaction, whose commit makes

@@ -24,6 +24,31 @@ var (
 	ErrNotFounded = errors.New("this database holds no log yet: run `sallyport init`")
 )
 
+// UnknownError is [ErrUnknown] for one append. [Store.Stored] tells later what
+// became of it; an append that brought its ID may also be made again.
+type UnknownError struct {
+	ID    string // of its first event
+	Cause error  // why the answer is missing
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("%v: event %s (%v)", ErrUnknown, e.ID, e.Cause)
+}
+
+// Unwrap returns [ErrUnknown] and the cause.
+func (e *UnknownError) Unwrap() []error { return []error{ErrUnknown, e.Cause} }
+
+// IDTakenError says that another event has the id that an append brought.
+// Nothing of that append was stored.
+type IDTakenError struct {
+	ID  string
+	Seq int64 // of the other event
+}
+
+func (e *IDTakenError) Error() string {
+	return fmt.Sprintf("the id %s is that of another event, seq %d; nothing was stored: an id names one append", e.ID, e.Seq)
+}
+
 // ConflictError says that a stream is not at the version that an append
 // expected. Nothing of that append was stored.
 type ConflictError struct {

@@ -160,16 +160,3 @@ func Found(ctx context.Context, pool *pgxpool.Pool, c Config, f domain.SiteFound
 	}
 	return founded, nil
 }
-
-// stored reports whether one of this site's events is in the log, after any
-// transaction that still holds the head has ended.
-func (s *Store) stored(ctx context.Context, id string) (yes bool, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := scanHead(tx.QueryRow(ctx, selectHead+` FOR UPDATE`)); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events WHERE id = $1 AND origin = $2)`,
-			id, s.site.Site).Scan(&yes)
-	})
-	return yes, err
-}

@@ -25,6 +25,15 @@ const (
 	withdrawn
 )
 
+// named names the append in an error that its whole group shares.
+func (p *pending) named(err error) error {
+	var unknown *UnknownError
+	if errors.As(err, &unknown) {
+		return &UnknownError{ID: p.drafts[0].event.ID, Cause: unknown.Cause}
+	}
+	return err
+}
+
 func (p *pending) finish(err error) {
 	p.err = err
 	close(p.done)
@@ -169,7 +178,7 @@ func (w *writer) commit(ctx context.Context, group []*pending) {
 		default:
 			for _, p := range append(left, rejected...) {
 				p.records = nil
-				p.finish(err)
+				p.finish(p.named(err))
 			}
 			return
 		}
@@ -214,7 +223,7 @@ func (w *writer) settle(ctx context.Context, t *attempt, group []*pending) ([]*p
 	if err := t.commit(ctx); errors.Is(err, errUnforeseen) {
 		return left, err
 	} else if err != nil {
-		if err := w.resolve(ctx, left, err); err != nil {
+		if err := w.store.resolve(ctx, left[0].records[0].ID, err); err != nil {
 			return left, err
 		}
 	}
@@ -232,30 +241,4 @@ func (w *writer) tell(t *attempt, group []*pending) {
 		w.store.committed(len(group), len(t.batch.records))
 	}
 	w.store.feed.moved(t.head.Seq)
-}
-
-// resolve finds out what became of a commit whose answer was lost, by waiting
-// for the head that it held and then looking for its first event. An ERROR is
-// an answer; a FATAL is none, for a server that is being shut down may send it
-// after the commit took place.
-func (w *writer) resolve(ctx context.Context, group []*pending, cause error) error {
-	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
-		return refused
-	}
-	ctx, cancel := context.WithTimeout(ctx, w.patience)
-	defer cancel()
-	for {
-		stored, err := w.store.stored(ctx, group[0].records[0].ID)
-		switch {
-		case err == nil && stored:
-			return nil
-		case err == nil:
-			return fmt.Errorf("append: %w; nothing was stored", cause)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", ErrUnknown, cause)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

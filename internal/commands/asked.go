@@ -66,7 +66,9 @@ func (c *Commands) changeRequest(ctx context.Context, by By, id string, command 
 		return Stored{}, err
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return Stored{}, fmt.Errorf("%w (%w)", eventstore.ErrUnknown, err)
+		if err := c.log.Committed(ctx, last.ID, err); err != nil {
+			return Stored{}, fmt.Errorf("change request %s: %w", id, err)
+		}
 	}
 	return Stored{ID: id, Seq: last.Seq, Pos: last.Pos, At: last.At}, nil
 }

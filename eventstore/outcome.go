@@ -1,0 +1,97 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Stored reports whether this site has written an event. It waits for whoever
+// holds the head: a commit whose answer was lost is over by then, one way or the
+// other.
+func (s *Store) Stored(ctx context.Context, id string) (yes bool, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := scanHead(tx.QueryRow(ctx, selectHead+` FOR UPDATE`)); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events WHERE id = $1 AND origin = $2)`,
+			id, s.site.Site).Scan(&yes)
+	})
+	return yes, err
+}
+
+// Committed finds out what became of a transaction with an AppendTx whose
+// commit failed with cause: nil if the event of that id is stored after all,
+// the cause if it is not, or [*UnknownError] if the database stays away.
+func (s *Store) Committed(ctx context.Context, id string, cause error) error {
+	return s.resolve(context.WithoutCancel(ctx), id, cause)
+}
+
+// resolve finds out what became of a commit whose answer was lost, by waiting
+// for the head that it held and then looking for its first event. An ERROR is
+// an answer; a FATAL is none, for a server that is being shut down may send it
+// after the commit took place.
+func (s *Store) resolve(ctx context.Context, id string, cause error) error {
+	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
+		return refused
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.writer.patience)
+	defer cancel()
+	for {
+		stored, err := s.Stored(ctx, id)
+		switch {
+		case err == nil && stored:
+			return nil
+		case err == nil:
+			return fmt.Errorf("append: %w; nothing was stored", cause)
+		}
+		select {
+		case <-ctx.Done():
+			return &UnknownError{ID: id, Cause: cause}
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// The events of one append lie together.
+const selectAppended = selectRecords + `
+	WHERE seq >= (SELECT seq FROM events WHERE origin = $1 AND id = $2) ORDER BY seq LIMIT $3`
+
+// recall returns what was stored when an append under the same id succeeded,
+// or the refusal if none did.
+func (s *Store) recall(ctx context.Context, p *pending, refusal error) ([]Record, error) {
+	if errors.Is(refusal, ErrOverloaded) || errors.Is(refusal, ErrClosed) || errors.Is(refusal, ErrUnknown) || ctx.Err() != nil {
+		return nil, refusal
+	}
+	records, err := s.query(ctx, selectAppended, s.site.Site, p.append.ID, len(p.drafts))
+	switch {
+	case err != nil:
+		return nil, &UnknownError{ID: p.append.ID, Cause: errors.Join(refusal, err)}
+	case len(records) == 0:
+		return nil, refusal
+	case !p.made(records):
+		return nil, &IDTakenError{ID: p.append.ID, Seq: records[0].Seq}
+	}
+	for i := range records {
+		records[i].StoredAt = time.Time{}
+	}
+	return records, nil
+}
+
+// made reports whether the append could have led to these events.
+func (p *pending) made(records []Record) bool {
+	if len(records) != len(p.drafts) {
+		return false
+	}
+	for i, d := range p.drafts {
+		r := records[i]
+		if r.Stream != d.event.Stream || r.Type != d.event.Type || !bytes.Equal(r.Data, d.event.Data) {
+			return false
+		}
+	}
+	return true
+}
