@@ -4,11 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,111 +15,47 @@ import (
 	"sallyport/eventstore/eventstoretest"
 )
 
-// proxy stands between a store and its database and loses what it is told to.
-type proxy struct {
-	listener net.Listener
-	target   string
-	conns    sync.WaitGroup
+// losing is a wire that loses what it is told to.
+type losing struct {
+	*eventstoretest.Wire
 
 	mu   sync.Mutex
-	lose func(p *proxy, toServer bool, chunk []byte) (instead []byte, lost bool)
-	gone bool // refuses whoever comes
+	lose lose
 }
 
-const socketName = ".s.PGSQL.5432"
+// lose decides whether a message is lost, and its connection with it, and what
+// the program gets in its place.
+type lose func(w *losing, toServer bool, message []byte) (instead []byte, lost bool)
 
-// newProxy returns a proxy of its own and the URL that leads through it.
-func newProxy(t *testing.T, appURL string) (*proxy, string) {
-	t.Helper()
-	u, err := url.Parse(appURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	dir, err := os.MkdirTemp("", "sp-proxy-") // short: a socket's path is
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("unix", filepath.Join(dir, socketName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{listener: l, target: filepath.Join(q.Get("host"), socketName)}
-	p.conns.Go(p.accept)
-	t.Cleanup(func() {
-		if err := errors.Join(l.Close(), os.RemoveAll(dir)); err != nil {
-			t.Error(err)
-		}
-		p.conns.Wait()
-	})
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	return p, u.String()
-}
-
-func (p *proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("unix", p.target)
-		p.mu.Lock()
-		gone := p.gone
-		p.mu.Unlock()
-		if err != nil || gone {
-			_ = client.Close()
-			if server != nil {
-				_ = server.Close()
+func newLosing(t *testing.T, site *eventstoretest.Site) *losing {
+	w := &losing{}
+	pass := func(toServer bool) eventstoretest.Pass {
+		return func(message []byte) ([]byte, bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.lose == nil {
+				return message, true
 			}
-			continue
-		}
-		p.conns.Go(func() { p.carry(server, client, true) })
-		p.conns.Go(func() { p.carry(client, server, false) })
-	}
-}
-
-// carry copies until one side ends or a chunk is lost, then ends both.
-func (p *proxy) carry(to, from net.Conn, toServer bool) {
-	defer func() { _, _ = to.Close(), from.Close() }() // the other direction may have closed them before
-	chunk := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(chunk)
-		if err != nil {
-			return
-		}
-		instead, lost := p.losing(toServer, chunk[:n])
-		if lost {
-			_, _ = to.Write(instead)
-			return
-		}
-		if _, err := to.Write(chunk[:n]); err != nil && !errors.Is(err, io.EOF) {
-			return
+			instead, lost := w.lose(w, toServer, message)
+			if !lost {
+				return message, true
+			}
+			w.lose = nil
+			return instead, false
 		}
 	}
+	w.Wire = eventstoretest.NewWire(t, site.AppURL, pass(true), pass(false))
+	return w
 }
 
-func (p *proxy) losing(toServer bool, chunk []byte) ([]byte, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lose == nil {
-		return nil, false
-	}
-	instead, lost := p.lose(p, toServer, chunk)
-	if lost {
-		p.lose = nil
-	}
-	return instead, lost
+func (w *losing) arm(lose lose) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose = lose
 }
 
-func (p *proxy) arm(lose func(p *proxy, toServer bool, chunk []byte) ([]byte, bool)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lose = lose
-}
-
-func isCommitAnswer(toServer bool, chunk []byte) bool {
-	return !toServer && bytes.Contains(chunk, []byte("COMMIT\x00"))
+func isCommitAnswer(toServer bool, message []byte) bool {
+	return !toServer && bytes.Contains(message, []byte("COMMIT\x00"))
 }
 
 // fatal is what a server says that is being shut down.
@@ -139,33 +70,36 @@ func TestLostCommitAnswer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
-		lose   func(p *proxy, toServer bool, chunk []byte) ([]byte, bool)
+		lose   lose
 		stored bool
 		err    error // not nil: the caller cannot be told
 	}{
-		{"the answer", func(_ *proxy, toServer bool, chunk []byte) ([]byte, bool) {
-			return nil, isCommitAnswer(toServer, chunk)
+		{"the answer", func(_ *losing, toServer bool, message []byte) ([]byte, bool) {
+			return nil, isCommitAnswer(toServer, message)
 		}, true, nil},
-		{"the answer, for a shutdown", func(_ *proxy, toServer bool, chunk []byte) ([]byte, bool) {
-			return fatal(), isCommitAnswer(toServer, chunk)
+		{"the answer, for a shutdown", func(_ *losing, toServer bool, message []byte) ([]byte, bool) {
+			return fatal(), isCommitAnswer(toServer, message)
 		}, true, nil},
-		{"the events", func(_ *proxy, toServer bool, chunk []byte) ([]byte, bool) {
-			return nil, toServer && bytes.Contains(chunk, []byte("request.submitted"))
+		{"the events", func(_ *losing, toServer bool, message []byte) ([]byte, bool) {
+			return nil, toServer && bytes.Contains(message, []byte("request.submitted"))
 		}, false, nil},
-		{"the answer and the server", func(p *proxy, toServer bool, chunk []byte) ([]byte, bool) {
-			p.gone = isCommitAnswer(toServer, chunk)
-			return nil, p.gone
+		{"the answer and the server", func(w *losing, toServer bool, message []byte) ([]byte, bool) {
+			lost := isCommitAnswer(toServer, message)
+			if lost {
+				w.Refuse()
+			}
+			return nil, lost
 		}, true, eventstore.ErrUnknown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			site := eventstoretest.New(t, eventstoretest.Setup{})
-			p, url := newProxy(t, site.AppURL)
-			s := openThrough(t, site, url)
+			w := newLosing(t, site)
+			s := openThrough(t, site, w.URL)
 			s.SetPatience(time.Second)
 			_, first := submitted(`{}`)
 			mustAppend(t, s, first) // statements are prepared now
-			p.arm(c.lose)
+			w.arm(c.lose)
 			_, a := submitted(`{"iata":"AMS"}`)
 			a = identified(a)
 			records, err := s.Append(t.Context(), a)
@@ -209,9 +143,9 @@ func readBack(t *testing.T, site *eventstoretest.Site, a eventstore.Append, err 
 func TestGroupAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	site := eventstoretest.New(t, eventstoretest.Setup{})
-	p, url := newProxy(t, site.AppURL)
+	w := newLosing(t, site)
 	through := *site
-	through.Store = openThrough(t, site, url)
+	through.Store = openThrough(t, site, w.URL)
 	_, first := submitted(`{}`)
 	mustAppend(t, through.Store, first)
 	appends := make([]eventstore.Append, 10)
@@ -219,8 +153,8 @@ func TestGroupAfterALostAnswer(t *testing.T) {
 		_, appends[i] = submitted(`{}`)
 	}
 	commits := 0
-	p.arm(func(_ *proxy, toServer bool, chunk []byte) ([]byte, bool) {
-		if isCommitAnswer(toServer, chunk) {
+	w.arm(func(_ *losing, toServer bool, message []byte) ([]byte, bool) {
+		if isCommitAnswer(toServer, message) {
 			commits++
 		}
 		return fatal(), commits == 2 // the first one is of the append that keeps the writer busy

@@ -18,7 +18,16 @@ import (
 )
 
 // TestMain also sees that whatever a test opened ended with it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	eventstoretest.Appender()
+	goleak.VerifyTestMain(m)
+}
+
+// TestContract holds the log to all that is promised of every log.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	eventstoretest.Run(t, func(t testing.TB) *eventstoretest.Site { return eventstoretest.New(t, eventstoretest.Setup{}) })
+}
 
 // submitted makes an append that begins a new request.
 func submitted(params string) (id string, a eventstore.Append) {
@@ -163,51 +172,9 @@ func noted(t testing.TB, site *eventstoretest.Site) []int {
 	return all
 }
 
-// all reads the whole log and asserts what always holds: no gap, the chain
-// over the lines, versions without a hole.
 func all(t testing.TB, s *eventstore.Store) []eventstore.Record {
 	t.Helper()
-	var records []eventstore.Record
-	for {
-		page, err := s.Read(t.Context(), int64(len(records)), eventstore.MaxPage)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(page) == 0 {
-			break
-		}
-		records = append(records, page...)
-	}
-	checkLog(t, s, records)
-	return records
-}
-
-func checkLog(t testing.TB, s *eventstore.Store, records []eventstore.Record) {
-	t.Helper()
-	chain := eventstore.Genesis(s.Epoch(), s.Site())
-	vers, pos, ids := map[string]int64{}, int64(0), map[string]bool{}
-	for _, r := range records {
-		if r.Origin == s.Site() {
-			if pos++; r.Pos != pos {
-				t.Fatalf("seq %d has pos %d, want %d", r.Seq, r.Pos, pos)
-			}
-			chain = chain.Next(r.Line)
-		}
-		if vers[r.Stream]++; r.Ver != vers[r.Stream] {
-			t.Fatalf("seq %d is version %d of %s, want %d", r.Seq, r.Ver, r.Stream, vers[r.Stream])
-		}
-		if ids[r.ID] {
-			t.Fatalf("seq %d: id %s is stored twice", r.Seq, r.ID)
-		}
-		ids[r.ID] = true
-	}
-	head, err := s.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if head.Seq != int64(len(records)) || head.Pos != pos || head.Chain != chain {
-		t.Fatalf("the head is at seq %d, pos %d, chain %s; the lines say %d, %d, %s", head.Seq, head.Pos, head.Chain, len(records), pos, chain)
-	}
+	return eventstoretest.Whole(t, s)
 }
 
 // reject is a read model that refuses events by a certain actor, on this side

@@ -3,14 +3,10 @@ package eventstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"sallyport/eventstore"
@@ -145,110 +141,6 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	}
 }
 
-// TestWritersOfTwoProcessesLeaveNoGap: eight writers in two stores, whose
-// appends fail in all ways at random, and one reader who polls by seq. The
-// reader must see every event once and in order, and the log hold exactly
-// what was acknowledged.
-func TestWritersOfTwoProcessesLeaveNoGap(t *testing.T) {
-	t.Parallel()
-	site := eventstoretest.New(t, eventstoretest.Setup{})
-	other, err := eventstore.Open(t.Context(), site.Pool, site.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	const each = 60
-	acknowledged := make(chan string, 8*each*3)
-	var writers sync.WaitGroup
-	for w := range 8 {
-		writers.Go(func() {
-			s := []*eventstore.Store{site.Store, other}[w%2]
-			dice := rand.New(rand.NewPCG(uint64(w), 2)) // #nosec G404 -- a test's dice
-			for i := range each {
-				for _, r := range appendSomehow(t, s, site, dice, fmt.Sprintf("username-w%d-%d", w, i)) {
-					acknowledged <- r.ID
-				}
-			}
-		})
-	}
-	stop := make(chan struct{})
-	seen := make(chan []string, 1)
-	go func() { seen <- poll(t, site.Store, stop) }()
-	writers.Wait()
-	close(stop)
-	close(acknowledged)
-	ids := <-seen
-	var stored, acked []string
-	for _, r := range all(t, site.Store) {
-		stored = append(stored, r.ID)
-	}
-	for id := range acknowledged {
-		acked = append(acked, id)
-	}
-	if !slices.Equal(ids, stored) {
-		t.Errorf("the reader saw %d events, not the %d stored, in their order", len(ids), len(stored))
-	}
-	if slices.Sort(acked); !slices.Equal(acked, slices.Sorted(slices.Values(stored[1:]))) {
-		t.Errorf("%d events were acknowledged, %d are stored", len(acked), len(stored)-1)
-	}
-}
-
-// appendSomehow appends in one of the ways there are, some of which fail, and
-// returns what was acknowledged.
-func appendSomehow(t *testing.T, s *eventstore.Store, site *eventstoretest.Site, dice *rand.Rand, stream string) []eventstore.Record {
-	a := write(eventstore.NoStream, stream, claim(1), claim(2))
-	wanted := errors.New("this append is meant to fail")
-	switch dice.IntN(6) {
-	case 0:
-		a.With = func(context.Context, pgx.Tx) error { return wanted }
-	case 1:
-		a.Writes[0].Expected = 3
-	case 2: // rolled back after the head was locked
-		err := pgx.BeginFunc(t.Context(), site.Pool, func(tx pgx.Tx) error {
-			_, err := s.AppendTx(t.Context(), tx, a)
-			return errors.Join(err, wanted)
-		})
-		if !errors.Is(err, wanted) {
-			t.Error(err)
-		}
-		return nil
-	case 3:
-		a.With = func(ctx context.Context, tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `SELECT 1`)
-			return err
-		}
-	}
-	records, err := s.Append(t.Context(), a)
-	var conflict *eventstore.ConflictError
-	if err != nil && !errors.Is(err, wanted) && !errors.As(err, &conflict) {
-		t.Error(err)
-	}
-	return records
-}
-
-// poll reads the log's events by seq until told to stop and the end is reached.
-func poll(t *testing.T, s *eventstore.Store, stop <-chan struct{}) (ids []string) {
-	for {
-		last := false
-		select {
-		case <-stop:
-			last = true
-		default:
-		}
-		records, err := s.Read(t.Context(), int64(len(ids)), 7)
-		if err != nil {
-			t.Error(err)
-			return ids
-		}
-		for _, r := range records {
-			ids = append(ids, r.ID)
-		}
-		if last && len(records) == 0 {
-			return ids
-		}
-	}
-}
-
 // TestALockedHeadIsNobodysFault: a group that cannot lock the head in time
 // fails as one; it must not wait once for each of its appends.
 func TestALockedHeadIsNobodysFault(t *testing.T) {
@@ -278,25 +170,5 @@ func TestALockedHeadIsNobodysFault(t *testing.T) {
 	}
 	if took := time.Since(started); took > 10*time.Second {
 		t.Errorf("100 appends waited %s, want a few times 300 ms", took)
-	}
-}
-
-func TestAppendersLeaveNoGap(t *testing.T) {
-	t.Parallel()
-	site := eventstoretest.New(t, eventstoretest.Setup{})
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			for range 20 {
-				_, a := submitted(`{"iata":"AMS"}`)
-				if _, err := site.Store.Append(t.Context(), a); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if got := len(all(t, site.Store)); got != 321 {
-		t.Fatalf("stored %d events, want 321", got)
 	}
 }

@@ -2,15 +2,10 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
-	"errors"
-	"io"
-	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
+
+	"sallyport/eventstore/eventstoretest"
 )
 
 // wire stands between the program and its database. It counts what the program
@@ -19,10 +14,7 @@ import (
 //	program ──message n──▶ wire ──▶ PostgreSQL     before: n is never sent
 //	program ◀─────✂────── wire ◀── PostgreSQL     after: n is done, nobody is told
 type wire struct {
-	listener net.Listener
-	target   string
-	url      string // leads through it
-	conns    sync.WaitGroup
+	url string // leads through it
 
 	mu   sync.Mutex
 	seen int // messages counted so far
@@ -36,36 +28,24 @@ type wire struct {
 	after bool
 }
 
-const socketName = ".s.PGSQL.5432"
-
 // newWire returns a wire of its own.
 func newWire(t *testing.T, appURL string, after bool) *wire {
 	t.Helper()
-	u, err := url.Parse(appURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	dir, err := os.MkdirTemp("", "sp-wire-") // short: a socket's path is
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("unix", filepath.Join(dir, socketName)) //nolint:noctx // closed below
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{listener: l, target: filepath.Join(q.Get("host"), socketName), after: after}
-	w.conns.Go(w.accept)
-	t.Cleanup(func() {
-		if err := errors.Join(l.Close(), os.RemoveAll(dir)); err != nil {
-			t.Error(err)
-		}
-		w.conns.Wait()
-	})
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	w.url = u.String()
+	w := &wire{after: after}
+	through := eventstoretest.NewWire(t, appURL,
+		func(message []byte) ([]byte, bool) { return w.passed(message, w.toServer(message)) },
+		func(message []byte) ([]byte, bool) { return w.passed(message, w.toProgram(message)) })
+	w.url = through.URL
 	return w
+}
+
+// passed keeps a connection whatever becomes of a message: that the program is
+// dead is what ends it.
+func (*wire) passed(message []byte, on bool) (instead []byte, lives bool) {
+	if !on {
+		return nil, true
+	}
+	return message, true
 }
 
 // arm has the program killed at its n-th message from now; 0 only counts.
@@ -96,47 +76,6 @@ func (w *wire) reached() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.done
-}
-
-func (w *wire) accept() {
-	for {
-		program, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("unix", w.target) //nolint:noctx // ends with the program's connection
-		if err != nil {
-			_ = program.Close()
-			continue
-		}
-		w.conns.Go(func() { carryMessages(server, program, 0, w.toServer) })
-		w.conns.Go(func() { carryMessages(program, server, 1, w.toProgram) })
-	}
-}
-
-// carryMessages copies the whole messages that pass lets through until one side
-// ends, then ends both. The first message of a program has no type: typed is 0.
-func carryMessages(to, from net.Conn, typed int, pass func(message []byte) bool) {
-	defer func() { _, _ = to.Close(), from.Close() }() // the other direction may have closed them before
-	for {
-		head := make([]byte, typed+4)
-		if _, err := io.ReadFull(from, head); err != nil {
-			return
-		}
-		message := make([]byte, typed+int(binary.BigEndian.Uint32(head[typed:])))
-		copy(message, head)
-		if _, err := io.ReadFull(from, message[len(head):]); err != nil {
-			return
-		}
-		begins := typed == 0
-		typed = 1
-		if !begins && !pass(message) {
-			continue
-		}
-		if _, err := to.Write(message); err != nil {
-			return
-		}
-	}
 }
 
 // toServer counts a message of the program and reports whether it is sent on.

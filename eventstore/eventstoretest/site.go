@@ -1,5 +1,7 @@
 // Package eventstoretest gives tests a real log: a private PostgreSQL
-// database, migrated and founded, and gone when the test ends.
+// database, migrated and founded, and gone when the test ends. [Run] is the
+// suite that holds a log to its promises, and [Wire] stands between a program
+// and its database to lose, stop and kill.
 package eventstoretest
 
 import (

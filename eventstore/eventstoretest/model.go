@@ -1,8 +1,10 @@
-package eventstore_test
+package eventstoretest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -10,15 +12,14 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
-	"sallyport/eventstore/eventstoretest"
 )
 
-// model is what the log should be: the facts of each stream, in order.
-type model map[string][]domain.Fact
+// folded is what the log should be: the facts of each stream, in order.
+type folded map[string][]domain.Fact
 
 // apply adds all writes, or none and the conflict.
-func (m model) apply(writes []eventstore.Write) *eventstore.ConflictError {
-	grown := model{}
+func (m folded) apply(writes []eventstore.Write) *eventstore.ConflictError {
+	grown := folded{}
 	for _, w := range writes {
 		have := len(m[w.Stream]) + len(grown[w.Stream])
 		if w.Expected != eventstore.Any && int(w.Expected) != have {
@@ -32,19 +33,17 @@ func (m model) apply(writes []eventstore.Write) *eventstore.ConflictError {
 	return nil
 }
 
-// TestTheLogFollowsTheModel runs random programs of appends, of both kinds,
-// some with statements of their own, some rolled back, and compares each
-// outcome and the streams at the end with a fold in memory.
-func TestTheLogFollowsTheModel(t *testing.T) {
-	t.Parallel()
-	site := eventstoretest.New(t, eventstoretest.Setup{})
-	scratch(t, site)
+// asTheModel runs random programs of appends, of both kinds, some with
+// statements of their own, some rolled back, and compares each outcome and the
+// streams at the end, read in both directions, with a fold in memory.
+func asTheModel(t *testing.T, open func(testing.TB) *Site) {
+	site := open(t)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
-		m := model{}
+		m := folded{}
 		for range rapid.IntRange(1, 12).Draw(rt, "appends") {
-			runStep(t, rt, site, m, run)
+			step(t, rt, site, m, run)
 		}
 		for stream, facts := range m {
 			records, err := site.Store.ReadStream(t.Context(), stream)
@@ -58,21 +57,21 @@ func TestTheLogFollowsTheModel(t *testing.T) {
 			}
 		}
 	})
-	all(t, site.Store)
+	Whole(t, site.Store)
 }
 
-func runStep(t *testing.T, rt *rapid.T, site *eventstoretest.Site, m model, run int) {
+func step(t *testing.T, rt *rapid.T, site *Site, m folded, run int) {
 	a := eventstore.Append{Actor: "user-1", Writes: drawWrites(rt, m, run)}
 	kind := rapid.SampledFrom([]string{"append", "with", "failing with", "tx", "rolled back tx"}).Draw(rt, "kind")
 	meant := errors.New("meant to fail")
 	switch kind {
 	case "with", "tx":
-		a.With = note(-1-run, nil)
-		if _, err := site.Owner.Exec(t.Context(), `DELETE FROM scratch`); err != nil {
-			rt.Fatal(err)
+		a.With = func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT 1`)
+			return err
 		}
 	case "failing with":
-		a.With = note(1, meant)
+		a.With = func(context.Context, pgx.Tx) error { return meant }
 	}
 	var err error
 	switch kind {
@@ -89,7 +88,7 @@ func runStep(t *testing.T, rt *rapid.T, site *eventstoretest.Site, m model, run 
 	judge(rt, m, a, kind, err, meant)
 }
 
-func judge(rt *rapid.T, m model, a eventstore.Append, kind string, err, meant error) {
+func judge(rt *rapid.T, m folded, a eventstore.Append, kind string, err, meant error) {
 	if errors.Is(err, meant) && (kind == "failing with" || kind == "rolled back tx") {
 		return
 	}
@@ -105,7 +104,7 @@ func judge(rt *rapid.T, m model, a eventstore.Append, kind string, err, meant er
 
 // drawWrites draws one to three writes to few streams, mostly with the version
 // that they have.
-func drawWrites(rt *rapid.T, m model, run int) []eventstore.Write {
+func drawWrites(rt *rapid.T, m folded, run int) []eventstore.Write {
 	var writes []eventstore.Write
 	grown := map[string]int{}
 	for range rapid.IntRange(1, 3).Draw(rt, "writes") {
@@ -114,10 +113,48 @@ func drawWrites(rt *rapid.T, m model, run int) []eventstore.Write {
 		w := eventstore.Write{Stream: stream, Expected: rapid.SampledFrom([]eventstore.Version{
 			eventstore.Version(have), eventstore.Version(have), eventstore.Any, eventstore.Version(have + 1), eventstore.NoStream}).Draw(rt, "expected")}
 		for range rapid.IntRange(1, 2).Draw(rt, "facts") {
-			w.Facts = append(w.Facts, claim(rapid.IntRange(0, 1000).Draw(rt, "fact")))
+			w.Facts = append(w.Facts, domain.UsernameClaimed{User: fmt.Sprint(rapid.IntRange(0, 1000).Draw(rt, "fact"))})
 		}
 		grown[stream] += len(w.Facts)
 		writes = append(writes, w)
 	}
 	return writes
+}
+
+// chained holds the chain, without a database, to what makes it a proof: any
+// other line, order or number of lines leads to another value, there and
+// everywhere behind, and what comes later changes nothing before.
+func chained(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := rapid.SliceOfNDistinct(rapid.SliceOf(rapid.Byte()), 2, 20, func(b []byte) string { return string(b) }).Draw(rt, "lines")
+		at := rapid.IntRange(0, len(lines)-2).Draw(rt, "at")
+		was := chain(lines)
+		before, behind := lines[:at], lines[at+1:]
+		for name, other := range map[string][][]byte{
+			"edited":    slices.Concat(before, [][]byte{append([]byte("x"), lines[at]...)}, behind),
+			"deleted":   slices.Concat(before, behind),
+			"inserted":  slices.Concat(before, [][]byte{[]byte("one more")}, lines[at:]),
+			"reordered": slices.Concat(before, [][]byte{lines[at+1], lines[at]}, lines[at+2:]),
+		} {
+			is := chain(other)
+			for n := range min(len(was), len(is)) {
+				if same := was[n] == is[n]; same != (n <= at) {
+					rt.Fatalf("%s at line %d: the chain after %d lines is the same: %t", name, at+1, n, same)
+				}
+			}
+			if is[len(is)-1] == was[len(was)-1] {
+				rt.Fatalf("%s at line %d: the chain ends as it did", name, at+1)
+			}
+		}
+	})
+}
+
+// chain gives the values before the first line and after each.
+func chain(lines [][]byte) []eventstore.Hash {
+	values := []eventstore.Hash{eventstore.Genesis(Epoch, "field")}
+	for _, l := range lines {
+		values = append(values, values[len(values)-1].Next(l))
+	}
+	return values
 }
