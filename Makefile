@@ -7,7 +7,7 @@ VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || ech
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build demo test test-api test-search lint bench clean
+.PHONY: help build demo test test-api test-search lint bench screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ lint: ## run the pinned linters and the vulnerability check (the first run build
 
 bench: build ## measure the figures of the quality targets
 	bin/sallyport bench
+
+screenshots: ## write pictures of every page of the console to .cache/screenshots; needs Chromium
+	@set -euo pipefail; added=$$(scripts/setup-test.sh); export PATH="$${added:+$$added:}$$PATH"; \
+	trap 'go run ./internal/pgdev/pgtest/pgteststop || true' EXIT; \
+	rm -rf .cache/screenshots; go test -count 1 -run TestScreenshots ./api/console -screenshots "$$PWD/.cache/screenshots"
 
 clean: ## remove what was built and downloaded here
 	rm -rf bin .cache

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that tests find a redis-server, and says what it did, from where and in how long. Prints, as its only line on
+# Makes sure that tests find a redis-server and Chromium, and says what it did, from where and in how long. Prints, as its only line on
 # stdout, the folder to put in front of PATH (empty when nothing needs adding):
 #
 #   PATH="$(scripts/setup-test.sh):$PATH" go test ./...
@@ -7,6 +7,8 @@
 # In this order: one that is here already; Debian's package installed (root) or unpacked into .cache/redis (anyone else); none,
 # and then the tests that need Redis run on the in-process implementation alone and say so. PostgreSQL needs nothing here: tests
 # use the server programs of the machine or download them once. No service is started or stopped.
+#
+# The console is tested in Chromium, which Debian's package brings (root). Without it those tests fail and say what to install.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -77,6 +79,23 @@ test_tools() {
 	fi
 }
 test_tools
+
+browser() {
+	local name
+	for name in headless_shell headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+		if command -v "$name" >/dev/null; then
+			say "a browser is here: $(command -v "$name")"
+			return
+		fi
+	done
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && quietly apt-get update &&
+		quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-noto-core; then
+		say "chromium installed from the Debian package in $((SECONDS - began)) s: $(command -v chromium)"
+	else
+		say "no browser: the tests of api/console fail; install one: apt-get install chromium (Debian), or Google Chrome"
+	fi
+}
+browser
 
 if at=$(found); then
 	say "redis-server is here: $at"

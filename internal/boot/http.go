@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"sallyport/api"
+	"sallyport/api/console"
 	"sallyport/api/keyuse"
+	"sallyport/api/live"
 	"sallyport/api/refusals"
 	"sallyport/api/throttle"
 	"sallyport/api/token"
 	"sallyport/bridge"
+	"sallyport/eventstore"
 	"sallyport/internal/commands"
 	"sallyport/internal/disk"
 	"sallyport/internal/tlsfiles"
@@ -23,6 +27,7 @@ import (
 // served is the API of a site on its way out.
 type served struct {
 	api      *api.API
+	console  *console.Console
 	server   *http.Server
 	listener net.Listener
 	notice   time.Duration
@@ -49,7 +54,10 @@ func (s *Site) listen(ln net.Listener) (*served, error) {
 	if v.api, err = api.New(config); err != nil {
 		return nil, err
 	}
-	v.server = api.Server(v.api, s.Logger)
+	if v.console, err = s.pages(v.api); err != nil {
+		return nil, err
+	}
+	v.server = api.Server(v.console.Beside(v.api), s.Logger)
 	if pair != nil {
 		v.server.TLSConfig = pair.Config()
 	}
@@ -91,6 +99,26 @@ func (s *Site) apiConfig(v *served) (api.Config, error) {
 	return c, nil
 }
 
+// pages are the site's console. Sessions are sealed by a key of its own, which
+// all processes of the site share.
+func (s *Site) pages(of *api.API) (*console.Console, error) {
+	secret, err := bridge.EnsureSigningKey(filepath.Join(s.Config.keysDir(), "console.pem"))
+	if err != nil {
+		return nil, err
+	}
+	return console.New(console.Config{API: of, Site: s.Config.Site, Role: s.Config.Role, Secret: secret.Seed(),
+		Changes: live.New(s.Log, s.Pool), ReadOnly: s.readOnly, Version: s.Version, Logger: s.Logger})
+}
+
+// readOnly tells why nothing can be stored; empty: it can, or nobody knows.
+func (s *Site) readOnly(ctx context.Context) string {
+	var refused *eventstore.ReadOnlyError
+	if errors.As(s.Log.Writable(ctx), &refused) {
+		return refused.Reason
+	}
+	return ""
+}
+
 func (s *Site) room() (api.Room, error) {
 	space, err := disk.Of(s.Config.Data)
 	return api.Room{Free: space.Free, Total: space.Total, Low: disk.Low, Full: disk.Full}, err
@@ -108,6 +136,7 @@ func (v *served) serve(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	v.api.Drain()
+	v.console.Drain()
 	v.server.SetKeepAlivesEnabled(false)
 	select {
 	case err := <-failed:

@@ -1,0 +1,129 @@
+package console
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html"
+	"html/template"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed messages/*.json
+var messageFiles embed.FS
+
+// languageNames are the languages, the first one for who asks for none of them.
+var languageNames = []string{"en", "fa"}
+
+// language is what the console says in one language.
+type language struct {
+	Lang, Dir string
+	messages  map[string]string
+	digits    string // ten of them; empty: those of ASCII
+}
+
+func loadLanguages() (map[string]*language, error) {
+	all := map[string]*language{}
+	for _, name := range languageNames {
+		text, err := messageFiles.ReadFile("messages/" + name + ".json")
+		if err != nil {
+			return nil, fmt.Errorf("the messages: %w", err)
+		}
+		l := &language{Lang: name, Dir: "ltr"}
+		if err := json.Unmarshal(text, &l.messages); err != nil {
+			return nil, fmt.Errorf("the messages of %s: %w", name, err)
+		}
+		if name == "fa" {
+			l.Dir, l.digits = "rtl", "۰۱۲۳۴۵۶۷۸۹"
+		}
+		all[name] = l
+	}
+	return all, nil
+}
+
+// Has reports whether there is a message of this key.
+func (l *language) Has(key string) bool { _, ok := l.messages[key]; return ok }
+
+// T is a message with its placeholders filled in: T("key", "name", value, …) puts
+// value where the message has {name}. Texts are data of users: they are escaped
+// and kept apart from the message's direction. A key without a message is shown
+// as it is, and fails a test.
+func (l *language) T(key string, args ...any) template.HTML {
+	message, ok := l.messages[key]
+	if !ok {
+		return template.HTML(html.EscapeString(key)) //nolint:gosec // escaped
+	}
+	pairs := make([]string, 0, len(args))
+	for i := 0; i+1 < len(args); i += 2 {
+		pairs = append(pairs, "{"+fmt.Sprint(args[i])+"}", string(l.shown(args[i+1])))
+	}
+	return template.HTML(strings.NewReplacer(pairs...).Replace(html.EscapeString(message))) //nolint:gosec // both are escaped
+}
+
+func (l *language) shown(value any) template.HTML {
+	switch x := value.(type) {
+	case template.HTML:
+		return x
+	case *int64:
+		if x != nil {
+			return l.shown(*x)
+		}
+	case int, int64, float64:
+		return template.HTML(l.Number(x)) //nolint:gosec // digits
+	}
+	return "<bdi>" + template.HTML(html.EscapeString(fmt.Sprint(value))) + "</bdi>" //nolint:gosec // escaped
+}
+
+// Number is a number as the language writes it, in groups of three.
+func (l *language) Number(value any) string {
+	var text string
+	switch x := value.(type) {
+	case int:
+		text = grouped(strconv.Itoa(x))
+	case int64:
+		text = grouped(strconv.FormatInt(x, 10))
+	case float64:
+		text = strconv.FormatFloat(x, 'f', -1, 64)
+	default:
+		text = fmt.Sprint(x)
+	}
+	return l.figures(text)
+}
+
+// figures writes digits as the language does.
+func (l *language) figures(text string) string {
+	if l.digits == "" {
+		return text
+	}
+	own := []rune(l.digits)
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return own[r-'0']
+		}
+		if r == ',' {
+			return '٬'
+		}
+		return r
+	}, text)
+}
+
+func grouped(digits string) string {
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	}
+	var parts []string
+	for len(digits) > 3 {
+		parts = append(parts, digits[len(digits)-3:])
+		digits = digits[:len(digits)-3]
+	}
+	parts = append(parts, digits)
+	slices.Reverse(parts)
+	return sign + strings.Join(parts, ",")
+}
+
+// keys are all messages of the language, sorted.
+func (l *language) keys() []string { return slices.Sorted(maps.Keys(l.messages)) }

@@ -1,0 +1,207 @@
+package console
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/template/parse"
+
+	"sallyport/domain"
+)
+
+func languagesOf(t *testing.T) map[string]*language {
+	t.Helper()
+	all, err := loadLanguages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+// Each language says the same, with the same placeholders.
+func TestLanguagesSayTheSame(t *testing.T) {
+	t.Parallel()
+	all := languagesOf(t)
+	english := all["en"]
+	for name, other := range all {
+		if !slices.Equal(english.keys(), other.keys()) {
+			t.Errorf("%s has other messages than en", name)
+		}
+		for key, message := range other.messages {
+			if strings.TrimSpace(message) == "" {
+				t.Errorf("%s: %s is empty", name, key)
+			}
+			want, got := placeholder.FindAllString(english.messages[key], -1), placeholder.FindAllString(message, -1)
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(want, got) {
+				t.Errorf("%s: %s has the placeholders %v, en has %v", name, key, got, want)
+			}
+		}
+	}
+}
+
+// closed are the lists that templates make keys of.
+func closed() map[string][]string {
+	keys, areasOf := []string{}, []string{}
+	for _, p := range pages() {
+		keys = append(keys, p.key)
+	}
+	for _, a := range areas() {
+		areasOf = append(areasOf, string(a))
+	}
+	both := []string{string(domain.RequestSite), string(domain.ResponseSite)}
+	return map[string][]string{
+		"area.%s": areasOf, "elsewhere.%s": both, "home.lead.%s": both, "sign-in.lead.%s": both, "site.%s": both,
+		"role.%s":   {"user", "analyst", "operator", "auditor", "admin"},
+		"status.%s": statuses, "status.%s.next": statuses,
+		"window.%s": {"minute", "hour", "day", "month"}, "limit.%s": {"OK", "WARNING", "SOFT_BLOCK", "EXCEEDED"},
+		"page.%s.title": keys, "page.%s.lead": keys,
+	}
+}
+
+// free are formats whose values are whole keys in templates or in the code, each
+// of which has a message that another test or the table holds.
+var free = map[string]string{"note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": ""}
+
+// Each key that a template uses has a message.
+func TestMessagesOfTemplates(t *testing.T) {
+	t.Parallel()
+	english := languagesOf(t)["en"]
+	a, err := loadAssets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates, err := loadTemplates(languagesOf(t), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, set := range templates["en"] {
+		for _, one := range set.Templates() {
+			if one.Tree != nil {
+				keysIn(one.Tree.Root, used)
+			}
+		}
+	}
+	lists := closed()
+	for key := range used {
+		values, isList := lists[key]
+		_, isFree := free[key]
+		switch {
+		case isFree:
+		case isList:
+			for _, v := range values {
+				if whole := strings.ReplaceAll(key, "%s", v); !english.Has(whole) && whole != "page.home.lead" && whole != "page.sign-in.lead" && !detail(v) {
+					t.Errorf("no message %s", whole)
+				}
+			}
+		case !english.Has(key):
+			t.Errorf("no message %s", key)
+		}
+	}
+	if len(used) < 50 {
+		t.Errorf("only %d keys were found", len(used))
+	}
+}
+
+// detail reports whether a page has a heading of its own.
+func detail(key string) bool { return slices.Contains(ownHeadings, key) }
+
+// ownHeadings are pages whose heading is what they show, so that no message is.
+var ownHeadings = []string{}
+
+// keysIn finds what t, title and empty are called with.
+func keysIn(node parse.Node, into map[string]bool) {
+	switch n := node.(type) {
+	case *parse.ListNode:
+		if n != nil {
+			for _, c := range n.Nodes {
+				keysIn(c, into)
+			}
+		}
+	case *parse.ActionNode:
+		keysIn(n.Pipe, into)
+	case *parse.IfNode:
+		keysIn(n.Pipe, into)
+		keysIn(n.List, into)
+		keysIn(n.ElseList, into)
+	case *parse.RangeNode:
+		keysIn(n.Pipe, into)
+		keysIn(n.List, into)
+		keysIn(n.ElseList, into)
+	case *parse.WithNode:
+		keysIn(n.Pipe, into)
+		keysIn(n.List, into)
+		keysIn(n.ElseList, into)
+	case *parse.TemplateNode:
+		keysIn(n.Pipe, into)
+	case *parse.PipeNode:
+		if n != nil {
+			for _, c := range n.Cmds {
+				keysIn(c, into)
+			}
+		}
+	case *parse.CommandNode:
+		called(n, into)
+		for _, a := range n.Args {
+			keysIn(a, into)
+		}
+	}
+}
+
+// called notes the key of one call.
+func called(n *parse.CommandNode, into map[string]bool) {
+	name, ok := n.Args[0].(*parse.IdentifierNode)
+	if !ok || len(n.Args) < 2 {
+		return
+	}
+	text, isText := n.Args[1].(*parse.StringNode)
+	switch {
+	case name.Ident == "t" && isText:
+		into[text.Text] = true
+	case name.Ident == "t":
+		if inner, ok := n.Args[1].(*parse.PipeNode); ok && len(inner.Cmds[0].Args) > 1 {
+			if format, ok := inner.Cmds[0].Args[1].(*parse.StringNode); ok {
+				into[format.Text] = true
+			}
+		}
+	case name.Ident == "title" && isText:
+		into["page."+text.Text+".title"] = true
+	case name.Ident == "dict" && isText && text.Text == "key" && len(n.Args) > 2:
+		if key, ok := n.Args[2].(*parse.StringNode); ok {
+			into[key.Text], into[key.Text+".next"] = true, true
+		}
+	}
+}
+
+// Each problem that the console itself has is said in words.
+func TestMessagesOfProblems(t *testing.T) {
+	t.Parallel()
+	english := languagesOf(t)["en"]
+	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errPage} {
+		if !english.Has("problem."+p.Key) || !english.Has("problem."+p.Key+".next") {
+			t.Errorf("no message problem.%s or problem.%s.next", p.Key, p.Key)
+		}
+	}
+}
+
+// What users wrote stays text, whatever the message and the direction.
+func TestMessagesEscape(t *testing.T) {
+	t.Parallel()
+	l := &language{messages: map[string]string{"k": "Hello <you>, {name} has {n}"}, digits: "۰۱۲۳۴۵۶۷۸۹"}
+	got := string(l.T("k", "name", "<script>{n}", "n", 1234567))
+	if want := "Hello &lt;you&gt;, <bdi>&lt;script&gt;{n}</bdi> has ۱٬۲۳۴٬۵۶۷"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := (&language{}).Number(int64(-1234)); got != "-1,234" {
+		t.Error(got)
+	}
+	if got := slices.Sorted(maps.Keys(closed())); len(got) < 5 {
+		t.Error(got)
+	}
+}

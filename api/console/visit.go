@@ -1,0 +1,166 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sallyport/domain"
+)
+
+// visit is one call of a browser on its way through a page.
+type visit struct {
+	*language
+	console *Console
+	w       http.ResponseWriter
+	r       *http.Request
+	page    *page
+	choices choices
+	session *session // nil: nobody is signed in
+	user    *user    // whose session it is; nil before enter
+}
+
+// user is who is signed in, as GET /auth/me tells it.
+type user struct {
+	ID       string          `json:"id"`
+	Username string          `json:"username"`
+	FullName string          `json:"full_name"`
+	Email    string          `json:"email"`
+	Role     domain.UserRole `json:"role"`
+	Profile  string          `json:"profile"`
+	Priority int             `json:"priority"`
+}
+
+// Is reports whether the user has one of these roles.
+func (u *user) Is(roles ...string) bool {
+	for _, r := range roles {
+		if u != nil && string(u.Role) == r {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Console) begin(w http.ResponseWriter, r *http.Request, p *page) *visit {
+	chosen := chosenBy(r)
+	v := &visit{console: k, w: w, r: r, page: p, choices: chosen, language: k.languages[chosen.Language]}
+	v.session = k.sealer.sessionOf(r)
+	return v
+}
+
+// enter finds out who comes, and sees that the page is for them.
+func (v *visit) enter() error {
+	if v.r.Method == http.MethodPost {
+		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+		if err := v.r.ParseForm(); err != nil {
+			return errForm
+		}
+	}
+	if v.session == nil {
+		if v.page.open {
+			return nil
+		}
+		return errSignedOut
+	}
+	if err := v.get("/auth/me", &v.user); err != nil {
+		if v.page.open && errors.Is(err, errSignedOut) {
+			v.forget()
+			return nil
+		}
+		return err
+	}
+	switch {
+	case !v.page.on(v.console.Role):
+		return errOtherSite
+	case !v.page.admits(v.user.Role):
+		return errOtherRole
+	}
+	return nil
+}
+
+// maxForm bounds what a form may send.
+const maxForm = 1 << 20
+
+// fail shows what went wrong, and what to do next.
+func (v *visit) fail(err error) {
+	var p *problem
+	switch {
+	case errors.Is(err, errSignedOut):
+		v.forget()
+		v.toSignIn()
+		return
+	case !errors.As(err, &p):
+		v.console.Logger.ErrorContext(v.r.Context(), "a page failed", "path", v.r.URL.Path, "error", err)
+		p = errPage
+	}
+	at := *v.page
+	at.key = "problem"
+	v.page = &at
+	if err := v.render(p.status(), "problem", nil, p); err != nil {
+		v.console.Logger.ErrorContext(v.r.Context(), "a page failed", "path", v.r.URL.Path, "error", err)
+		http.Error(v.w, errPage.Detail, http.StatusInternalServerError)
+	}
+}
+
+// toSignIn leads to the sign-in page, and from there back to this one.
+func (v *visit) toSignIn() {
+	to := Root + "sign-in"
+	if v.r.Method == http.MethodGet && v.r.URL.Path != Root {
+		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	}
+	v.goTo(to)
+}
+
+// show renders the visit's own page.
+func (v *visit) show(data any) error { return v.render(http.StatusOK, v.page.key, data, nil) }
+
+// again renders the visit's own page with what was wrong about a form. An error
+// that is no problem of the form is returned as it is.
+func (v *visit) again(data any, err error) error {
+	var p *problem
+	if errors.Is(err, errSignedOut) || !errors.As(err, &p) {
+		return err
+	}
+	return v.render(p.status(), v.page.key, data, p)
+}
+
+// done leads to a page of the console and has it say what was done: a message
+// note.KEY.
+func (v *visit) done(path, note string) error {
+	to := Root + path
+	if note != "" {
+		sign := "?"
+		if strings.Contains(to, "?") {
+			sign = "&"
+		}
+		to += sign + "note=" + url.QueryEscape(note)
+	}
+	v.goTo(to)
+	return nil
+}
+
+// goTo is a redirect, which what loads a part of a page takes for the whole.
+func (v *visit) goTo(to string) {
+	if v.r.Header.Get("Hx-Request") != "" {
+		v.w.Header().Set("Hx-Redirect", to)
+		v.w.WriteHeader(http.StatusOK)
+		return
+	}
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther) //nolint:gosec // a path of the console, see local
+}
+
+// form is a value of the form that was sent.
+func (v *visit) form(name string) string { return v.r.PostForm.Get(name) }
+
+// part is a parameter of the page's path, fit to be one of another path.
+func (v *visit) part(name string) string { return url.PathEscape(v.r.PathValue(name)) }
+
+// local returns where to go if that is in the console, else the front page.
+func local(to string) string {
+	u, err := url.Parse(to)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, Root) || strings.ContainsAny(to, "\\\r\n") {
+		return Root
+	}
+	return to
+}
