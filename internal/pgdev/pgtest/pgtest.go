@@ -8,6 +8,8 @@
 //
 //	dsn := pgtest.Database(t, pgtest.Template(t, "schema "+hash, migrate))
 //
+// Servers live in memory (/dev/shm) where it is large enough and TMPDIR is not set, else in the temporary folder.
+//
 // The first test that asks starts the server, later processes and later runs use it again, `go run
 // ./internal/pgdev/pgtest/pgteststop` (which `make test` runs at the end) stops and removes it unless tests are still
 // using it. Databases of dead test processes and templates unused for a day are dropped on the way.

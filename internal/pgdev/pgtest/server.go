@@ -39,7 +39,7 @@ func Server(t testing.TB) *pgdev.Server {
 // t.TempDir it lets the account pass that runs servers when we are root.
 func Folder(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sallyport-own-")
+	dir, err := os.MkdirTemp(home(), "sallyport-own-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +80,27 @@ func Stop(ctx context.Context) (inUse bool, err error) {
 
 func serverDir(dir string) string { return filepath.Join(dir, "server") }
 
-// folder is one a user: servers of several users cannot share files. The temporary folder is open to all, so a folder that
-// someone else has made is refused.
+// memory is Linux' file system in memory, and enough is how large it must be to hold servers: whole test runs leave most of it free.
+const (
+	memory = "/dev/shm"
+	enough = 4 << 30
+)
+
+// home is where servers live: in memory where it is large enough, unless TMPDIR says otherwise. To clone a database is to make
+// three hundred files, and to drop it to remove them: on a disk's file system that takes ten times the processor's time. The
+// size asked for is the whole, not what is free, so that all processes find the same server.
+func home() string {
+	var fs syscall.Statfs_t
+	if os.Getenv("TMPDIR") != "" || syscall.Statfs(memory, &fs) != nil || fs.Blocks*uint64(fs.Bsize) < enough { // #nosec G115 -- a block's size is small
+		return os.TempDir()
+	}
+	return memory
+}
+
+// folder is one a user: servers of several users cannot share files. The folder above is open to all, so one that someone else
+// has made is refused.
 func folder() (string, error) {
-	dir := filepath.Join(os.TempDir(), "sallyport-test-"+strconv.Itoa(os.Getuid()))
+	dir := filepath.Join(home(), "sallyport-test-"+strconv.Itoa(os.Getuid()))
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) { // #nosec G301 -- when root, the account postgres passes
 		return "", err
 	}
