@@ -35,7 +35,9 @@
 //     hx-get="{{.URL}}" hx-trigger="refresh" hx-select="#id" hx-swap="outerHTML".
 //     A form that must not be sent twice has data-once; a button that asks first
 //     has data-confirm.
-//  4. Strings in messages/en.json and messages/fa.json, sorted: page.KEY.title,
+//     What only an area shares is in parts-AREA.html.
+//  4. Strings in messages/en.json and fa.json, or, of one area, en-AREA.json and
+//     fa-AREA.json, sorted: page.KEY.title,
 //     page.KEY.lead, note.…, and what the template says by {{t "key" "name" value}}.
 //     Write whole keys in templates, or printf "prefix.%s" of a closed list.
 //  5. Tests: each page of the table is opened by each role, in a browser that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"html/template"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -28,12 +29,8 @@ type language struct {
 func loadLanguages() (map[string]*language, error) {
 	all := map[string]*language{}
 	for _, name := range languageNames {
-		text, err := messageFiles.ReadFile("messages/" + name + ".json")
-		if err != nil {
-			return nil, fmt.Errorf("the messages: %w", err)
-		}
-		l := &language{Lang: name, Dir: "ltr"}
-		if err := json.Unmarshal(text, &l.messages); err != nil {
+		l := &language{Lang: name, Dir: "ltr", messages: map[string]string{}}
+		if err := l.load(); err != nil {
 			return nil, fmt.Errorf("the messages of %s: %w", name, err)
 		}
 		if name == "fa" {
@@ -42,6 +39,32 @@ func loadLanguages() (map[string]*language, error) {
 		all[name] = l
 	}
 	return all, nil
+}
+
+// load reads the language's files: LANG.json and those of single areas,
+// LANG-AREA.json. Each message is in one of them.
+func (l *language) load() error {
+	files, err := fs.Glob(messageFiles, "messages/"+l.Lang+"*.json")
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		text, err := messageFiles.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		var some map[string]string
+		if err := json.Unmarshal(text, &some); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for key, message := range some {
+			if l.Has(key) {
+				return fmt.Errorf("%s has %s, which another file has too", name, key)
+			}
+			l.messages[key] = message
+		}
+	}
+	return nil
 }
 
 // Has reports whether there is a message of this key.

@@ -84,14 +84,14 @@ func loadTemplates(languages map[string]*language, a *assets) (map[string]map[st
 	}
 	all := map[string]map[string]*template.Template{}
 	for name, l := range languages {
-		shared, err := template.New("layout").Funcs(l.functions(a)).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+		shared, err := template.New("layout").Funcs(l.functions(a)).ParseFS(templateFiles, "templates/layout.html", "templates/parts*.html")
 		if err != nil {
 			return nil, fmt.Errorf("the templates: %w", err)
 		}
 		all[name] = map[string]*template.Template{}
 		for _, file := range names {
 			key := strings.TrimSuffix(path.Base(file), ".html")
-			if key == "layout" || key == "parts" {
+			if key == "layout" || strings.HasPrefix(key, "parts") {
 				continue
 			}
 			own, err := template.Must(shared.Clone()).ParseFS(templateFiles, file)
