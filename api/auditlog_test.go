@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/evidence"
 	"sallyport/domain"
+	"sallyport/eventstore"
 )
 
 // linesOf are the objects of an answer of lines.
@@ -168,4 +170,40 @@ func withCorr(all []map[string]any, corr any) (some []map[string]any) {
 		}
 	}
 	return some
+}
+
+// TestTheLogOfAnOlderProgramAndOfANewer: what was written in an older version
+// is shown as it was and folds as of today; what a newer program wrote is shown,
+// and what it means is not guessed.
+func TestTheLogOfAnOlderProgramAndOfANewer(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	core.addUser("udo", "wide", domain.RoleAuditor)
+	root, udo := core.token("root"), core.token("udo")
+	bob, err := core.config.Reader.UserByName(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core.store.WriteAs(map[string]int{"user.access_granted": 1})
+	core.call("PUT", "/users/"+bob.ID+"/access/hidden", root, `{"max_results":7}`).want(t, 200, "")
+	granted := linesOf(t, core.call("GET", "/audit/events?type=user.access_granted", udo, ""))
+	if data, _ := granted[0]["data"].(map[string]any); len(granted) != 1 || granted[0]["schema"] != 1.0 || len(data) != 2 {
+		t.Errorf("shown %v", granted)
+	}
+	if got := core.call("GET", "/audit/state/user-"+bob.ID, udo, ""); got.StatusCode != 200 || !strings.Contains(got.text, `"access":{"hidden":{"max_results":7}}`) {
+		t.Errorf("it amounts to %s", got.text)
+	}
+
+	e := domain.Event{Pos: 1, ID: someID, Stream: domain.RequestStream(someID), Ver: 1, Type: "request.submitted", Schema: 99, At: time.Now(), Data: []byte(`{}`)}
+	line := fmt.Appendf(nil, `{"pos":1,"id":%q,"stream":%q,"ver":1,"type":"request.submitted","schema":99,"at":"2026-01-31T12:00:00.000000Z","actor":"","corr":"","cause":"","data":{}}`, e.ID, e.Stream)
+	if err := core.store.Mirror(t.Context(), eventstore.Mirrored{Origin: "field", Events: []domain.Event{e}, Facts: []domain.Fact{nil}, Lines: [][]byte{line}}); err != nil {
+		t.Fatal(err)
+	}
+	got := core.call("GET", "/audit/state/"+e.Stream, udo, "")
+	if got.want(t, 503, "upgrade-needed"); got.Header.Get("Retry-After") != "60" || !strings.Contains(got.text, "upgrade this site first") {
+		t.Errorf("got %s", got.text)
+	}
+	if shown := linesOf(t, core.call("GET", "/audit/streams/"+e.Stream, udo, "")); len(shown) != 1 || shown[0]["schema"] != 99.0 {
+		t.Errorf("shown %v", shown)
+	}
 }

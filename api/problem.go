@@ -128,6 +128,7 @@ func classify(err error) (problem, bool) {
 	var own *problem
 	var refused *domain.Error
 	var readOnly *eventstore.ReadOnlyError
+	var newer *domain.UnknownEventError
 	var silent *responders.Failure // only when a source is to be checked
 	switch {
 	case errors.As(err, &own):
@@ -156,6 +157,8 @@ func classify(err error) (problem, bool) {
 		return *busy("stopping", "this site is stopping; nothing was stored, try again in a moment", 5*time.Second), true
 	case errors.As(err, &readOnly):
 		return *busy("read-only-site", readOnly.Error(), time.Minute), true
+	case errors.As(err, &newer):
+		return *busy("upgrade-needed", newer.Error(), time.Minute), true
 	case errors.Is(err, eventstore.ErrUnknown):
 		return *busy("outcome-unknown", "the database went away during the write: look whether it was stored before you try again", 5*time.Second), true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

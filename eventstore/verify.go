@@ -54,7 +54,8 @@ type Witness struct {
 // its first position through its last, and recomputes its chain: every byte of
 // every line, contiguity, the columns taken from the lines, and the chain at
 // the end against what the head or the link's cursor says. What is wrong with
-// the log is in the result; the error is about reading it.
+// the log is in the result; the error is about reading it. A sound log that holds
+// what this program is too old to read gives a [*domain.UnknownEventError].
 //
 // The database reads the next page while this one is checked by all
 // processors; two pages of at most [MaxPageBytes] are in memory.
@@ -70,6 +71,9 @@ func (s *Store) Verify(ctx context.Context, e Epoch, c Checks) (Verified, error)
 	if len(v.checks.Witnesses) > 0 && v.result.Problem == "" {
 		w := v.checks.Witnesses[0]
 		v.bad(e.Through+1, fmt.Sprintf("%s has signed that the log reached position %d: its end is missing", w.By, w.Position))
+	}
+	if v.newer != nil && v.result.Problem == "" {
+		return Verified{}, fmt.Errorf("the log of %s at position %d: %w", e.Origin, v.newerAt, v.newer)
 	}
 	if v.suspicious {
 		if err := v.locate(ctx); err != nil {
@@ -90,6 +94,10 @@ type verification struct {
 	good   int64 // the last position where the chain was found to be as it was witnessed
 	// suspicious: somewhere after good, through BadPosition, a line was altered.
 	suspicious bool
+	// newer is what this program is too old to read, first at newerAt; nil: nothing.
+	// If the chain proves it to be what was written, nothing is wrong with the log.
+	newer   *domain.UnknownEventError
+	newerAt int64
 }
 
 func (v *verification) bad(pos int64, problem string) {
@@ -97,6 +105,10 @@ func (v *verification) bad(pos int64, problem string) {
 }
 
 func (v *verification) altered(through int64, by string) {
+	if v.newer != nil && v.newerAt > v.good {
+		v.bad(v.newerAt, fmt.Sprintf("%v; and the line was altered: the chain at position %d is another than that of %s", v.newer, through, by))
+		return
+	}
 	v.suspicious = true
 	v.bad(through, fmt.Sprintf("the chain at position %d is another than that of %s: a line between %d and %[1]d was altered", through, by, v.good+1))
 }
@@ -185,7 +197,11 @@ func (v *verification) next(line verifiable) {
 		v.bad(line.Pos, fmt.Sprintf("it is stored as seq %d, before the position that precedes it", line.Seq))
 		return
 	}
-	if line.wrong != nil {
+	if newer := new(domain.UnknownEventError); errors.As(line.wrong, &newer) {
+		if v.newer == nil || v.newerAt <= v.good {
+			v.newer, v.newerAt = newer, line.Pos
+		}
+	} else if line.wrong != nil {
 		v.bad(line.Pos, line.wrong.Error())
 	}
 	v.chain = v.chain.link(line.digest)

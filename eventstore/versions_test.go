@@ -1,6 +1,8 @@
 package eventstore_test
 
 import (
+	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -50,6 +52,34 @@ func TestOldVersionsAreReadAsOfToday(t *testing.T) {
 	v, err := site.Store.Verify(t.Context(), eventstore.Epoch{Origin: head.Site, Epoch: head.Epoch, Through: head.Pos, Chain: head.Chain}, eventstore.Checks{Schema: schemas.Validate})
 	if err != nil || !v.OK {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// TestVerifyAsksForAnUpgrade: a sound log that a newer program wrote is not
+// called damaged, and not called good by one that cannot read it.
+func TestVerifyAsksForAnUpgrade(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	m, chain := foreign(t, 1, 3), eventstore.Genesis("e", "hq")
+	m.Lines[1] = bytes.Replace(m.Lines[1], []byte(`"schema":1`), []byte(`"schema":99`), 1)
+	for _, line := range m.Lines {
+		chain = chain.Next(line)
+	}
+	if err := site.Store.Mirror(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	log := eventstore.Epoch{Origin: "hq", Epoch: "e", Through: 3, Chain: chain}
+	_, err := site.Store.Verify(t.Context(), log, eventstore.Checks{})
+	var newer *domain.UnknownEventError
+	if !errors.As(err, &newer) || newer.Schema != 99 || !strings.Contains(err.Error(), "position 2") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := site.Store.ReadStream(t.Context(), m.Events[1].Stream); !errors.As(err, &newer) {
+		t.Errorf("it was read: %v", err)
+	}
+	log.Chain = eventstore.Genesis("e", "hq")
+	if v, err := site.Store.Verify(t.Context(), log, eventstore.Checks{}); err != nil || v.OK || v.BadPosition != 2 {
+		t.Errorf("what was altered: %+v, %v", v, err)
 	}
 }
 

@@ -110,7 +110,7 @@ func (l *life) master(number int, text string) {
 		facts []domain.Fact
 	}{
 		{domain.UserStream(id(number)), []domain.Fact{user("ada"), domain.UserDeactivated{}, domain.LimitsOverridden{Minute: &number},
-			domain.AccessGranted{RequestType: "airport", MaxResults: number, Indices: []string{}}, domain.AccessCleared{RequestType: "airport"}}},
+			domain.AccessGranted{RequestType: "airport", MaxResults: number, Indices: [][]string{{}, {"books-*"}}[l.random.IntN(2)]}, domain.AccessCleared{RequestType: "airport"}}},
 		{domain.ProfileStream("basic"), []domain.Fact{profile(number), domain.ProfileRetired{}}},
 		{domain.RequestTypeStream("airport"), []domain.Fact{typ, domain.RequestTypeChanged(typ), domain.RequestTypeRetired{}}},
 		{domain.ResponderConfigStream("airport"), []domain.Fact{domain.ResponderConfigured{Kind: domain.ResponderSQL, Statement: text}, domain.ResponderDisabled{}}},
@@ -118,6 +118,7 @@ func (l *life) master(number int, text string) {
 		{domain.APIKeyStream(id(l.asked)), []domain.Fact{key, domain.APIKeyRevoked{}}},
 	}
 	s := streams[l.random.IntN(len(streams))]
+	l.core.Store.WriteAs(map[string]int{"user.access_granted": l.random.IntN(3)}) // 0: as is written now
 	appendTo(l.t, l.core.Store, s.name, s.facts[l.random.IntN(len(s.facts))])
 }
 

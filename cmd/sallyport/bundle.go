@@ -145,7 +145,7 @@ func (p *program) bundleImport() *cobra.Command {
 					return err
 				}
 				err = errors.Join(p.print(orEmpty(outcomes), func(w io.Writer) { printOutcomes(w, outcomes, dryRun) }), err)
-				return errors.Join(err, quarantined(outcomes, dryRun))
+				return errors.Join(err, unwelcome(outcomes, dryRun))
 			})
 		},
 	}
@@ -153,15 +153,21 @@ func (p *program) bundleImport() *cobra.Command {
 	return cmd
 }
 
-// quarantined returns an error for the first file that was quarantined: its
-// code becomes the exit code.
-func quarantined(outcomes []bridge.Outcome, dryRun bool) error {
+// unwelcome returns an error for the first file that was quarantined, or else
+// for the first that this program is too old to read: its code becomes the
+// exit code. What waits for another file alone is no failure.
+func unwelcome(outcomes []bridge.Outcome, dryRun bool) error {
 	for _, o := range outcomes {
 		switch {
 		case o.State == bridge.Quarantined && dryRun:
 			return fmt.Errorf("%s would be quarantined: %w; nothing was changed", o.File, o.Err)
 		case o.State == bridge.Quarantined:
 			return fmt.Errorf("%s was quarantined: %w; see `sallyport quarantine list`", o.File, o.Err)
+		}
+	}
+	for _, o := range outcomes {
+		if o.State == bridge.Held && bundle.CodeOf(o.Err) == bundle.Upgrade {
+			return fmt.Errorf("%s is kept and applied after the upgrade; nothing of it was applied: %w", o.File, o.Err)
 		}
 	}
 	return nil

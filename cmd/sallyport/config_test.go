@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sallyport/bridge"
+	"sallyport/bridge/bundle"
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/internal/boot"
@@ -253,6 +255,20 @@ func TestFirstConfigIsClosedAndKept(t *testing.T) {
 	}
 	if again, err := load(path); err != nil || again.Site != "core" {
 		t.Errorf("it was written over: %+v, %v", again.Config, err)
+	}
+}
+
+// TestAnImportEndsAsItsWorstFile: what is refused before what waits for an
+// upgrade, and what only waits for another file is no failure.
+func TestAnImportEndsAsItsWorstFile(t *testing.T) {
+	t.Parallel()
+	early := bridge.Outcome{File: "2", State: bridge.Held, Reason: "waits"}
+	newer := bridge.Outcome{File: "1", State: bridge.Held, Err: &bundle.Error{Code: bundle.Upgrade, Msg: "upgrade this site first"}}
+	broken := bridge.Outcome{File: "3", State: bridge.Quarantined, Err: &bundle.Error{Code: bundle.Damaged}}
+	for want, outcomes := range map[int][]bridge.Outcome{0: {early}, 17: {early, newer}, 10: {newer, broken}} {
+		if got := unwelcome(outcomes, false); exitCode(got) != want {
+			t.Errorf("%+v exits %d by %v, want %d", outcomes, exitCode(got), got, want)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ func altered(t *testing.T, open func(testing.TB) *Site) {
 	}{
 		"edited: a byte of a line":        {`UPDATE events SET line = replace(line, '"actor":"user-1"', '"actor":"user-2"') WHERE seq = 5`, 5},
 		"edited: a byte of the data":      {`UPDATE events SET line = replace(line, '"user":"1"', '"user":"9"') WHERE seq = 5`, 5},
+		"edited: the version of a line":   {`UPDATE events SET line = replace(line, '"schema":1', '"schema":9') WHERE seq = 5`, 5},
 		"edited: what is no column":       {`UPDATE events SET line = replace(line, '"cause":""', '"cause":"x"') WHERE seq IN (5, 6)`, 5},
 		"edited: a column":                {`UPDATE events SET stream = 'username-x' WHERE seq = 5`, 5},
 		"edited: the form of a line":      {`UPDATE events SET line = 'x' WHERE seq = 5`, 5},
