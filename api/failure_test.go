@@ -14,7 +14,11 @@ import (
 
 	"sallyport/api"
 	"sallyport/domain"
+	"sallyport/eventstore"
+	"sallyport/internal/commands"
+	"sallyport/projections"
 	"sallyport/projections/responsecache"
+	"sallyport/schema"
 )
 
 // A site whose cache is away is slower, not wrong.
@@ -53,6 +57,70 @@ func TestTheCacheIsAway(t *testing.T) {
 	}
 	if got := field.call("GET", "/health/ready", "", ""); got.StatusCode != 200 || got.body["status"] != "degraded" {
 		t.Errorf("ready: %d %s", got.StatusCode, got.text)
+	}
+}
+
+// A log whose queue is full refuses at once, says when to come back, and has
+// stored nothing.
+func TestTheLogIsOverloaded(t *testing.T) {
+	t.Parallel()
+	var small *eventstore.Store
+	field := newField(t, newCore(t), func(c *api.Config) {
+		var err error
+		if small, err = eventstore.Open(t.Context(), c.Pool, eventstore.Config{CheckLine: checkLine, Inline: projections.Inline(), MaxQueued: 1}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(small.Close)
+		c.Commands = commands.New(commands.Config{Log: small, Pool: c.Pool, Directory: c.Directory, Passwords: c.Passwords,
+			Params: schema.NewParameterCache(0), Now: c.Now})
+	})
+	alice := field.token("alice")
+	holder, err := field.db.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }() // without effect after the end below
+	if _, err := holder.Exec(t.Context(), `SELECT FROM log_head FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	const question = `{"type":"airport","params":{"iata":"AMS"}}`
+	answered := make(chan int, 2)
+	submit := func() { answered <- field.call("POST", "/requests", alice, question).StatusCode }
+	go submit() // the writer takes it and waits for the head
+	waitFor(t, "the writer waits for the head", func() bool {
+		var waiting int
+		err := field.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		return err == nil && waiting == 1
+	})
+	go submit()
+	waitFor(t, "the queue is full", func() bool { return small.Queued() == 1 })
+	before := field.seq()
+	got := field.call("POST", "/requests", alice, question)
+	got.want(t, 503, "overloaded")
+	if got.Header.Get("Retry-After") != "1" || !strings.Contains(got.text, "nothing was stored") {
+		t.Errorf("Retry-After %q: %s", got.Header.Get("Retry-After"), got.text)
+	}
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if status := <-answered; status != 202 {
+			t.Errorf("one that was taken in was answered %d", status)
+		}
+	}
+	if seq := field.seq(); seq != before+2 {
+		t.Errorf("%d events were stored, want 2", seq-before)
+	}
+}
+
+func waitFor(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !yes(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
 	}
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	// Committed is told how many appends and events each commit of the writer
 	// held, and must be quick; nil: nobody is.
 	Committed func(appends, events int)
+	// MaxQueued is how many appends may wait; one more is refused with
+	// [ErrOverloaded]. 0: 4096.
+	MaxQueued int
 }
 
 // Head is the end of a site's log.
@@ -77,7 +80,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c Config) (*Store, error) {
 	}
 	s.site = head
 	s.feed = newFeed(head.Seq)
-	s.writer = newWriter(s)
+	s.writer = newWriter(s, c.MaxQueued)
 	// The writer outlives the context of whoever opened it: a queued append
 	// finishes even while the program is shutting down.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -100,6 +103,9 @@ func (s *Store) Close() {
 	s.writer.close()
 	s.cancel()
 }
+
+// Queued returns how many appends wait for the writer.
+func (s *Store) Queued() int { return len(s.writer.queue) }
 
 // Site returns the name of the site whose log this is.
 func (s *Store) Site() string { return s.site.Site }

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,8 @@ const (
 	resolveTimeout = 700 * time.Millisecond
 )
 
-func newWriter(s *Store) *writer {
-	return &writer{store: s, queue: make(chan *pending, maxQueued), patience: resolveTimeout, idle: make(chan struct{})}
+func newWriter(s *Store, queued int) *writer {
+	return &writer{store: s, queue: make(chan *pending, cmp.Or(queued, maxQueued)), patience: resolveTimeout, idle: make(chan struct{})}
 }
 
 func (w *writer) submit(ctx context.Context, p *pending) ([]Record, error) {

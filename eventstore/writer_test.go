@@ -3,7 +3,6 @@ package eventstore_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,39 +105,35 @@ func TestCloseEndsEveryGoroutine(t *testing.T) {
 
 func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	t.Parallel()
-	site := eventstoretest.New(t, eventstoretest.Setup{})
+	const queued, more = 20, 50
+	site := eventstoretest.New(t, eventstoretest.Setup{MaxQueued: queued})
 	release := holdHead(t, site)
 	defer release()
-	const callers = eventstore.MaxQueued + eventstore.MaxGroup + 50
-	results := make(chan error, callers)
-	var wg sync.WaitGroup
-	for range callers {
-		wg.Go(func() {
-			_, a := submitted(`{}`)
-			_, err := site.Store.Append(t.Context(), a)
-			results <- err
-		})
+	running := []<-chan outcome{appendNew(t, site)}
+	eventually(t, "the writer waits for the head", func() bool { return waitsForHead(t, site) == 1 })
+	for range queued {
+		running = append(running, appendNew(t, site))
 	}
-	for range 50 {
-		if err := <-results; !errors.Is(err, eventstore.ErrOverloaded) {
-			t.Fatalf("while the head is held: %v", err)
+	eventually(t, "the queue is full", func() bool { return site.Store.Queued() == queued })
+	for range more {
+		if o := <-appendNew(t, site); !errors.Is(o.err, eventstore.ErrOverloaded) {
+			t.Fatalf("while the head is held: %v", o.err)
 		}
 	}
 	release()
-	wg.Wait()
-	close(results)
-	stored := 0
-	for err := range results {
-		switch {
-		case err == nil:
-			stored++
-		case !errors.Is(err, eventstore.ErrOverloaded):
-			t.Error(err)
+	for _, r := range running {
+		if o := <-r; o.err != nil {
+			t.Error(o.err)
 		}
 	}
-	if got := len(all(t, site.Store)); got != 1+stored || stored < eventstore.MaxQueued {
-		t.Errorf("%d events are stored, %d were acknowledged", got, stored)
+	if got := len(all(t, site.Store)); got != 1+1+queued {
+		t.Errorf("%d events are stored, %d were acknowledged", got-1, 1+queued)
 	}
+}
+
+func appendNew(t *testing.T, site *eventstoretest.Site) <-chan outcome {
+	_, a := submitted(`{}`)
+	return begin(t.Context(), site.Store, a)
 }
 
 // TestALockedHeadIsNobodysFault: a group that cannot lock the head in time

@@ -13,11 +13,9 @@ import (
 	"sallyport/eventstore"
 )
 
-// Environment of a process that is to be killed.
-const (
-	envAppender = "SALLYPORT_TEST_APPENDER" // the way in which it appends
-	envDatabase = "SALLYPORT_TEST_DATABASE"
-)
+// appendUntil is the first argument of a process that is to be killed. The way
+// in which it appends and its database follow.
+const appendUntil = "append-until-killed"
 
 // Ways to append: one after the other, which takes one trip to the database
 // each, and many at once, which share two.
@@ -40,11 +38,10 @@ const (
 //	ok ID POSITION
 //	ready          it goes on when a line comes
 func Appender() {
-	way := os.Getenv(envAppender)
-	if way == "" {
+	if len(os.Args) != 4 || os.Args[1] != appendUntil {
 		return
 	}
-	if err := appendUntilKilled(context.Background(), way, os.Getenv(envDatabase)); err != nil {
+	if err := appendUntilKilled(context.Background(), os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

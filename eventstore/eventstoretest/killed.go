@@ -88,8 +88,7 @@ type sweep struct {
 // and returns how many appends that were.
 func (s *sweep) kill(t *testing.T, p point) int {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program itself
-	cmd.Env = append(os.Environ(), envAppender+"="+s.way, envDatabase+"="+s.wire.URL)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], appendUntil, s.way, s.wire.URL) //nolint:gosec // this program itself
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -34,6 +34,7 @@ type Setup struct {
 	CheckLine func([]byte) error // nil: any JSON
 	MaxConns  int32              // 0: 16
 	Epoch     string             // empty: [Epoch]
+	MaxQueued int                // 0: as package eventstore says
 }
 
 // Site is a founded site's database.
@@ -73,7 +74,7 @@ func New(t testing.TB, s Setup) *Site {
 func open(t testing.TB, s Setup, owner string) *Site {
 	t.Helper()
 	site := &Site{OwnerURL: owner, AppURL: asApp(t, owner), setup: s,
-		Config: eventstore.Config{CheckLine: s.CheckLine, Inline: s.Inline}}
+		Config: eventstore.Config{CheckLine: s.CheckLine, Inline: s.Inline, MaxQueued: s.MaxQueued}}
 	site.Owner, site.Pool = pool(t, site.OwnerURL, 4), pool(t, site.AppURL, s.MaxConns)
 	ctx := t.Context()
 	founded := domain.SiteFounded{Site: s.Site, Role: s.Role, Epoch: s.Epoch}

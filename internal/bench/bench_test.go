@@ -16,7 +16,7 @@ import (
 
 // The names are a contract: scripts ask for them.
 var names = []string{"post_c64", "post_pgbench", "post_vs_row_lock",
-	"append_callers_64", "append_callers_256", "post_p99_17", "post_p99_200", "post_p99_login_flood", "reactor_lag_p99", "growth_append", "growth_get", "growth_list", "get_response_hit_c64",
+	"append_callers_64", "append_callers_256", "append_fairness", "post_p99_17", "post_p99_200", "post_p99_login_flood", "reactor_lag_p99", "growth_append", "growth_get", "growth_list", "get_response_hit_c64",
 	"export", "verify", "read_log", "import_bulk", "rebuild", "queue_drain", "enqueue_cost", "bundle_size", "small_bundle",
 	"memory_export", "memory_verify", "memory_import", "memory_audit_verify", "memory_rebuild"}
 

@@ -85,6 +85,7 @@ func figures() []figure {
 		{Entry{"post_vs_row_lock", "the same against one transaction and one head lock a request", perSecond, 8, atLeast}, postAgainstRowLock},
 		{Entry{"append_callers_64", "append with chain and read models, 64 callers in process, against pgbench", perSecond, 0.8, atLeast}, appendBy(64)},
 		{Entry{"append_callers_256", "the same with 256 callers", perSecond, 1.2, atLeast}, appendBy(256)},
+		{Entry{"append_fairness", "99th percentile of an append with 256 callers, against the median of the same appends", millis, 5, atMost}, fairnessOfAppend},
 		{Entry{"post_p99_17", "99th percentile of POST /requests, 17 a second, against a bare HTTP server with one INSERT", millis, 1.5, atMost}, latency(17)},
 		{Entry{"post_p99_200", "the same, 200 a second", millis, 1.5, atMost}, latency(200)},
 		{Entry{"post_p99_login_flood", "the same while logins use up all that may be hashed at a time, against the same without", millis, 2, atMost}, latencyInAFlood},

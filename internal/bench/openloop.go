@@ -38,7 +38,12 @@ func (s steady) p99(ctx context.Context, join func(ctx context.Context) (member,
 		return 0, err
 	}
 	slices.Sort(took)
-	return float64(took[int(math.Ceil(0.99*float64(len(took))))-1]) / float64(time.Millisecond), nil
+	return percentile(took, 0.99), nil
+}
+
+// percentile is that of sorted times, in milliseconds.
+func percentile(sorted []time.Duration, p float64) float64 {
+	return float64(sorted[int(math.Ceil(p*float64(len(sorted))))-1]) / float64(time.Millisecond)
 }
 
 // come lets each caller go at its time and returns how long those took that

@@ -104,6 +104,7 @@ func (g *gauges) gather(ctx context.Context) []prometheus.Metric {
 	running, waiting := s.Passwords.Load()
 	r.add("password_hashes", "Passwords that are being hashed, and those that wait.", float64(running), "state", "running")
 	r.add("password_hashes", "Passwords that are being hashed, and those that wait.", float64(waiting), "state", "waiting")
+	r.add("appends_waiting", "Appends that wait for the log's writer; at 4,096 it refuses more.", float64(s.Log.Queued()))
 	pool := s.Pool.Stat()
 	const connections = "Connections to PostgreSQL of this process."
 	r.add("database_connections", connections, float64(pool.AcquiredConns()), "state", "in_use")
