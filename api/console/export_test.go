@@ -7,6 +7,7 @@ type PageRow struct {
 	Key, Path string
 	Site      domain.Role
 	Open      bool
+	File      bool
 	Acts      []string
 	admits    func(domain.UserRole) bool
 }
@@ -19,7 +20,7 @@ func (p PageRow) Admits(site domain.Role, role domain.UserRole) bool {
 // AllPages is the table.
 func AllPages() (all []PageRow) {
 	for _, p := range pages() {
-		shown := PageRow{Key: p.key, Path: p.path, Site: p.site, Open: p.open, admits: p.admits}
+		shown := PageRow{Key: p.key, Path: p.path, Site: p.site, Open: p.open, File: p.file, admits: p.admits}
 		for _, a := range p.acts {
 			shown.Acts = append(shown.Acts, a.path)
 		}

@@ -60,13 +60,15 @@ func closed() map[string][]string {
 		"role.%s":   {"user", "analyst", "operator", "auditor", "admin"},
 		"status.%s": statuses, "status.%s.next": statuses,
 		"window.%s": {"minute", "hour", "day", "month"}, "limit.%s": {"OK", "WARNING", "SOFT_BLOCK", "EXCEEDED"},
+		"scope.%s":     {"requests:read", "requests:write", "admin", "audit"},
+		"direction.%s": {"out", "in"}, "bundle.%s": {"out", "in"},
 		"page.%s.title": keys, "page.%s.lead": keys,
 	}
 }
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.
-var free = map[string]string{"note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": ""}
+var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": ""}
 
 // Each key that a template uses has a message.
 func TestMessagesOfTemplates(t *testing.T) {
@@ -113,7 +115,7 @@ func TestMessagesOfTemplates(t *testing.T) {
 func detail(key string) bool { return slices.Contains(ownHeadings, key) }
 
 // ownHeadings are pages whose heading is what they show, so that no message is.
-var ownHeadings = []string{}
+var ownHeadings = []string{"ask-type", "request", "answer", "answer-json", "answer-file"}
 
 // keysIn finds what t, title and empty are called with.
 func keysIn(node parse.Node, into map[string]bool) {
@@ -183,7 +185,7 @@ func called(n *parse.CommandNode, into map[string]bool) {
 func TestMessagesOfProblems(t *testing.T) {
 	t.Parallel()
 	english := languagesOf(t)["en"]
-	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errPage} {
+	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errPage, {Key: "json"}, {Key: "credentials"}, {Key: "repeated"}} {
 		if !english.Has("problem."+p.Key) || !english.Has("problem."+p.Key+".next") {
 			t.Errorf("no message problem.%s or problem.%s.next", p.Key, p.Key)
 		}

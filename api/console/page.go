@@ -22,6 +22,8 @@ type page struct {
 	roles []domain.UserRole
 	// open is for who is not signed in.
 	open bool
+	// file says that the page is a file to keep, which nobody looks at here.
+	file bool
 	// area is where navigation lists the page; empty: other pages lead to it.
 	area area
 	show func(*visit) error

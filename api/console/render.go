@@ -115,6 +115,7 @@ func (l *language) functions(a *assets) template.FuncMap {
 		"json":  indented,
 		"dict":  dict,
 		"query": url.QueryEscape,
+		"add":   func(a, b int) int { return a + b },
 		"title": func(key string) template.HTML { return l.T("page." + key + ".title") },
 	}
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
 
 	"sallyport/domain"
@@ -10,7 +11,14 @@ import (
 // ofUsers is what users do on a request site.
 func ofUsers() []page {
 	return []page{
+		{key: "ask", path: "ask", site: domain.RequestSite, area: areaAsk, show: showTypes},
+		{key: "ask-type", path: "ask/{type}", site: domain.RequestSite, show: showAsk, acts: []act{{"ask/{type}", ask}}},
 		{key: "requests", path: "requests", site: domain.RequestSite, area: areaAsk, show: showRequests},
+		{key: "request", path: "requests/{id}", site: domain.RequestSite, show: showRequest,
+			acts: []act{{"requests/{id}/cancel", cancelRequest}, {"requests/{id}/retry", retryRequest}}},
+		{key: "answer", path: "requests/{id}/answer", site: domain.RequestSite, show: showAnswer},
+		{key: "answer-json", path: "requests/{id}/answer.json", site: domain.RequestSite, file: true, show: downloadAnswer},
+		{key: "answer-file", path: "requests/{id}/answer.file", site: domain.RequestSite, file: true, show: downloadFile},
 		{key: "limits", path: "limits", site: domain.RequestSite, area: areaAsk, show: showLimits},
 	}
 }
@@ -47,8 +55,7 @@ type requestList struct {
 	Statuses []string
 	Types    []requestType
 	Filtered bool
-	More     string // where the list goes on; empty: it ends here
-	First    string // where it begins; empty: here
+	pagingLinks
 }
 
 // requestType is a type that somebody may use.
@@ -79,18 +86,11 @@ func showRequests(v *visit) error {
 	call.Set("limit", "25")
 	if cursor := asked.Get("cursor"); cursor != "" {
 		call.Set("cursor", cursor)
-		l.First = v.pageURL("requests", l.Filter)
 	}
 	if err := v.get("/requests?"+call.Encode(), &l.list); err != nil {
 		return v.again(l, err)
 	}
-	if l.Next != nil {
-		on := url.Values{"cursor": {*l.Next}}
-		for name, values := range l.Filter {
-			on[name] = values
-		}
-		l.More = v.pageURL("requests", on)
-	}
+	l.pagingLinks = v.paging("requests", l.Filter, l.Next)
 	return v.show(l)
 }
 
@@ -109,13 +109,37 @@ func (v *visit) apiFilter(of url.Values) url.Values {
 	return out
 }
 
+// pagingLinks lead through a list, see the part "paging".
+type pagingLinks struct {
+	More  string // where it goes on; empty: it ends here
+	First string // where it begins; empty: here
+}
+
+// paging makes the links of a list at a page with this filter.
+func (v *visit) paging(path string, filter url.Values, next *string) pagingLinks {
+	var l pagingLinks
+	if v.r.URL.Query().Has("cursor") {
+		l.First = pageURL(path, filter)
+	}
+	if next != nil {
+		on := url.Values{"cursor": {*next}}
+		maps.Copy(on, filter)
+		l.More = pageURL(path, on)
+	}
+	return l
+}
+
 // pageURL is the address of a page of the console with a query.
-func (v *visit) pageURL(path string, q url.Values) string {
+func pageURL(path string, q url.Values) string {
 	if len(q) == 0 {
 		return Root + path
 	}
 	return Root + path + "?" + q.Encode()
 }
+
+func queryEscape(s string) string { return url.QueryEscape(s) }
+
+func pathEscape(s string) string { return url.PathEscape(s) }
 
 // limits is how somebody's limits stand, as GET /rate-limit tells it.
 type limits struct {

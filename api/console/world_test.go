@@ -30,6 +30,8 @@ type world struct {
 	stack   *dev.Stack
 	browser context.Context
 	ids     map[string]string // what examples are made of
+	turns   chan struct{}     // a few tabs at a time: the machine has other work
+	seen    sync.Map          // pages that axe-core has looked at, by site
 }
 
 var screenshots = flag.String("screenshots", "", "the folder to write pictures of every page to")
@@ -66,7 +68,7 @@ func newWorld() (*world, error) {
 		return nil, err
 	}
 	theWorld.end = append(theWorld.end, func() { _ = os.RemoveAll(dir) })
-	w := &world{ids: map[string]string{}}
+	w := &world{ids: map[string]string{}, turns: make(chan struct{}, 3)}
 	if err := w.startBrowser(); err != nil {
 		return nil, err
 	}
@@ -110,16 +112,16 @@ func (w *world) startSites(dir string) error {
 
 // fill makes what examples show.
 func (w *world) fill(ctx context.Context) error {
-	token, err := w.token(ctx, domain.RequestSite, domain.RoleUser)
-	if err != nil {
-		return err
-	}
-	for name, body := range map[string]string{"answered": `{"type":"airports-in-country","params":{"country":"IS"},"name":"iceland"}`} {
-		var made struct{ ID string }
-		if err := w.api(ctx, domain.RequestSite, http.MethodPost, "/requests", token, body, &made); err != nil {
+	for _, role := range roles {
+		token, err := w.token(ctx, domain.RequestSite, role)
+		if err != nil {
 			return err
 		}
-		w.ids[name] = made.ID
+		var made struct{ ID string }
+		if err := w.api(ctx, domain.RequestSite, http.MethodPost, "/requests", token, `{"type":"airports-in-country","params":{"country":"IS"},"name":"iceland"}`, &made); err != nil {
+			return err
+		}
+		w.ids["answered/"+string(role)] = made.ID
 		if err := w.api(ctx, domain.RequestSite, http.MethodGet, "/requests/"+made.ID+"/response", token, "", nil); err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func rules() []rule {
 		{"internal/commands", slices.Concat(low, []string{"internal/password", "internal/apikey"}), "commands sit between the API and the log"},
 		{"internal/tryout", []string{"responders", "projections", "domain", "schema"}, "to try out is to ask, and gives no commands"},
 		{"internal/webhook", []string{"projections", "eventstore", "domain", "internal/reach"}, "webhooks follow from the log"},
-		{"api/console", []string{"domain", "api/live"}, "pages are made of the API's answers: a rule that they knew would be there twice"},
+		{"api/console", []string{"domain", "api/live", "api/console"}, "pages are made of the API's answers: a rule that they knew would be there twice"},
 		{"api/live", []string{"eventstore"}, "what changes is told by the log alone"},
 		{"api", slices.Concat(low, []string{"api", "internal/commands", "internal/password", "internal/apikey", "internal/periodic", "internal/tryout", "internal/webhook", "internal/fuse"}), "the API does not know who wires it"},
 		{"internal/boot", slices.Concat(low, []string{"api", "internal"}), "boot wires what a site is made of"},
