@@ -69,31 +69,40 @@ var selectRevived = `
 	WHERE e.type IN ('request.retried', 'response.retried') AND e.seq <= $1
 	  AND ` + fmt.Sprintf(mayBeCleared, `substr(e.stream, strpos(e.stream, '-') + 1)`, 1, 2, 3)
 
+const selectClearing = `SELECT DISTINCT stream FROM events WHERE stream LIKE 'site-%' AND type = 'retention.applied' AND seq <= $1`
+
 // replayRevived makes what is known of retention and, event by event, the
 // requests that were left out though they may be there: they are few.
-func (r *run) replayRevived(ctx context.Context, u projections.Unit, through int64, c cleared) error {
+func (r *run) replayRevived(ctx context.Context, u projections.Unit, through int64, c cleared, rare kinds) error {
+	if !rare.any("retention.") {
+		return nil
+	}
 	var ids, streams []string
-	if c.any() {
-		rows, err := r.conn.Query(ctx, selectRevived, through, c.logs, c.through)
-		if err != nil {
-			return err
+	err := r.sparsely(ctx, func(tx pgx.Tx) (err error) {
+		if c.any() {
+			if ids, err = column(ctx, tx, selectRevived, through, c.logs, c.through); err != nil {
+				return err
+			}
 		}
-		if ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
-			return err
-		}
+		streams, err = column(ctx, tx, selectClearing, through)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for _, id := range ids {
 		streams = append(streams, domain.RequestStream(id), domain.ResponseStream(id), domain.WorkStream(id))
 	}
-	rows, err := r.conn.Query(ctx, `SELECT DISTINCT stream FROM events WHERE stream LIKE 'site-%' AND type = 'retention.applied' AND seq <= $1`, through)
+	return r.replayStreams(ctx, u, streams, through)
+}
+
+// column returns what a query gives in its one column.
+func column(ctx context.Context, on eventstore.Queries, sql string, args ...any) ([]string, error) {
+	rows, err := on.Query(ctx, sql, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sites, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	return r.replayStreams(ctx, u, append(streams, sites...), through)
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // replayStreams applies each event of some streams by itself.

@@ -4,6 +4,7 @@
 //	        readmodel_rebuild            log                    readmodel
 //	begin   empty, like the live ones
 //	fill    ◀─── events through n ───────┤                      ◀── appends
+//	index   after the folds, before what is replayed
 //	catch   ◀─── what came meanwhile ────┤                      ◀── appends
 //	swap    ┌─ head's lock ─────────────────────────────────────────────┐
 //	        │ ◀─ the last few events;  tables change places, in 100 ms  │

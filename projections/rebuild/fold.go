@@ -2,6 +2,8 @@ package rebuild
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -78,13 +80,62 @@ func (r *run) foldRequests(ctx context.Context, u projections.Unit, through int6
 	if err := r.foldWindows(ctx, u, through, cleared); err != nil {
 		return err
 	}
-	if _, err := r.conn.Exec(ctx, markRequests, through); err != nil {
+	if err := r.index(ctx, u); err != nil {
 		return err
 	}
-	if err := r.replayWork(ctx, u, through, cleared); err != nil {
+	rare, err := r.rare(ctx, u, through)
+	if err != nil {
 		return err
 	}
-	return r.replayRevived(ctx, u, through, cleared)
+	if rare.any("request.") {
+		if err := r.mark(ctx, through); err != nil {
+			return err
+		}
+	}
+	if rare.any("work.") {
+		if err := r.replayWork(ctx, u, through, cleared); err != nil {
+			return err
+		}
+	}
+	return r.replayRevived(ctx, u, through, cleared, rare)
+}
+
+// kinds are types of events that the log holds.
+type kinds []string
+
+func (k kinds) any(prefix string) bool {
+	return slices.ContainsFunc(k, func(t string) bool { return strings.HasPrefix(t, prefix) })
+}
+
+const selectKinds = `SELECT DISTINCT type FROM events WHERE type = ANY ($1) AND seq <= $2`
+
+// rare returns which types the log holds of those that are not folded by
+// windows: where there are none, it is not gone through for them.
+func (r *run) rare(ctx context.Context, u projections.Unit, through int64) (found kinds, err error) {
+	sought := slices.Concat([]string{"request.cancelled", "request.retried"}, ofTypes(u, "work."), ofTypes(u, "retention."))
+	err = r.sparsely(ctx, func(tx pgx.Tx) (err error) {
+		found, err = column(ctx, tx, selectKinds, sought, through)
+		return err
+	})
+	return found, err
+}
+
+func (r *run) mark(ctx context.Context, through int64) error {
+	return r.sparsely(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, markRequests, through)
+		return err
+	})
+}
+
+// sparsely lets statements that want few events of the whole log, and all of
+// them at once, find them by the index of types.
+func (r *run) sparsely(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_bitmapscan = on`); err != nil {
+			return err
+		}
+		return do(tx)
+	})
 }
 
 // foldWindows folds the log's windows, several at once on connections of the
@@ -111,7 +162,7 @@ func (r *run) foldWindows(ctx context.Context, u projections.Unit, through int64
 
 func (r *run) foldWindow(ctx context.Context, after, through int64, c cleared) error {
 	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off; SET LOCAL enable_bitmapscan = off`); err != nil {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off`); err != nil {
 			return err
 		}
 		for _, fold := range []string{foldRequests, foldResponses} {

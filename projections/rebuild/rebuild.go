@@ -20,6 +20,7 @@ type Step string
 const (
 	Beginning  Step = "begin"
 	Filling    Step = "fill"
+	Indexing   Step = "index"
 	Analyzing  Step = "analyze"
 	CatchingUp Step = "catch up"
 	Swapping   Step = "swap"
@@ -146,13 +147,13 @@ func (r *run) alone(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("rebuild: %w; nothing was changed", err)
 	}
-	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off; SET enable_bitmapscan = off`)
+	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off; SET enable_bitmapscan = off; SET jit = off`)
 	return err
 }
 
 func (r *run) unit(ctx context.Context, u projections.Unit) ([]Rebuilt, error) {
 	began := time.Now()
-	if err := r.step(ctx, Progress{Doing: Beginning, Models: u.Models}, `SELECT rebuild_clear(), rebuild_begin($1)`, u.Models); err != nil {
+	if err := r.step(ctx, Progress{Doing: Beginning, Models: u.Models}, `SELECT rebuild_clear(), rebuild_tables($1)`, u.Models); err != nil {
 		return nil, err
 	}
 	at, err := r.fill(ctx, u)
@@ -194,7 +195,16 @@ func (r *run) fill(ctx context.Context, u projections.Unit) (through int64, err 
 	if slices.Contains(u.Models, "requests") {
 		return through, r.foldRequests(ctx, u, through)
 	}
+	if err := r.index(ctx, u); err != nil {
+		return 0, err
+	}
 	return through, replay(ctx, r.conn, u.Types, u.Inline, 0, through, r.telling(Filling, u, through))
+}
+
+// index makes the indexes, without which nothing can be replayed. Where all
+// rows of a table are put in without, that is quicker.
+func (r *run) index(ctx context.Context, u projections.Unit) error {
+	return r.step(ctx, Progress{Doing: Indexing, Models: u.Models}, `SELECT rebuild_index($1)`, u.Models)
 }
 
 func (r *run) telling(doing Step, u projections.Unit, total int64) func(at int64) error {
