@@ -178,25 +178,32 @@ func (b *Bridge) sealAudit(ctx context.Context, p *AuditPart, to *os.File, e *Au
 	if _, err := payload.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
+	m := content.Manifest()
+	m.Head, e.ID = bundle.Head{Position: p.last.Pos}, m.Core.ID()
+	e.Bytes, err = b.join(ctx, to, m, payload)
+	return err
+}
+
+// join signs a manifest that is for people, writes it and its payload as one file,
+// syncs that and reads it back.
+func (b *Bridge) join(ctx context.Context, to *os.File, m bundle.Manifest, payload io.Reader) (size int64, err error) {
 	by, err := b.signing(ctx, b.Pool)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	signers, err := by.signers()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	m := content.Manifest()
-	m.Head, m.NextKey, m.CreatedAt = bundle.Head{Position: p.last.Pos}, by.next, bundle.FormatTime(time.Now())
+	m.NextKey, m.CreatedAt = by.next, bundle.FormatTime(time.Now())
 	signed, err := m.Sign(signers...)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if e.Bytes, err = bundle.WriteFile(to, signed, payload); err != nil {
-		return err
+	if size, err = bundle.WriteFile(to, signed, payload); err != nil {
+		return 0, err
 	}
-	e.ID = m.Core.ID()
-	return errors.Join(to.Sync(), b.readBack(to, e.Bytes, by))
+	return size, errors.Join(to.Sync(), b.readBack(to, size, by))
 }
 
 // scratch opens a new file that has no name any more: whatever becomes of this

@@ -67,6 +67,13 @@ func decoded(e domain.Event) (domain.Event, domain.Fact, error) {
 	return e, f, err
 }
 
+// OfLog says why a line may not be one of a site's log, whoever it may go to.
+func (c Checker) OfLog(origin string, l bundle.Line) error {
+	c.From, c.All = origin, true
+	_, _, err := c.Check(l)
+	return err
+}
+
 // owned refuses events in streams that another site writes, and answers to
 // requests that are not ours.
 func (b *Bridge) owned(ctx context.Context, from string, events []domain.Event) error {

@@ -176,26 +176,33 @@ func follow(s *evidence.Segment, item evidence.Item, at int64) error {
 }
 
 // knownKeys tells which keys this site knows of itself and of its peers.
-func (m *evidenceMaker) knownKeys(ctx context.Context) error {
-	links, err := m.Links(ctx)
+func (m *evidenceMaker) knownKeys(ctx context.Context) (err error) {
+	m.made.Keys, err = m.allKeys(ctx)
+	return err
+}
+
+// allKeys are the public keys that this site knows of itself and of its peers.
+func (b *Bridge) allKeys(ctx context.Context) ([]evidence.Key, error) {
+	links, err := b.Links(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	names := []string{m.made.Site}
+	names := []string{b.Log.Site()}
 	for _, l := range links {
 		names = append(names, l.Card.Name)
 	}
+	var keys []evidence.Key
 	for _, name := range names {
-		ring, err := m.Keyring(ctx, name)
+		ring, err := b.Keyring(ctx, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		m.made.Keys = append(m.made.Keys, evidence.Key{Site: name, Key: ring.Card.Key, State: "present"})
+		keys = append(keys, evidence.Key{Site: name, Key: ring.Card.Key, State: "present"})
 		for _, k := range ring.others {
-			m.made.Keys = append(m.made.Keys, evidence.Key{Site: name, Key: k.Key, State: k.State})
+			keys = append(keys, evidence.Key{Site: name, Key: k.Key, State: k.State})
 		}
 	}
-	return nil
+	return keys, nil
 }
 
 // trust knows every key of this site and its peers that was good at some time.

@@ -301,8 +301,8 @@ func (a *arrival) verify(ctx context.Context) error {
 	if a.core.Format == "" {
 		return a.newer(ctx)
 	}
-	if a.core.Kind == bundle.Audit {
-		return &bundle.Error{Code: bundle.Refused, Msg: fmt.Sprintf("it is an audit export of the log of %s, for people who look into it, and no site takes it in: read it with `sallyport bundle verify` and `bundle cat`", a.core.From)}
+	if forPeople[a.core.Kind] != "" {
+		return &bundle.Error{Code: bundle.Refused, Msg: fmt.Sprintf("it is an %s of the log of %s, for people who look into it, and no site takes it in: read it with `sallyport bundle verify` and `bundle cat`", forPeople[a.core.Kind], a.core.From)}
 	}
 	if a.link, err = a.bridge.link(ctx, a.bridge.Pool, a.core.From, false); errors.Is(err, ErrNoLink) {
 		return &bundle.Error{Code: bundle.Untrusted, Msg: fmt.Sprintf("it says to come from %q, of which this site has no card", a.core.From)}
@@ -329,6 +329,9 @@ func (a *arrival) verify(ctx context.Context) error {
 	a.signed = counts
 	return a.bundle.VerifyPayload()
 }
+
+// forPeople are the kinds of bundles that no site takes in.
+var forPeople = map[bundle.Kind]string{bundle.Audit: "audit export", bundle.Archive: "archive segment"}
 
 // said is what of the manifest counts beside the bundle itself.
 func (a *arrival) said() bundle.Manifest {

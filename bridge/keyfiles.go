@@ -55,6 +55,25 @@ func (k Keys) readNext(key string) (ed25519.PrivateKey, error) {
 	return next, err
 }
 
+// ReadSigningKeys reads the public side of every key in a site's folder that
+// signs, did or will. It makes none.
+func ReadSigningKeys(dir string) ([]ed25519.PublicKey, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "signing*.pem"))
+	if err != nil || len(files) == 0 {
+		return nil, errors.Join(fmt.Errorf("there is no signing key in %s", dir), err)
+	}
+	var keys []ed25519.PublicKey
+	for _, file := range files {
+		key, err := readSigningKey(file)
+		if err != nil {
+			return nil, err
+		}
+		public, _ := key.Public().(ed25519.PublicKey) // it has no other
+		keys = append(keys, public)
+	}
+	return keys, nil
+}
+
 func readSigningKey(path string) (ed25519.PrivateKey, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

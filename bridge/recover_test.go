@@ -159,6 +159,8 @@ func TestLostEventsComeHome(t *testing.T) {
 	if names := field.names(t, "staging"); len(names) != 0 {
 		t.Errorf("left in staging: %v", names)
 	}
+	field.readsAsTheLog(t, core)
+	core.readsAsTheLog(t, field)
 }
 
 // A response site's answers come home from the one who asked, and from nobody

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"iter"
 
 	"sallyport/domain"
 	"sallyport/eventstore"
@@ -19,11 +20,20 @@ type Then struct {
 	State  any              `json:"state"`
 }
 
+// History is where events of the past are found: the log, or an archive of it.
+type History interface {
+	// Resolve returns the seq that a moment means.
+	Resolve(ctx context.Context, m eventstore.Moment) (int64, error)
+	// Search gives the events that a filter seeks, in the order in which the site
+	// stored them.
+	Search(ctx context.Context, f eventstore.Filter) iter.Seq2[eventstore.Stored, error]
+}
+
 // StateAt folds what this site had stored of a stream by a moment: no read
 // model is asked, and what happened since does not show. A request's state has
 // its answer in it, and an answer's its request. [ErrNotFound]: the stream had
 // no event by then.
-func StateAt(ctx context.Context, log *eventstore.Store, stream string, m eventstore.Moment) (Then, error) {
+func StateAt(ctx context.Context, log History, stream string, m eventstore.Moment) (Then, error) {
 	position, err := log.Resolve(ctx, m)
 	if err != nil {
 		return Then{}, err

@@ -65,7 +65,7 @@ func Open(r io.ReaderAt, size int64, limits Limits) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.r, m.size, m.limits = f.r, f.size, f.limits
+	m.r, m.size, m.limits = f.r, f.size, f.limits.of(m.manifest.Core.Kind)
 	return m, nil
 }
 

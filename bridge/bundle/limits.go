@@ -44,6 +44,17 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
+// of gives the limits of one kind's lines: an entry of an archive has a line inside.
+func (l Limits) of(k Kind) Limits {
+	if k == Archive {
+		l.RecordedLine = l.longestLine() + entryRoom
+	}
+	return l
+}
+
+// entryRoom is how much longer an entry is than its line, at most.
+const entryRoom = 256
+
 func or[T int | int64](v, otherwise T) T {
 	if v == 0 {
 		return otherwise

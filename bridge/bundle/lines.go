@@ -232,6 +232,9 @@ func (c *content) next(raw []byte) (Line, error) {
 		return Line{}, errLines
 	}
 	c.check.from = c.check.pos + 1
+	if c.check.first.Span.Kind == Archive {
+		return c.archived(raw)
+	}
 	line, err := parseLine(raw, c.file.limits)
 	switch {
 	case err != nil:
@@ -241,6 +244,22 @@ func (c *content) next(raw []byte) (Line, error) {
 		err = c.check.event(line.Event.Pos, raw)
 	}
 	line.Chain, line.Number = c.check.chain, c.line
+	return line, err
+}
+
+// archived takes a line of an archive: of an entry only the number is looked at.
+func (c *content) archived(raw []byte) (line Line, err error) {
+	line = Line{Raw: raw, Number: c.line}
+	seq, entry := entrySeq(raw)
+	switch {
+	case len(raw) > c.file.limits.longestLine():
+		err = errLineLong
+	case entry:
+		line.Event.Pos = seq
+		err = c.check.event(seq, raw)
+	default:
+		err = c.check.note()
+	}
 	return line, err
 }
 

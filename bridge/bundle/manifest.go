@@ -28,7 +28,15 @@ const (
 	// Audit carries a range of the sender's log to people who look into it. It has
 	// no number and moves nothing between sites: no site takes it in.
 	Audit Kind = "audit"
+	// Archive carries what a site has stored, its own log and the mirrors of others,
+	// in the order in which it stored them: entries, whose positions are numbers of
+	// that order, and notes beside them. No site takes it in. What is inside an entry
+	// or a note is for bridge/archive to say; there is no chain over them.
+	Archive Kind = "archive"
 )
+
+// ofPeople reports whether the kind is for people, and for no site.
+func (k Kind) ofPeople() bool { return k == Audit || k == Archive }
 
 // Span is the part of a core that is known before the payload is made. The
 // payload's first line repeats it, which binds payload and manifest.

@@ -44,7 +44,7 @@ func (c Core) check() error {
 func (s Span) check() error {
 	err := errors.Join(
 		rule(s.Format == Format, "core.format is not "+Format),
-		rule(isSite(s.From) && isSite(s.To) && (s.From != s.To || s.Kind == Audit), "core.from and core.to are not two site names"),
+		rule(isSite(s.From) && isSite(s.To) && (s.From != s.To || s.Kind.ofPeople()), "core.from and core.to are not two site names"),
 		rule(isHex(s.Epoch, 32), "core.epoch is not 32 hex digits"),
 		rule(s.Prev == "" || isHex(s.Prev, 64), "core.prev is neither empty nor 64 hex digits"),
 		rule(isCount(s.Range.After) && isCount(s.Range.Through), "core.range is out of range"),
@@ -59,6 +59,12 @@ func (s Span) check() error {
 		err = errors.Join(err,
 			rule(s.Seq == 0 && s.Prev == "", "an audit export has a core.seq or core.prev, and is on no link"),
 			rule(s.Range.After < s.Range.Through, "core.range is empty"))
+	case Archive:
+		return errors.Join(err,
+			rule(s.From == s.To, "an archive is of another site than it is for"),
+			rule(s.Seq >= 1 && (s.Prev == "") == (s.Seq == 1), "core.seq is below 1, or core.prev is not told or of nothing"),
+			rule(s.Range.After < s.Range.Through, "core.range is empty"),
+			rule(s.Chain == ChainEnds{}, "an archive has a chain"))
 	case Beacon:
 		err = errors.Join(err,
 			rule(s.Seq >= 0, "core.seq is below 0"),
@@ -125,8 +131,8 @@ func (m Manifest) checkAck() error {
 	if a == nil {
 		return nil
 	}
-	if m.Core.Kind == Audit {
-		return errors.New("an audit export acknowledges something")
+	if m.Core.Kind.ofPeople() {
+		return errors.New("what is for people acknowledges something")
 	}
 	bySeq := func(x, y Rejection) int { return int(min(max(x.Seq-y.Seq, -1), 1)) }
 	return errors.Join(

@@ -36,8 +36,16 @@ func (s *sequence) event(pos int64, line []byte) error {
 	if s.events++; s.events > s.first.Events {
 		return fmt.Errorf("more events than the %d announced", s.first.Events)
 	}
-	s.pos, s.chain = pos, s.chain.Next(line)
+	if s.pos = pos; s.first.Span.Kind != Archive {
+		s.chain = s.chain.Next(line)
+	}
 	return nil
+}
+
+// note is a line of an archive that is no entry.
+func (s *sequence) note() error {
+	s.from = s.pos + 1
+	return rule(s.first.Span.Kind == Archive, "only an archive has notes")
 }
 
 func (s *sequence) withheld(run Withheld) error {

@@ -64,7 +64,7 @@ func auditEdits() []edit {
 		{"audit-of-nothing", `("range": {\s+"after": )0`, `${1}2`, "core.range"},
 		{"audit-with-ack", `(\n  "signers")`, "\n  \"ack\": {\n    \"epoch\": \"" + epoch + "\",\n    \"incarnation\": \"" + epoch +
 			"\",\n    \"no\": 1,\n    \"seq\": 0,\n    \"position\": 0,\n    \"chain\": \"" + strings.Repeat("0", 64) +
-			"\",\n    \"missing\": [],\n    \"rejected\": [],\n    \"understands\": []\n  },${1}", "acknowledges"},
+			"\",\n    \"missing\": [],\n    \"rejected\": [],\n    \"understands\": []\n  },${1}", "for people"},
 	}
 }
 

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -74,7 +75,7 @@ const inFlight = 3
 // Cancelling ctx makes both the calls and the goroutines end early. A beacon gets
 // no lines: Finish at once.
 func NewWriter(ctx context.Context, w io.Writer, plan Plan) (*Writer, error) {
-	plan.Limits = plan.Limits.orDefault()
+	plan.Limits = plan.Limits.orDefault().of(plan.First.Span.Kind)
 	if plan.First.Span.Format == "" {
 		plan.First.Span.Format = Format
 	}
@@ -159,6 +160,33 @@ func (b *Writer) Stored(pos int64, line []byte) error {
 		err = b.check.event(pos, line)
 	}
 	return b.put(line, 1, err)
+}
+
+// Entry adds what was stored under a number to an [Archive], as [ParseEntry] reads
+// it, and Note a line beside, up to as long.
+func (b *Writer) Entry(line []byte) error {
+	if b.err != nil {
+		return b.err
+	}
+	seq, ok := entrySeq(line)
+	err := rule(ok && b.plan.First.Span.Kind == Archive && len(line) <= b.plan.Limits.longestLine(), "no entry of an archive, or too long")
+	if err == nil {
+		err = b.check.event(seq, line)
+	}
+	return b.put(line, 1, err)
+}
+
+// Note adds a line beside the entries, see [Writer.Entry].
+func (b *Writer) Note(line []byte) error {
+	if b.err != nil {
+		return b.err
+	}
+	_, entry := entrySeq(line)
+	err := rule(!entry && len(line) > 0 && len(line) <= b.plan.Limits.longestLine() && bytes.IndexByte(line, '\n') < 0, "no note, or too long")
+	if err == nil {
+		err = b.check.note()
+	}
+	return b.put(line, 0, err)
 }
 
 // Chain gives the log's chain after the last line that was added.

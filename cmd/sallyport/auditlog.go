@@ -22,6 +22,7 @@ type logQuery struct {
 	from, to string
 	limit    int64
 	follow   bool
+	archived archived
 }
 
 func (p *program) auditLog() *cobra.Command {
@@ -39,7 +40,7 @@ member "withheld" tells. That somebody looked is recorded as audit.viewed.`,
 			if err := q.check(p.output); err != nil {
 				return err
 			}
-			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.printLog(cmd, s, q) })
+			return p.withHistory(cmd.Context(), q.archived, func(h history, s *boot.Site) error { return p.printLog(cmd, h, s, q) })
 		},
 	}
 	flags := c.Flags()
@@ -53,6 +54,7 @@ member "withheld" tells. That somebody looked is recorded as audit.viewed.`,
 	flags.Int64Var(&q.filter.After, "after", 0, "only what was stored after this position (seq)")
 	flags.Int64Var(&q.limit, "limit", 0, "at most so many events; 0: all")
 	flags.BoolVarP(&q.follow, "follow", "f", false, "go on with what is stored from now on, until interrupted")
+	q.archived.flags(c)
 	return c
 }
 
@@ -62,6 +64,8 @@ func (q logQuery) check(output string) error {
 		return &usageError{fmt.Errorf("--type %s is no event type of this program", q.filter.Type)}
 	case q.filter.After < 0 || q.limit < 0:
 		return &usageError{errors.New("--after and --limit are whole numbers from 0 on")}
+	case q.follow && q.archived.dir != "":
+		return &usageError{errors.New("nothing comes into an archive that could be followed: leave out --follow or --archive")}
 	case q.follow && q.to != "":
 		return &usageError{errors.New("--follow has no end, and --to is one: give one of them")}
 	case q.follow && output == "json":
@@ -71,14 +75,14 @@ func (q logQuery) check(output string) error {
 }
 
 // bounded finds out between which positions the events lie.
-func (q logQuery) bounded(ctx context.Context, s *boot.Site) (eventstore.Filter, error) {
+func (q logQuery) bounded(ctx context.Context, h history) (eventstore.Filter, error) {
 	f := q.filter
 	if q.from != "" {
 		m, err := eventstore.ParseMoment(q.from)
 		if err != nil {
 			return f, &usageError{fmt.Errorf("--from: %w", err)}
 		}
-		before, err := s.Log.Before(ctx, m)
+		before, err := h.Before(ctx, m)
 		if err != nil {
 			return f, err
 		}
@@ -92,13 +96,15 @@ func (q logQuery) bounded(ctx context.Context, s *boot.Site) (eventstore.Filter,
 		}
 	}
 	var err error
-	f.Through, err = s.Log.Resolve(ctx, end)
+	f.Through, err = h.Resolve(ctx, end)
 	return f, err
 }
 
-func (p *program) printLog(cmd *cobra.Command, s *boot.Site, q logQuery) error {
+// printLog prints what was asked for; s is nil for an archive, which has no trail
+// to record a look in.
+func (p *program) printLog(cmd *cobra.Command, h history, s *boot.Site, q logQuery) error {
 	ctx := cmd.Context()
-	f, err := q.bounded(ctx, s)
+	f, err := q.bounded(ctx, h)
 	if err != nil {
 		return err
 	}
@@ -107,7 +113,7 @@ func (p *program) printLog(cmd *cobra.Command, s *boot.Site, q logQuery) error {
 	}
 	out := newEventPrinter(p)
 	for {
-		more, err := p.printPart(ctx, s, f, &q.limit, out)
+		more, err := p.printPart(ctx, h, f, &q.limit, out)
 		if err != nil || !more || !q.follow {
 			return errors.Join(err, out.end())
 		}
@@ -122,11 +128,11 @@ func (p *program) printLog(cmd *cobra.Command, s *boot.Site, q logQuery) error {
 }
 
 // printPart prints what there is now. There is no more when the limit is reached.
-func (p *program) printPart(ctx context.Context, s *boot.Site, f eventstore.Filter, limit *int64, out *eventPrinter) (more bool, err error) {
+func (p *program) printPart(ctx context.Context, h history, f eventstore.Filter, limit *int64, out *eventPrinter) (more bool, err error) {
 	if f.After >= f.Through {
 		return true, nil
 	}
-	for e, err := range s.Log.Search(ctx, f) {
+	for e, err := range h.Search(ctx, f) {
 		if err != nil {
 			return false, err
 		}
@@ -153,8 +159,12 @@ func spoken(cmd *cobra.Command) string {
 }
 
 // viewed records that somebody looks, before it is shown. A read-only site
-// cannot record it, and to look must be possible there.
+// cannot record it, and to look must be possible there. Without a site there is
+// nothing to record it in.
 func viewed(ctx context.Context, s *boot.Site, what string) error {
+	if s == nil {
+		return nil
+	}
 	err := s.Commands.Viewed(ctx, commands.By{Actor: actor()}, what)
 	if is[*eventstore.ReadOnlyError](err) {
 		s.Logger.Warn("not in the audit trail, because the site is read-only", "what", what)

@@ -16,6 +16,7 @@ import (
 
 func (p *program) auditState() *cobra.Command {
 	var asOf string
+	var from archived
 	c := &cobra.Command{
 		Use: "state STREAM", Short: "Show how a user, a request, a setting … stood at a moment", Args: cobra.ExactArgs(1),
 		Long: `The events that this site had stored of a stream by then are folded anew: no
@@ -34,8 +35,8 @@ password or key is shown. That somebody looked is recorded as audit.viewed.`,
 			if !domain.ValidStream(args[0]) {
 				return &usageError{fmt.Errorf("%q cannot be a stream: they are named as in user-ID or setting-KEY", args[0])}
 			}
-			return p.withSite(cmd.Context(), func(s *boot.Site) error {
-				then, err := projections.StateAt(cmd.Context(), s.Log, args[0], m)
+			return p.withHistory(cmd.Context(), from, func(h history, s *boot.Site) error {
+				then, err := projections.StateAt(cmd.Context(), h, args[0], m)
 				if errors.Is(err, projections.ErrNotFound) {
 					return &usageError{fmt.Errorf("this site had stored no event of %s by then: `sallyport audit log --stream %[1]s` shows what there is", args[0])}
 				}
@@ -50,6 +51,7 @@ password or key is shown. That somebody looked is recorded as audit.viewed.`,
 		},
 	}
 	c.Flags().StringVar(&asOf, "as-of", "", "a position (seq) or a time such as 2026-01-31T12:00:00Z; without it, now")
+	from.flags(c)
 	return c
 }
 
