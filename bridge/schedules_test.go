@@ -24,7 +24,7 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "the first seed of the schedules on PostgreSQL")
-	schedules = flag.Int("schedules", 500, "how many schedules on PostgreSQL")
+	schedules = flag.Int("schedules", 500/underRace, "how many schedules on PostgreSQL")
 )
 
 // The simulator's schedules on the whole bridge: PostgreSQL, files, signatures,

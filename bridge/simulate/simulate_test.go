@@ -13,7 +13,7 @@ import (
 
 var (
 	first     = flag.Uint64("seed", 1, "the first seed")
-	schedules = flag.Int("schedules", 100_000, "how many schedules in all")
+	schedules = flag.Int("schedules", 100_000/underRace, "how many schedules in all")
 	traceFile = flag.String("trace", "", "a file with a schedule to run instead, as a failure prints it")
 	three     = flag.Bool("three", false, "with -trace: between three sites")
 )
