@@ -53,11 +53,12 @@ if length == 1 and (.[0] | . as $m |
  shape(["core", "head", "payload", "frames", "ack", "signers", "next_key", "created_at"] | map(select(
    IN("core", "head", "payload", "frames", "signers", "created_at") or (. as $k | $m | has($k))))) and
  (.core | shape(["format", "kind", "from", "to", "epoch", "seq", "prev", "range", "chain", "plain_bytes", "plain_sha256"]) and
-  .format == "sallyport-bundle/1" and (.from | str("[a-z0-9-]{1,32}")) and (.to | str("[a-z0-9-]{1,32}")) and .from != .to and
+  .format == "sallyport-bundle/1" and (.from | str("[a-z0-9-]{1,32}")) and (.to | str("[a-z0-9-]{1,32}")) and (.from != .to or .kind == "audit") and
   (.epoch | hex(32)) and (.seq | count) and .seq <= 9999999999 and (.prev | str("|[0-9a-f]{64}")) and
   (.range | shape(["after", "through"]) and (.after | count) and (.through | count)) and
   (.chain | shape(["after", "through"]) and (.after | hex(64)) and (.through | hex(64))) and
   (if .kind == "beacon" then .range.after == .range.through and .chain.after == .chain.through
+   elif .kind == "audit" then .seq == 0 and .prev == "" and .range.after < .range.through
    else (.kind | IN("data", "return")) and .seq > 0 and .range.after < .range.through end) and
   (.plain_bytes | count) and .plain_bytes > 0 and .plain_bytes <= 2147483648 and (.plain_sha256 | hex(64))) and
  (.head | shape(["position", "seq"]) and all(.[]; count)) and
@@ -66,6 +67,7 @@ if length == 1 and (.[0] | . as $m |
    (del(.sha256) | all(.[]; count)) and .bytes > 0 and .plain_bytes > 0 and .plain_bytes <= 16777217)) and
  ([foreach .frames[] as $f ([0, 0, true]; [.[0] + $f.bytes, .[1] + $f.plain_bytes, .[2] and $f.offset == .[0]])] | last
    == [$m.payload.bytes, $m.core.plain_bytes, true]) and
+ (has("ack") and .core.kind == "audit" | not) and
  (if has("ack") then .ack | (del(.seen) | shape(["epoch", "incarnation", "no", "seq", "position", "chain", "missing", "rejected", "understands"])) and
   (if has("seen") then (keys_unsorted | last) == "seen" and (.seen | shape(["incarnation", "no"]) and (.incarnation | hex(32)) and (.no | count) and .no > 0) else true end) and
   (.epoch | hex(32)) and (.incarnation | hex(32)) and ([.no, .seq, .position] | all(count)) and .no > 0 and (.chain | hex(64)) and
