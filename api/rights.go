@@ -38,6 +38,32 @@ type rightShape struct {
 	// Indices are what the user may read of those that a search of this type
 	// reads; left out: all.
 	Indices []string `json:"indices,omitempty"`
+	// Own is what was said of this user and this type; null: nothing.
+	Own *ownShape `json:"own"`
+}
+
+// ownShape is what was granted or blocked, as PUT /users/{id}/access/{type}
+// takes it.
+type ownShape struct {
+	Access     string         `json:"access"`
+	MaxResults int            `json:"max_results"`
+	Limits     *domain.Limits `json:"limits"`
+	Indices    []string       `json:"indices"`
+}
+
+func shapeOfOwn(r domain.Rights, requestType string) *ownShape {
+	said, is := r.Access[requestType]
+	if !is {
+		return nil
+	}
+	own := ownShape{Access: "granted", MaxResults: said.MaxResults, Limits: said.Limits}
+	if len(said.Indices) > 0 {
+		own.Indices = said.Indices
+	}
+	if said.Blocked {
+		own.Access = "blocked"
+	}
+	return &own
 }
 
 type allowedCall struct {
@@ -49,7 +75,7 @@ type allowedCall struct {
 func shapeOfRight(r domain.Rights, t domain.RequestTypeDefined) rightShape {
 	ruling := r.Rule(t.Name, t.Public)
 	return rightShape{RequestType: t.Name, Allowed: ruling.Allowed, Rule: ruling.Rule, Why: ruling.Detail,
-		MaxResults: r.MaxResults(t), Limits: r.TypeLimits(t.Name), Indices: r.Indices(t.Name)}
+		MaxResults: r.MaxResults(t), Limits: r.TypeLimits(t.Name), Indices: r.Indices(t.Name), Own: shapeOfOwn(r, t.Name)}
 }
 
 func (s *server) rights(ctx context.Context, c *call) (answer, error) {

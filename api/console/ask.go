@@ -3,7 +3,9 @@ package console
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"sallyport/api/console/schemaform"
@@ -130,7 +132,13 @@ func ask(v *visit) error {
 // notJSON says where a text stops being JSON.
 func notJSON(text string) string {
 	var any json.RawMessage
-	if err := json.Unmarshal([]byte(text), &any); err != nil {
+	err := json.Unmarshal([]byte(text), &any)
+	var at *json.SyntaxError
+	switch {
+	case errors.As(err, &at):
+		before := text[:min(int(at.Offset), len(text))]
+		return at.Error() + ", in line " + strconv.Itoa(strings.Count(before, "\n")+1)
+	case err != nil:
 		return err.Error()
 	}
 	return "is no JSON"

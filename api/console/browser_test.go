@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -38,7 +39,9 @@ var (
 // examples fill in the parameters of pages for somebody of a role, by their keys.
 func (w *world) examples(role domain.UserRole) map[string]string {
 	answered := "requests/" + w.ids["answered/"+string(role)]
-	return map[string]string{"ask-type": "ask/airports-in-country?example=1", "request": answered, "answer": answered + "/answer"}
+	all := map[string]string{"ask-type": "ask/airports-in-country?example=1", "request": answered, "answer": answered + "/answer"}
+	maps.Copy(all, w.managedExamples())
+	return all
 }
 
 var parameter = regexp.MustCompile(`\{[^}]+\}`)
@@ -274,7 +277,7 @@ func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("make screenshots writes them")
 	}
-	w := open(t)
+	w, onlyPages := open(t), regexp.MustCompile(*pictured)
 	for _, l := range []look{{"desktop", 1280, 900, "en", "light"}, {"narrow", 320, 800, "en", "light"}, {"dark", 1280, 900, "en", "dark"}, {"rtl", 1280, 900, "fa", "light"}} {
 		for _, site := range sites {
 			seen := map[string]bool{}
@@ -285,7 +288,7 @@ func TestScreenshots(t *testing.T) {
 					call(b, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: b.base, Path: "/console/"})
 				}
 				for _, p := range console.AllPages() {
-					if seen[p.Key] || !p.Admits(site, role) || p.Open || p.File {
+					if seen[p.Key] || !onlyPages.MatchString(p.Key) || !p.Admits(site, role) || p.Open || p.File {
 						continue
 					}
 					seen[p.Key] = true

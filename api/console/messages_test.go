@@ -55,7 +55,7 @@ func closed() map[string][]string {
 		areasOf = append(areasOf, string(a))
 	}
 	both := []string{string(domain.RequestSite), string(domain.ResponseSite)}
-	return map[string][]string{
+	lists := map[string][]string{
 		"area.%s": areasOf, "elsewhere.%s": both, "home.lead.%s": both, "sign-in.lead.%s": both, "site.%s": both,
 		"role.%s":   {"user", "analyst", "operator", "auditor", "admin"},
 		"status.%s": statuses, "status.%s.next": statuses,
@@ -64,11 +64,19 @@ func closed() map[string][]string {
 		"direction.%s": {"out", "in"}, "bundle.%s": {"out", "in"},
 		"page.%s.title": keys, "page.%s.lead": keys,
 	}
+	maps.Copy(lists, closedOfAdministrators)
+	return lists
+}
+
+// closedOfAdministrators are those of administrators' pages.
+var closedOfAdministrators = map[string][]string{
+	"per.%s": windowNames, "limit-of.%s": windowNames, "rule.%s": ruleNames, "from.%s": {"user", "profile", "default"},
+	"call-site.%s": {"both", "request", "response"},
 }
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.
-var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": ""}
+var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field."}
 
 // Each key that a template uses has a message.
 func TestMessagesOfTemplates(t *testing.T) {

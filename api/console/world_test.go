@@ -34,7 +34,10 @@ type world struct {
 	seen    sync.Map          // pages that axe-core has looked at, by site
 }
 
-var screenshots = flag.String("screenshots", "", "the folder to write pictures of every page to")
+var (
+	screenshots = flag.String("screenshots", "", "the folder to write pictures of every page to")
+	pictured    = flag.String("pages", "", "a regular expression of the keys of pages: pictures are of these alone")
+)
 
 var theWorld struct {
 	once  sync.Once
@@ -126,7 +129,7 @@ func (w *world) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.fillManaged(ctx)
 }
 
 func (w *world) end(site domain.Role) *dev.End {
