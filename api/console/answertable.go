@@ -9,6 +9,7 @@ import (
 // table is a list of objects, as people read it.
 type table struct {
 	Columns []string
+	Numbers []bool // columns that hold numbers alone
 	Rows    [][]cell
 	Left    int // rows that are not shown
 }
@@ -47,10 +48,12 @@ func tableOf(result json.RawMessage) *table {
 			return nil
 		}
 	}
+	t.Numbers = slices.Repeat([]bool{true}, len(t.Columns))
 	for _, o := range objects {
 		row := make([]cell, len(t.Columns))
 		for i, name := range t.Columns {
 			row[i] = cellOf(o[name])
+			t.Numbers[i] = t.Numbers[i] && (row[i].Number || row[i].None)
 		}
 		t.Rows = append(t.Rows, row)
 	}

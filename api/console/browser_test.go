@@ -196,6 +196,16 @@ func (b *tab) accessible(where string) {
 	}
 }
 
+// narrow fails the test if the page is wider than a small telephone.
+func (b *tab) narrow(where string) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(320, 800))
+	if width := result(b, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); width > 320 {
+		b.t.Errorf("%s is %d px wide where there are 320", where, width)
+	}
+	b.do(chromedp.ResetViewport())
+}
+
 // Every page opens for each role that it is for, without anything that no page
 // may do, and is refused to the others with a page that says why.
 func TestEveryPageForEveryRole(t *testing.T) {
@@ -215,6 +225,7 @@ func TestEveryPageForEveryRole(t *testing.T) {
 						// What differs by role is navigation and the front page.
 						if _, seen := w.seen.LoadOrStore(string(site)+p.Key, true); !seen || p.Path == "" {
 							b.accessible(path)
+							b.narrow(path)
 						}
 						b.clean(path)
 					default:
@@ -272,31 +283,42 @@ type look struct {
 	theme         string
 }
 
+var looks = []look{{"desktop", 1280, 900, "en", "light"}, {"narrow", 320, 800, "en", "light"}, {"dark", 1280, 900, "en", "dark"}, {"rtl", 1280, 900, "fa", "light"}}
+
 // TestScreenshots writes pictures of every page, when told where to.
 func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("make screenshots writes them")
 	}
 	w, onlyPages := open(t), regexp.MustCompile(*pictured)
-	for _, l := range []look{{"desktop", 1280, 900, "en", "light"}, {"narrow", 320, 800, "en", "light"}, {"dark", 1280, 900, "en", "dark"}, {"rtl", 1280, 900, "fa", "light"}} {
-		for _, site := range sites {
-			seen := map[string]bool{}
-			for _, role := range roles {
+	seen := map[string]bool{}
+	for _, site := range sites {
+		for _, role := range roles {
+			t.Run(string(site)+"/"+string(role), func(t *testing.T) {
 				b := w.tab(t, site, role)
-				b.do(chromedp.EmulateViewport(l.width, l.height))
-				for name, value := range map[string]string{"sallyport-language": l.language, "sallyport-theme": l.theme} {
-					call(b, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: b.base, Path: "/console/"})
-				}
 				for _, p := range console.AllPages() {
-					if seen[p.Key] || !onlyPages.MatchString(p.Key) || !p.Admits(site, role) || p.Open || p.File {
+					key := fmt.Sprintf("%s-%s", site, p.Key)
+					if p.Open || p.File || seen[key] || !onlyPages.MatchString(p.Key) || !p.Admits(site, role) {
 						continue
 					}
-					seen[p.Key] = true
-					b.visit(w.example(t, p, role))
-					b.picture(filepath.Join(*screenshots, l.name, fmt.Sprintf("%s-%s-%s.png", site, role, p.Key)))
+					seen[key] = true
+					for _, l := range looks {
+						b.as(l)
+						b.visit(w.example(t, p, role))
+						b.picture(filepath.Join(*screenshots, l.name, key+".png"))
+					}
 				}
-			}
+			})
 		}
+	}
+}
+
+// as has the tab look at pages in this way.
+func (b *tab) as(l look) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(l.width, l.height))
+	for name, value := range map[string]string{"sallyport-language": l.language, "sallyport-theme": l.theme} {
+		call(b, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: b.base, Path: "/console/"})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,23 +88,31 @@ func (l *language) T(key string, args ...any) template.HTML {
 }
 
 func (l *language) shown(value any) template.HTML {
-	switch x := value.(type) {
+	switch x := pointed(value).(type) {
 	case template.HTML:
 		return x
-	case *int64:
-		if x != nil {
-			return l.shown(*x)
-		}
 	case int, int64, float64:
 		return template.HTML(l.Number(x)) //nolint:gosec // digits
 	}
-	return "<bdi>" + template.HTML(html.EscapeString(fmt.Sprint(value))) + "</bdi>" //nolint:gosec // escaped
+	return "<bdi>" + template.HTML(html.EscapeString(fmt.Sprint(pointed(value)))) + "</bdi>" //nolint:gosec // escaped
+}
+
+// pointed is what a pointer points to; nil if to nothing.
+func pointed(value any) any {
+	v := reflect.ValueOf(value)
+	if v.Kind() != reflect.Pointer {
+		return value
+	}
+	if v.IsNil() {
+		return nil
+	}
+	return v.Elem().Interface()
 }
 
 // Number is a number as the language writes it, in groups of three.
 func (l *language) Number(value any) string {
 	var text string
-	switch x := value.(type) {
+	switch x := pointed(value).(type) {
 	case int:
 		text = grouped(strconv.Itoa(x))
 	case int64:

@@ -124,13 +124,9 @@ func (l *language) functions(a *assets) template.FuncMap {
 // Nothing is shown of none.
 func (l *language) when(at any) (template.HTML, error) {
 	var t time.Time
-	switch x := at.(type) {
+	switch x := pointed(at).(type) {
 	case time.Time:
 		t = x
-	case *time.Time:
-		if x != nil {
-			t = *x
-		}
 	case string:
 		if x == "" {
 			break
