@@ -93,6 +93,27 @@ func (s *server) listBundles(ctx context.Context, c *call) (answer, error) {
 	return list(c, bundles, next), nil
 }
 
+func (s *server) bundle(ctx context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
+	found, err := s.Bridge.Bundle(ctx, mux.Vars(c.Request)["id"])
+	return answer{value: found}, err
+}
+
+// listCustody lists who had which medium in hand.
+func (s *server) listCustody(ctx context.Context, c *call) (answer, error) {
+	q, err := parseQuery(c, "medium")
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.Bridge.CustodyPage(ctx, bridge.CustodyFilter{Page: bridge.Page(q.page), Medium: q.values.Get("medium")})
+	if err != nil {
+		return answer{}, err
+	}
+	return list(c, found, next), nil
+}
+
 type exportWanted struct {
 	Peer string `json:"peer"` // empty: all
 }

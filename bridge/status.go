@@ -48,8 +48,11 @@ type Status struct {
 	LastContact *string `json:"last_contact"`
 	Stopped     *string `json:"stopped"`
 	// ReadOnly is why this site as a whole writes nothing.
-	ReadOnly   *string `json:"read_only"`
-	NextAction string  `json:"next_action"`
+	ReadOnly *string `json:"read_only"`
+	// NextAction says what to do next, and NextCode which of the cases of next that
+	// is, for those who say it in another language.
+	NextAction string `json:"next_action"`
+	NextCode   string `json:"next_code"`
 }
 
 // Status returns all links at a glance, by name.
@@ -73,7 +76,7 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 			return nil, err
 		}
 		if head.ReadOnly != "" {
-			s.ReadOnly, s.NextAction = &head.ReadOnly, nextReadOnly(head, l.Card.Name, len(s.Carry))
+			s.ReadOnly, s.NextCode, s.NextAction = &head.ReadOnly, "return", nextReadOnly(head, l.Card.Name, len(s.Carry))
 		}
 		all = append(all, s)
 	}
@@ -105,7 +108,7 @@ func (b *Bridge) status(ctx context.Context, l Link, outbox []Outgoing) (Status,
 	if l.Stopped != "" {
 		s.Stopped = &l.Stopped
 	}
-	s.NextAction = s.next(l)
+	s.NextCode, s.NextAction = s.next(l)
 	return s, nil
 }
 
@@ -125,26 +128,26 @@ func display(t *time.Time) *string {
 }
 
 // next says in one sentence what to do, the most urgent first.
-func (s Status) next(l Link) string {
+func (s Status) next(l Link) (code, sentence string) {
 	switch {
 	case s.Stopped != nil && slices.ContainsFunc(s.PeerRejected, forGood):
-		return fmt.Sprintf("ask %s what it refused, then let two people decide: `sallyport link withhold %s POSITION`; or, if it was settled there: `sallyport link resume %s`", s.Peer, s.Peer, s.Peer)
+		return "settle-refusal", fmt.Sprintf("ask %s what it refused, then let two people decide: `sallyport link withhold %s POSITION`; or, if it was settled there: `sallyport link resume %s`", s.Peer, s.Peer, s.Peer)
 	case s.Stopped != nil:
-		return fmt.Sprintf("talk to the people of %s; when it is settled: `sallyport link resume %s`", s.Peer, s.Peer)
+		return "settle-stop", fmt.Sprintf("talk to the people of %s; when it is settled: `sallyport link resume %s`", s.Peer, s.Peer)
 	case s.needsUpgrade():
-		return fmt.Sprintf("upgrade sallyport here: %s sends what this one cannot read yet; it is kept and applied afterwards", s.Peer)
+		return "upgrade", fmt.Sprintf("upgrade sallyport here: %s sends what this one cannot read yet; it is kept and applied afterwards", s.Peer)
 	case len(s.Carry) > 0 && s.media() != "":
-		return fmt.Sprintf("bring %s to %s: what must be carried is on it", s.media(), s.Peer)
+		return "bring-medium", fmt.Sprintf("bring %s to %s: what must be carried is on it", s.media(), s.Peer)
 	case len(s.Carry) > 0:
-		return fmt.Sprintf("carry %s to %s: copy from outbox/ here into inbox/ there", count(len(s.Carry), "file"), s.Peer)
+		return "carry", fmt.Sprintf("carry %s to %s: copy from outbox/ here into inbox/ there", count(len(s.Carry), "file"), s.Peer)
 	case len(s.Missing) > 0 || len(s.Rejected) > 0:
-		return fmt.Sprintf("bring what lies in the outbox of %s: bundle %s was asked for and is made again there", s.Peer, Runs(s.wanted()))
+		return "fetch-again", fmt.Sprintf("bring what lies in the outbox of %s: bundle %s was asked for and is made again there", s.Peer, Runs(s.wanted()))
 	case l.Unacknowledged():
-		return fmt.Sprintf("bring what lies in the outbox of %s: it has not acknowledged %s yet", s.Peer, count(int(l.Out.Seq-l.Out.AckedSeq), "bundle"))
+		return "fetch", fmt.Sprintf("bring what lies in the outbox of %s: it has not acknowledged %s yet", s.Peer, count(int(l.Out.Seq-l.Out.AckedSeq), "bundle"))
 	case s.Quarantined > 0:
-		return fmt.Sprintf("decide about %s in quarantine: `sallyport quarantine list`", count(s.Quarantined, "file"))
+		return "decide", fmt.Sprintf("decide about %s in quarantine: `sallyport quarantine list`", count(s.Quarantined, "file"))
 	default:
-		return "nothing to carry"
+		return "nothing", "nothing to carry"
 	}
 }
 
