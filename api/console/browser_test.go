@@ -37,22 +37,23 @@ var (
 )
 
 // examples fill in the parameters of pages for somebody of a role, by their keys.
-func (w *world) examples(role domain.UserRole) map[string]string {
+func (w *world) examples(site domain.Role, role domain.UserRole) map[string]string {
 	answered := "requests/" + w.ids["answered/"+string(role)]
 	all := map[string]string{"ask-type": "ask/airports-in-country?example=1", "request": answered, "answer": answered + "/answer"}
 	maps.Copy(all, w.managedExamples())
+	maps.Copy(all, w.examplesOfOperators(site))
 	return all
 }
 
 var parameter = regexp.MustCompile(`\{[^}]+\}`)
 
 // example is the address of a page below the console for somebody of a role.
-func (w *world) example(t *testing.T, p console.PageRow, role domain.UserRole) string {
+func (w *world) example(t *testing.T, p console.PageRow, site domain.Role, role domain.UserRole) string {
 	t.Helper()
 	if !parameter.MatchString(p.Path) {
 		return p.Path
 	}
-	path, ok := w.examples(role)[p.Key]
+	path, ok := w.examples(site, role)[p.Key]
 	if !ok {
 		t.Fatalf("the page %s has no example", p.Key)
 	}
@@ -220,7 +221,7 @@ func TestEveryPageForEveryRole(t *testing.T) {
 					switch {
 					case p.Open, p.File:
 					case p.Admits(site, role):
-						path := w.example(t, p, role)
+						path := w.example(t, p, site, role)
 						b.visit(path)
 						// What differs by role is navigation and the front page.
 						if _, seen := w.seen.LoadOrStore(string(site)+p.Key, true); !seen || p.Path == "" {
@@ -304,7 +305,7 @@ func TestScreenshots(t *testing.T) {
 					seen[key] = true
 					for _, l := range looks {
 						b.as(l)
-						b.visit(w.example(t, p, role))
+						b.visit(w.example(t, p, site, role))
 						b.picture(filepath.Join(*screenshots, l.name, key+".png"))
 					}
 				}

@@ -24,7 +24,7 @@ func TestChoicesAndKeys(t *testing.T) {
 	if where := result(b, chromedp.Location()); !strings.HasSuffix(where, "/console/requests") {
 		t.Errorf("after choosing: %s", where)
 	}
-	for _, path := range []string{"", "requests", "ask/airports-in-box?example=0", w.examples(domain.RoleUser)["request"], w.examples(domain.RoleUser)["answer"], "keys"} {
+	for _, path := range []string{"", "requests", "ask/airports-in-box?example=0", w.examples(domain.RequestSite, domain.RoleUser)["request"], w.examples(domain.RequestSite, domain.RoleUser)["answer"], "keys"} {
 		b.visit(path)
 		b.accessible("dark, right to left: " + path)
 	}

@@ -125,6 +125,20 @@ func (l *language) Number(value any) string {
 	return l.figures(text)
 }
 
+// Size is a number of bytes for people, in decimal units.
+func (l *language) Size(bytes int64) template.HTML {
+	value, unit := float64(bytes), "B"
+	for _, larger := range []string{"kB", "MB", "GB", "TB"} {
+		if value < 1000 {
+			break
+		}
+		value, unit = value/1000, larger
+	}
+	text := strconv.FormatFloat(value, 'f', 1, 64)
+	text = strings.TrimSuffix(text, ".0")
+	return template.HTML(`<span dir="ltr">` + l.figures(text) + " " + unit + `</span>`) //nolint:gosec // digits
+}
+
 // figures writes digits as the language does.
 func (l *language) figures(text string) string {
 	if l.digits == "" {

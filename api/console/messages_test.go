@@ -65,6 +65,7 @@ func closed() map[string][]string {
 		"page.%s.title": keys, "page.%s.lead": keys,
 	}
 	maps.Copy(lists, closedOfAdministrators)
+	maps.Copy(lists, closedOfOperators())
 	return lists
 }
 
@@ -76,7 +77,7 @@ var closedOfAdministrators = map[string][]string{
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.
-var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field."}
+var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field.", "schedule.job.%s": "schedule.job."}
 
 // Each key that a template uses has a message.
 func TestMessagesOfTemplates(t *testing.T) {
@@ -123,7 +124,7 @@ func TestMessagesOfTemplates(t *testing.T) {
 func detail(key string) bool { return slices.Contains(ownHeadings, key) }
 
 // ownHeadings are pages whose heading is what they show, so that no message is.
-var ownHeadings = []string{"ask-type", "request", "answer", "answer-json", "answer-file"}
+var ownHeadings = []string{"ask-type", "request", "answer", "answer-json", "answer-file", "link", "bundle", "bundle-file", "refused"}
 
 // keysIn finds what t, title and empty are called with.
 func keysIn(node parse.Node, into map[string]bool) {
@@ -193,7 +194,7 @@ func called(n *parse.CommandNode, into map[string]bool) {
 func TestMessagesOfProblems(t *testing.T) {
 	t.Parallel()
 	english := languagesOf(t)["en"]
-	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errPage, {Key: "json"}, {Key: "credentials"}, {Key: "repeated"}} {
+	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errNoFile, errPage, {Key: "json"}, {Key: "credentials"}, {Key: "repeated"}} {
 		if !english.Has("problem."+p.Key) || !english.Has("problem."+p.Key+".next") {
 			t.Errorf("no message problem.%s or problem.%s.next", p.Key, p.Key)
 		}

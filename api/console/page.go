@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type page struct {
 	area area
 	show func(*visit) error
 	acts []act
+	// body bounds what its forms send, in bytes; 0: [maxForm].
+	body int64
 }
 
 // act is what a form of a page does: a POST that ends in a redirect, or in the
@@ -57,7 +60,7 @@ func areas() []area {
 // pages is the whole console. What a page's API calls are for decides its
 // roles; the API holds to them, whatever is said here.
 func pages() []page {
-	return slices.Concat(entrance(), ofUsers(), ofAdministrators(), ofOneself())
+	return slices.Concat(entrance(), ofUsers(), ofOperators(), ofAdministrators(), ofOneself())
 }
 
 // missing is shown where nothing is.
@@ -129,6 +132,7 @@ func navigate(site domain.Role, role domain.UserRole, at *page) navigation {
 func (k *Console) visited(p page, do func(*visit) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := k.begin(w, r, &p)
+		v.body = cmp.Or(p.body, maxForm)
 		err := v.enter() //nolint:contextcheck // a visit has that of its request
 		if err == nil {
 			err = do(v)

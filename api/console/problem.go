@@ -59,6 +59,7 @@ var (
 	errOtherSite = &problem{Title: "On the other site", Status: http.StatusNotFound, Key: "other-site", Detail: "this page is on the site of the other role: go there"}
 	errOtherRole = &problem{Title: "Not for your role", Status: http.StatusForbidden, Key: "other-role", Detail: "this page is for another role: ask somebody who has it"}
 	errForm      = &problem{Title: "The form did not arrive whole", Status: http.StatusBadRequest, Key: "form", Detail: "nothing was stored: go back and send it again"}
+	errNoFile    = &problem{Title: "No file was chosen", Status: http.StatusUnprocessableEntity, Key: "no-file", Detail: "nothing was stored: choose one or more files"}
 	errPage      = &problem{Title: "Something went wrong here", Status: http.StatusInternalServerError, Key: "page", Detail: "the page could not be made: try again, then tell an operator when it was"}
 )
 

@@ -110,6 +110,7 @@ func (l *language) functions(a *assets) template.FuncMap {
 		"t":     l.T,
 		"has":   l.Has,
 		"num":   l.Number,
+		"size":  l.Size,
 		"asset": a.url,
 		"when":  l.when,
 		"json":  indented,
@@ -123,6 +124,9 @@ func (l *language) functions(a *assets) template.FuncMap {
 // when is a moment in UTC, which a script shows in local time to who wants it.
 // Nothing is shown of none.
 func (l *language) when(at any) (template.HTML, error) {
+	if text, ok := at.(*string); ok && text != nil {
+		at = *text
+	}
 	var t time.Time
 	switch x := pointed(at).(type) {
 	case time.Time:

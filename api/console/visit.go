@@ -19,6 +19,7 @@ type visit struct {
 	choices choices
 	session *session // nil: nobody is signed in
 	user    *user    // whose session it is; nil before enter
+	body    int64    // how many bytes may come with it
 }
 
 // user is who is signed in, as GET /auth/me tells it.
@@ -52,7 +53,7 @@ func (k *Console) begin(w http.ResponseWriter, r *http.Request, p *page) *visit 
 // enter finds out who comes, and sees that the page is for them.
 func (v *visit) enter() error {
 	if v.r.Method == http.MethodPost {
-		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, v.body)
 		if err := v.r.ParseForm(); err != nil {
 			return errForm
 		}
@@ -79,7 +80,7 @@ func (v *visit) enter() error {
 	return nil
 }
 
-// maxForm bounds what a form may send.
+// maxForm bounds what a form without files may send.
 const maxForm = 1 << 20
 
 // fail shows what went wrong, and what to do next.

@@ -129,7 +129,10 @@ func (w *world) fill(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.fillManaged(ctx)
+	if err := w.fillManaged(ctx); err != nil {
+		return err
+	}
+	return w.fillForOperators(ctx)
 }
 
 func (w *world) end(site domain.Role) *dev.End {
