@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gorilla/mux"
 	swagger "github.com/swaggest/swgui/v5/static"
@@ -30,6 +31,9 @@ type pageFile struct {
 	media  string
 	zipped bool // by gzip
 }
+
+// documentation is what all sites that a process serves show of it.
+var documentation = sync.OnceValues(loadPage)
 
 // loadPage gathers the files of the page by their names; the page itself has
 // none.

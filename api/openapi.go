@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -29,6 +30,15 @@ func newDocument(body []byte) document {
 	sum := sha256.Sum256(body)
 	return document{body: body, tag: `"` + hex.EncodeToString(sum[:16]) + `"`}
 }
+
+// description is the API's own, as JSON: equal for all sites that a process serves.
+var description = sync.OnceValues(func() (document, error) {
+	text, err := yamlToJSON(spec)
+	if err != nil {
+		return document{}, fmt.Errorf("the description of the API: %w", err)
+	}
+	return newDocument(text), nil
+})
 
 // openAPI gives the description of the API as JSON.
 func (s *server) openAPI(_ context.Context, c *call) (answer, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -164,18 +163,18 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	described, err := yamlToJSON(spec)
+	described, err := description()
 	if err != nil {
-		return nil, fmt.Errorf("the description of the API: %w", err)
+		return nil, err
 	}
-	page, err := loadPage()
+	page, err := documentation()
 	if err != nil {
 		return nil, err
 	}
 	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed:   session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
-		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: newDocument(described), page: page,
+		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: described, page: page,
 		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	s.limiter = ratelimit.New(ratelimit.Config{Redis: c.RateLimits, Failed: s.redisFailed})
 	s.room = hold.New(c.Log, c.Pool, func(ctx context.Context) (exportedThrough, ackedThrough int64) {

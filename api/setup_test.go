@@ -164,7 +164,7 @@ func newBridge(t testing.TB, store *eventstore.Store, pool *pgxpool.Pool, dir st
 	if err != nil {
 		t.Fatal(err)
 	}
-	schemas, err := schema.LoadEvents()
+	schemas, err := events()
 	if err != nil {
 		t.Fatal(err)
 	}
