@@ -259,6 +259,12 @@ func (v *visitor) do(method, path string, form url.Values) (status int, where, b
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	status, header, body := v.send(r)
+	return status, header.Get("Location"), body
+}
+
+func (v *visitor) send(r *http.Request) (status int, header http.Header, body string) {
+	v.t.Helper()
 	res, err := v.http.Do(r)
 	if err != nil {
 		v.t.Fatal(err)
@@ -267,5 +273,15 @@ func (v *visitor) do(method, path string, form url.Values) (status int, where, b
 	if err = errors.Join(err, res.Body.Close()); err != nil {
 		v.t.Fatal(err)
 	}
-	return res.StatusCode, res.Header.Get("Location"), string(text)
+	return res.StatusCode, res.Header, string(text)
+}
+
+// tick is how long to wait before looking again at what the other network does.
+func tick(t *testing.T) {
+	t.Helper()
+	select {
+	case <-t.Context().Done():
+		t.Fatal("the test is over")
+	case <-time.After(100 * time.Millisecond):
+	}
 }
