@@ -31,7 +31,8 @@ func newDocument(body []byte) document {
 	return document{body: body, tag: `"` + hex.EncodeToString(sum[:16]) + `"`}
 }
 
-// description is the API's own, as JSON: equal for all sites that a process serves.
+// description is the API's own, as JSON: equal for all sites that a process serves, and made when it is first asked for, because
+// it takes longer than all else at the start.
 var description = sync.OnceValues(func() (document, error) {
 	text, err := yamlToJSON(spec)
 	if err != nil {
@@ -42,7 +43,11 @@ var description = sync.OnceValues(func() (document, error) {
 
 // openAPI gives the description of the API as JSON.
 func (s *server) openAPI(_ context.Context, c *call) (answer, error) {
-	a := answer{raw: s.described.body, etag: s.described.tag}
+	described, err := description()
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{raw: described.body, etag: described.tag}
 	if known(c.Header["If-None-Match"], a.etag) {
 		a.status, a.raw = http.StatusNotModified, nil
 	}

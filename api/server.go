@@ -109,7 +109,6 @@ type server struct {
 	limiter   *ratelimit.Limiter
 	limitLog  atomic.Int64 // when a failing Redis was last logged, Unix seconds
 	cacheLog  atomic.Int64 // when a failing cache was last logged, Unix seconds
-	described document     // of the API, as JSON
 	page      map[string]pageFile
 	poison    *reactor.Poison
 	cors      *cors.Cors    // nil: no other origin may call
@@ -163,10 +162,6 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	described, err := description()
-	if err != nil {
-		return nil, err
-	}
 	page, err := documentation()
 	if err != nil {
 		return nil, err
@@ -174,7 +169,7 @@ func New(c Config) (*API, error) {
 	sessions := session.New(c.Log, c.Pool, c.Now)
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed:   session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
-		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), described: described, page: page,
+		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), page: page,
 		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	s.limiter = ratelimit.New(ratelimit.Config{Redis: c.RateLimits, Failed: s.redisFailed})
 	s.room = hold.New(c.Log, c.Pool, func(ctx context.Context) (exportedThrough, ackedThrough int64) {

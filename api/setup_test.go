@@ -216,10 +216,13 @@ func newCore(t testing.TB) *site {
 	return s
 }
 
+// cheap is the hash of the secret that is quickest to make and to verify.
+var cheap = sync.OnceValues(func() ([]byte, error) { return bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost) })
+
 // addUser stores a user whose hash is cheap to verify.
 func (s *site) addUser(name, profile string, role domain.UserRole) {
 	s.t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
+	hash, err := cheap()
 	if err != nil {
 		s.t.Fatal(err)
 	}
