@@ -82,11 +82,12 @@ func (s *server) shapeOfAny(ctx context.Context, q projections.Request, link Cro
 }
 
 type siteStatsShape struct {
-	Users    userCountsShape  `json:"users"`
-	Requests statsShape       `json:"requests"`
-	Queue    map[string]int64 `json:"queue"` // jobs by state
-	Links    []linkShape      `json:"links"`
-	Cache    cacheShape       `json:"cache"`
+	Users       userCountsShape   `json:"users"`
+	Requests    statsShape        `json:"requests"`
+	Queue       map[string]int64  `json:"queue"`        // jobs by state
+	QueueOldest *domain.Timestamp `json:"queue_oldest"` // since when the oldest waits; null: none does
+	Links       []linkShape       `json:"links"`
+	Cache       cacheShape        `json:"cache"`
 }
 
 type userCountsShape struct {
@@ -126,6 +127,11 @@ func (s *server) siteStats(ctx context.Context, c *call) (answer, error) {
 	for _, n := range jobs {
 		out.Queue[n.State] += n.Jobs
 	}
+	oldest, err := queue.Oldest(ctx, s.Pool)
+	if err != nil {
+		return answer{}, err
+	}
+	out.QueueOldest = unlessZero(oldest)
 	if out.Links, err = s.linksAtAGlance(ctx); err != nil {
 		return answer{}, err
 	}

@@ -211,6 +211,9 @@ func TestResponders(t *testing.T) {
 	const path = "/request-types/airport/responder"
 	core.call("GET", path, root, "").want(t, 404, "not-found")
 	core.call("DELETE", path, root, "").want(t, 404, "no-responder")
+	if got := core.call("GET", "/admin/sources", root, ""); got.StatusCode != 200 || !strings.Contains(got.text, `[{"kind":"sql","name":"airports"}]`) {
+		t.Errorf("the sources: %d %s", got.StatusCode, got.text)
+	}
 	seq := core.seq()
 	for body, code := range map[string]string{
 		`{}`:                                 "invalid-responder",

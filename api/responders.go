@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -21,6 +23,27 @@ func (s *server) responder(ctx context.Context, c *call) (answer, error) {
 	}
 	now, err := s.Reader.ResponderConfig(ctx, name)
 	return answer{value: now.ResponderConfigured, etag: tagOf(now.Pos)}, err
+}
+
+// sourceShape is a source that a responder may name. Where it is, and how to
+// log in there, nobody is told.
+type sourceShape struct {
+	Kind domain.ResponderKind `json:"kind"`
+	Name string               `json:"name"`
+}
+
+// listSources lists the sources that the site's configuration has.
+func (s *server) listSources(_ context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
+	items, known := []sourceShape{}, s.Tryout.Sources()
+	for _, kind := range slices.Sorted(maps.Keys(known)) {
+		for _, name := range known[kind] {
+			items = append(items, sourceShape{kind, name})
+		}
+	}
+	return list(c, items, ""), nil
 }
 
 // putResponder says how a request type is answered, once its source was seen

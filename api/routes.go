@@ -180,6 +180,7 @@ func (s *server) ofDefiners() []endpoint {
 		on("/request-types/{name}/responder", put, onResponse, admins, taking(s.putResponder)).within(askBounds),
 		on("/request-types/{name}/responder", del, onResponse, admins, ending(slugOf, s.Commands.DisableResponder)),
 		on("/request-types/{name}/try", post, onResponse, admins, takingIfAny(s.tryRequestType)).within(askBounds),
+		on("/admin/sources", get, onResponse, admins, s.listSources),
 		on("/settings", get, onBoth, admins, s.listSettings),
 		on("/settings/{key}", get, onBoth, admins, s.setting),
 		on("/settings/{key}", put, onResponse, admins, taking(s.putSetting)),
@@ -191,6 +192,7 @@ func (s *server) ofDefiners() []endpoint {
 func (s *server) ofOperators() []endpoint {
 	return []endpoint{
 		on("/admin/stats", get, onBoth, operators, s.siteStats),
+		on("/admin/stats/series", get, onBoth, operators, s.siteSeries),
 		on("/admin/requests", get, onBoth, operators, s.viewed(s.listAllRequests)),
 		// the work queue
 		on("/admin/queue", get, onBoth, operators, s.viewed(s.listQueue)),

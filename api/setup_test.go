@@ -125,6 +125,9 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	if role == domain.ResponseSite {
 		c.Desk = manual.New(manual.Config{Log: store, Cases: knownCases{c}, Now: s.now})
 		c.Tryout = tryout.New(tryout.Config{Reader: c.Reader, Directory: directory, Params: schema.NewParameterCache(0), Responders: s.responders,
+			Sources: func() map[domain.ResponderKind][]string {
+				return map[domain.ResponderKind][]string{domain.ResponderSQL: {"airports"}}
+			},
 			Knows: func(r domain.ResponderConfigured) (string, bool) {
 				return "responders.sources", r.Kind == domain.ResponderManual || r.Kind == domain.ResponderSQL && r.Source == "airports"
 			}})
@@ -248,16 +251,20 @@ func newField(t testing.TB, core *site, change ...func(*api.Config)) *site {
 	return s
 }
 
-// mirror takes over what core wrote after a position and may send.
-func (s *site) mirror(core *site, after int64) {
+// mirror takes over what another site wrote after a position and may send.
+func (s *site) mirror(from *site, after int64) {
 	s.t.Helper()
-	records, err := core.store.Read(s.t.Context(), after, eventstore.MaxPage)
+	origin, role := from.store.Site(), domain.ResponseSite
+	if origin == "field" {
+		role = domain.RequestSite
+	}
+	records, err := from.store.Read(s.t.Context(), after, eventstore.MaxPage)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	m := eventstore.Mirrored{Origin: "core"}
+	m := eventstore.Mirrored{Origin: origin}
 	for _, r := range records {
-		if k, _ := domain.KindOf(r.Type); r.Origin == "core" && k.MayLeave(domain.ResponseSite) && k.Shows(r.Fact) {
+		if k, _ := domain.KindOf(r.Type); r.Origin == origin && k.MayLeave(role) && k.Shows(r.Fact) {
 			m.Events, m.Facts, m.Lines = append(m.Events, r.Event), append(m.Facts, r.Fact), append(m.Lines, r.Line)
 		}
 	}

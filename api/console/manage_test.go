@@ -23,7 +23,7 @@ func (w *world) fillManaged(ctx context.Context) error {
 		return err
 	}
 	w.ids["user"] = found.Items[0].ID
-	return nil
+	return w.api(ctx, domain.ResponseSite, http.MethodPut, "/settings/portal.notice", token, `{"value":"closed on Sunday","public":true,"description":"shown on the portal"}`, nil)
 }
 
 // managedExamples are those of administrators' pages.
@@ -31,6 +31,8 @@ func (w *world) managedExamples() map[string]string {
 	user := "users/" + w.ids["user"]
 	return map[string]string{
 		"user": user, "user-change": user + "/change", "user-active": user + "/active", "user-password": user + "/password",
+		"type": "types/airport", "type-change": "types/airport/change", "type-users": "types/airport/users", "type-access": "types/airport/access",
+		"type-try": "types/airports-in-country/try", "responder": "types/airport/responder", "setting": "settings/portal.notice",
 		"user-limits": user + "/limits", "user-access": user + "/access/airport", "profile": "profiles/basic",
 	}
 }
@@ -71,4 +73,81 @@ func TestTwoEditors(t *testing.T) {
 		t.Errorf("the user is %q", said)
 	}
 	b.clean("two editors")
+}
+
+// What an administrator sets up is what a user of the other site can ask: a
+// profile, a type with its responder, tried out, and a user with a grant.
+func TestFromProfileToAnswer(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	b := w.tab(t, domain.ResponseSite, domain.RoleAdmin)
+	b.visit("profiles/_new")
+	b.fill(map[string]string{"name": "night-shift", "display_name": "Night shift", "limits/minute": "100"})
+	b.sendForm("name")
+	b.visit("types/_new")
+	b.fill(map[string]string{"name": "airports-of", "title": "Airports of a country"})
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("[name=public]").checked = false`))
+	b.sendForm("name")
+	b.visit("types/airports-of/responder?kind=sql")
+	b.fill(map[string]string{"statement": "select iata, name from airport where iso_country = @country::text"})
+	b.do(chromedp.Submit("#statement"), chromedp.WaitVisible(`[role="alert"]`))
+	b.forgive(http.StatusUnprocessableEntity)
+	b.do(chromedp.SetValue("#statement", "select iata, name from airports where country = @country::text order by name"))
+	b.sendForm("statement")
+	b.visit("types/airports-of/try")
+	b.do(chromedp.Submit("#user"), chromedp.WaitVisible("#result"))
+	if got := result(b, chromedp.Text("#result")); !strings.Contains(got, "Bern") {
+		t.Errorf("tried: %s", got)
+	}
+	b.accessible("a type that was tried out")
+	b.visit("users/new")
+	b.fill(map[string]string{"username": "night-nurse", "full_name": "Night Nurse", "email": "night@example.org", "password": "a long enough one",
+		"repeated": "a long enough one", "profile": "night-shift"})
+	b.sendForm("username")
+	user := strings.TrimPrefix(result(b, chromedp.Location()), b.base+"/console/")
+	b.visit(user + "/access/airports-of")
+	b.do(chromedp.Click(`[name="access"][value="granted"]`), chromedp.SetValue(`[id="max_results"]`, "3"))
+	b.sendForm("max_results")
+	if got := result(b, chromedp.Text("#user")); !strings.Contains(got, "granted") {
+		t.Errorf("the rights: %s", got)
+	}
+	b.clean("setting up")
+
+	w.crossed(t, "crossed.night-shift")
+	c := w.tab(t, domain.RequestSite, "")
+	c.visit("ask/airports-of?example=0")
+	c.do(chromedp.SendKeys("#username", "night-nurse"), chromedp.SendKeys("#password", "a long enough one"), chromedp.Submit("#password"), chromedp.WaitVisible("form.ask"))
+	c.do(chromedp.Submit("form.ask"), chromedp.WaitVisible(".chip.answered"))
+	c.clean("asking")
+}
+
+// fill writes into fields by their ids.
+func (b *tab) fill(values map[string]string) {
+	b.t.Helper()
+	for id, text := range values {
+		b.do(chromedp.SetValue(`[id="`+id+`"]`, text))
+	}
+}
+
+// sendForm sends the form of a field and waits until it was taken.
+func (b *tab) sendForm(id string) {
+	b.t.Helper()
+	b.do(chromedp.Submit(`[id="`+id+`"]`), chromedp.WaitVisible("[data-note]"))
+}
+
+// crossed waits, on a page that moves by itself, until what was decided so far is
+// on the request site: a setting that is made now comes after it.
+func (w *world) crossed(t *testing.T, key string) {
+	t.Helper()
+	token, err := w.token(t.Context(), domain.ResponseSite, domain.RoleAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.api(t.Context(), domain.ResponseSite, http.MethodPut, "/settings/"+key, token, `{"value":1,"public":true}`, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := w.tab(t, domain.RequestSite, domain.RoleAdmin)
+	b.visit("settings")
+	b.do(chromedp.WaitVisible(`//bdi[text()="` + key + `"]`))
+	b.clean("settings")
 }

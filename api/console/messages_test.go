@@ -72,7 +72,7 @@ func closed() map[string][]string {
 // closedOfAdministrators are those of administrators' pages.
 var closedOfAdministrators = map[string][]string{
 	"per.%s": windowNames, "limit-of.%s": windowNames, "rule.%s": ruleNames, "from.%s": {"user", "profile", "default"},
-	"call-site.%s": {"both", "request", "response"},
+	"call-site.%s": {"both", "request", "response"}, "kind.%s": kinds, "kind.%s.what": kinds,
 }
 
 // free are formats whose values are whole keys in templates or in the code, each

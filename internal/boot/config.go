@@ -230,6 +230,15 @@ func (r Responders) knows(c domain.ResponderConfigured) (setting string, known b
 	}
 }
 
+// names are the sources that the site has, by kind.
+func (r Responders) names() map[domain.ResponderKind][]string {
+	return map[domain.ResponderKind][]string{
+		domain.ResponderSQL:           slices.Sorted(maps.Keys(r.Sources)),
+		domain.ResponderElasticsearch: slices.Sorted(maps.Keys(r.Searches)),
+		domain.ResponderHTTP:          slices.Sorted(maps.Keys(r.Services)),
+	}
+}
+
 func (r Responders) checkSources() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(r.Sources)) {

@@ -21,6 +21,9 @@ type Config struct {
 	// Knows tells whether the site's configuration has the source that a responder
 	// names, and in which setting those of its kind stand.
 	Knows func(domain.ResponderConfigured) (setting string, known bool)
+	// Sources names the sources that the site's configuration has, by kind; a kind
+	// without sources is left out.
+	Sources func() map[domain.ResponderKind][]string
 	// Responders are what answers each kind.
 	Responders func(context.Context) (map[domain.ResponderKind]queue.Responder, error)
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -35,4 +36,19 @@ func Counts(ctx context.Context, pool *pgxpool.Pool) ([]Count, error) {
 		return nil, fmt.Errorf("count the jobs: %w", err)
 	}
 	return counts, nil
+}
+
+const selectOldest = `SELECT min(created_at) FROM river_job WHERE state IN ('available', 'retryable')`
+
+// Oldest is since when the oldest job waits that could be worked on; zero:
+// none waits.
+func Oldest(ctx context.Context, pool *pgxpool.Pool) (time.Time, error) {
+	var at *time.Time
+	if err := pool.QueryRow(ctx, selectOldest).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("find the oldest job: %w", err)
+	}
+	if at == nil {
+		return time.Time{}, nil
+	}
+	return at.UTC(), nil
 }
