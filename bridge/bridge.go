@@ -130,6 +130,7 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 		b.complain(ctx, "the links could not be read", err)
 		return
 	}
+	b.agree(links)
 	head, err := b.Log.Head(ctx)
 	if err != nil {
 		b.complain(ctx, "the log's head could not be read", err)

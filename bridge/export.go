@@ -128,9 +128,19 @@ func (x *exporter) turn(ctx context.Context, p link.Pressure) error {
 		return fmt.Errorf("%w (%s): %s", ErrStopped, x.peer, l.Stopped)
 	}
 	if len(x.out) > 0 {
-		return nil
+		return x.warnUnread(ctx, l)
 	}
 	return x.beaconIfDue(ctx, p)
+}
+
+// warnUnread tells that what was written will wait at the peer: it is sent all
+// the same, so that nobody has to carry it once more after the upgrade.
+func (x *exporter) warnUnread(ctx context.Context, l Link) error {
+	unread, err := x.unread(ctx, l)
+	if len(unread) > 0 {
+		x.Logger.WarnContext(ctx, "the peer does not read what was written for it, and keeps it until it is upgraded", "peer", x.peer, "versions", unread)
+	}
+	return err
 }
 
 // data makes again what the peer asks for and makes what is new.

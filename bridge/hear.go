@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,7 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 		return l, err
 	}
 	var alarm *link.Alarm
+	var learned bool // what the peer reads
 	peer := under.Name
 	err = pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
 		var notes []domain.Fact
@@ -55,6 +57,7 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 				acked = &domain.BundleAcknowledged{Peer: peer, Seq: l.Out.AckedSeq, Position: l.Out.AckedThrough}
 			}
 			if m.Ack != nil && l.Heard.No == m.Ack.No {
+				learned = !slices.Equal(l.PeerUnderstands, m.Ack.Understands)
 				l.PeerUnderstands = m.Ack.Understands
 			}
 			now := time.Now()
@@ -71,6 +74,9 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 		}
 		return b.noteAck(ctx, tx, acked)
 	})
+	if err == nil && learned {
+		err = b.AgreeVersions(ctx)
+	}
 	if err == nil && alarm != nil {
 		b.Logger.ErrorContext(ctx, "link stopped", "peer", peer, "reason", alarm.Error())
 	}

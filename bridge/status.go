@@ -26,6 +26,9 @@ type Status struct {
 	// or has refused, as it last said.
 	PeerMissing  []int64            `json:"peer_missing"`
 	PeerRejected []bundle.Rejection `json:"peer_rejected"`
+	// PeerUnread are the versions of events that wait for the peer and that it does
+	// not read, as it last said: it must be upgraded.
+	PeerUnread []string `json:"peer_unread"`
 	// How far this site has got with the peer's log.
 	AppliedThrough int64              `json:"applied_through"`
 	AppliedSeq     int64              `json:"applied_seq"`
@@ -102,6 +105,9 @@ func (b *Bridge) status(ctx context.Context, l Link, outbox []Outgoing) (Status,
 	if err != nil {
 		return Status{}, fmt.Errorf("count the refused files of %s: %w", l.Card.Name, err)
 	}
+	if s.PeerUnread, err = b.unread(ctx, l); err != nil {
+		return Status{}, err
+	}
 	if len(carry) > 0 {
 		s.CarrySince = &carry[0].Since
 	}
@@ -134,8 +140,10 @@ func (s Status) next(l Link) (code, sentence string) {
 		return "settle-refusal", fmt.Sprintf("ask %s what it refused, then let two people decide: `sallyport link withhold %s POSITION`; or, if it was settled there: `sallyport link resume %s`", s.Peer, s.Peer, s.Peer)
 	case s.Stopped != nil:
 		return "settle-stop", fmt.Sprintf("talk to the people of %s; when it is settled: `sallyport link resume %s`", s.Peer, s.Peer)
-	case s.needsUpgrade():
+	case s.NeedsUpgrade():
 		return "upgrade", fmt.Sprintf("upgrade sallyport here: %s sends what this one cannot read yet; it is kept and applied afterwards", s.Peer)
+	case len(s.PeerUnread) > 0:
+		return "upgrade-peer", fmt.Sprintf("%s must be upgraded first: it does not understand %s; what is carried there meanwhile is kept and applied afterwards", s.Peer, spoken(s.PeerUnread))
 	case len(s.Carry) > 0 && s.media() != "":
 		return "bring-medium", fmt.Sprintf("bring %s to %s: what must be carried is on it", s.media(), s.Peer)
 	case len(s.Carry) > 0:
@@ -165,7 +173,8 @@ func (s Status) media() string {
 	return strings.Join(slices.Compact(serials), " and ")
 }
 
-func (s Status) needsUpgrade() bool {
+// NeedsUpgrade reports whether the peer sends what this site cannot read.
+func (s Status) NeedsUpgrade() bool {
 	return slices.ContainsFunc(s.Rejected, func(r bundle.Rejection) bool { return r.Code == bundle.Upgrade })
 }
 

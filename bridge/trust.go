@@ -34,6 +34,9 @@ func (b *Bridge) AddLink(ctx context.Context, card Card, actor string) error {
 		}
 		return err
 	})
+	if err == nil {
+		err = b.AgreeVersions(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("add the link to %s: %w", card.Name, err)
 	}

@@ -49,9 +49,11 @@ func (e *EventError) Error() string {
 
 // LoadEvents compiles the schemas that are built into the program. An error
 // means that the program itself is damaged.
-func LoadEvents() (*Events, error) { return loadEvents(eventFiles) }
+func LoadEvents() (*Events, error) { return ReadEvents(eventFiles) }
 
-func loadEvents(files fs.FS) (*Events, error) {
+// ReadEvents compiles the schemas in the folder events of files: what is not
+// there is unknown to the program.
+func ReadEvents(files fs.FS) (*Events, error) {
 	names, err := fs.Glob(files, "events/*.json")
 	if err != nil {
 		return nil, err

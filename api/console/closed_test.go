@@ -4,7 +4,7 @@ import "sallyport/domain"
 
 // closedOfOperators are the lists that templates of operators' pages make keys of.
 func closedOfOperators() map[string][]string {
-	next := []string{"return", "settle-refusal", "settle-stop", "upgrade", "bring-medium", "carry", "fetch-again", "fetch", "decide", "nothing"}
+	next := []string{"return", "settle-refusal", "settle-stop", "upgrade", "upgrade-peer", "bring-medium", "carry", "fetch-again", "fetch", "decide", "nothing"}
 	return map[string][]string{
 		"bundle.direction.%s": directions, "bundle.name.%s": directions, "bundle.begun.%s": directions, "bundle.ended.%s": directions,
 		"bundle.state.%s": bundleStates, "bundle.state.%s.means": bundleStates, "refusal.%s": refusals, "refusal.%s.next": refusals,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -23,8 +24,8 @@ func (p *program) linkStatus() *cobra.Command {
 		Long: `Say for each link what to do next, what to carry, how far each side has got, what is
 missing, held or refused and what becomes of it by itself.
 
-With --check, for scripts: exit code 16 if the site is read-only or a link stopped, else 12 if a bundle is
-missing on either side, else 0. Bundles that are merely on their way are not missing.`,
+With --check, for scripts: exit code 16 if the site is read-only or a link stopped, else 17 if this program is
+too old for what arrived, else 12 if a bundle is missing on either side, else 0. Bundles that are merely on their way are not missing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withSite(cmd.Context(), func(s *boot.Site) error {
 				links, err := s.Bridge.Status(cmd.Context())
@@ -39,25 +40,27 @@ missing on either side, else 0. Bundles that are merely on their way are not mis
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&check, "check", false, "tell by the exit code whether a link is stopped (16) or misses bundles (12)")
+	cmd.Flags().BoolVar(&check, "check", false, "tell by the exit code whether a link is stopped (16), needs an upgrade here (17) or misses bundles (12)")
 	return cmd
 }
 
 // checkLinks returns an error with an exit code of its own for what needs
 // attention, that of stopped links before others.
 func checkLinks(links []bridge.Status) error {
-	var gap error
+	var gap, old error
 	for _, l := range links {
 		switch {
 		case l.ReadOnly != nil:
 			return &eventstore.ReadOnlyError{Reason: *l.ReadOnly}
 		case l.Stopped != nil:
 			return fmt.Errorf("%w (%s): %s; next: %s", bridge.ErrStopped, l.Peer, *l.Stopped, l.NextAction)
+		case l.NeedsUpgrade():
+			old = fmt.Errorf("the link to %s: %w", l.Peer, &bundle.Error{Code: bundle.Upgrade, Msg: l.NextAction})
 		case gap == nil && len(l.Missing)+len(l.Rejected)+len(l.PeerMissing)+len(l.PeerRejected) > 0:
 			gap = fmt.Errorf("the link to %s: %w; next: %s", l.Peer, &bundle.Error{Code: bundle.Gap, Msg: "bundles are missing"}, l.NextAction)
 		}
 	}
-	return gap
+	return cmp.Or(old, gap)
 }
 
 const (
@@ -124,6 +127,9 @@ func (s screen) link(now time.Time, l bridge.Status) {
 	}
 	for _, r := range l.PeerRejected {
 		s.row("it refused", fmt.Sprintf("bundle %d (%s): %s", r.Seq, r.Code, becomesThere(r.Code, l.Peer)))
+	}
+	for _, v := range l.PeerUnread {
+		s.row("unread there", v+": kept there, and applied by itself when it was upgraded")
 	}
 	if l.Quarantined > 0 {
 		s.row("quarantine", files(l.Quarantined)+" to decide about: `sallyport quarantine list`")

@@ -35,7 +35,7 @@ func TestStatusScreen(t *testing.T) {
 		{Peer: "moon", Role: domain.RequestSite, NextAction: "carry 2 files to moon: copy from outbox/ here into inbox/ there", ExportedSeq: 9, ExportedThrough: 120,
 			AckedSeq: 2, AckedThrough: 33, AppliedSeq: 4, AppliedThrough: 11, Missing: []int64{5, 6, 9}, Held: []int64{7, 8},
 			Rejected: []bundle.Rejection{{Seq: 10, Code: bundle.Damaged}, {Seq: 11, Code: bundle.Upgrade}}, PeerMissing: []int64{3},
-			PeerRejected: []bundle.Rejection{{Seq: 4, Code: bundle.Incomplete}}, Quarantined: 1, LastContact: recently, LastWritten: recently,
+			PeerRejected: []bundle.Rejection{{Seq: 4, Code: bundle.Incomplete}}, PeerUnread: []string{"user.access_granted.v2"}, Quarantined: 1, LastContact: recently, LastWritten: recently,
 			Carry: []bridge.Outgoing{file(3, "sp1_core-moon_6e181966_0000000003.jsonl.zst.age", false), file(9, "sp1_core-moon_6e181966_0000000009.b3.jsonl.zst", true)}},
 		{Peer: "north", Role: domain.RequestSite, NextAction: "ask north what it refused", Stopped: text("north refused bundle 12: look there at what it says (`sallyport quarantine list`)"),
 			ExportedSeq: 12, ExportedThrough: 200, Held: []int64{1}, PeerRejected: []bundle.Rejection{{Seq: 12, Code: bundle.Refused}},
@@ -86,6 +86,9 @@ func TestCheckTellsTheWorstLink(t *testing.T) {
 		{"damaged here", []bridge.Status{{Rejected: []bundle.Rejection{{Seq: 1}}}, fine}, 12},
 		{"missing there", []bridge.Status{{PeerMissing: []int64{1}}}, 12},
 		{"refused there", []bridge.Status{{PeerRejected: []bundle.Rejection{{Seq: 1}}}}, 12},
+		{"an upgrade is needed here", []bridge.Status{{Missing: []int64{1}}, {Rejected: []bundle.Rejection{{Seq: 1, Code: bundle.Upgrade}}}}, 17},
+		{"an upgrade is needed there", []bridge.Status{{PeerRejected: []bundle.Rejection{{Seq: 1, Code: bundle.Upgrade}}}}, 12},
+		{"stopped and too old", []bridge.Status{{Rejected: []bundle.Rejection{{Seq: 1, Code: bundle.Upgrade}}}, stopped}, 16},
 		{"stopped", []bridge.Status{{Missing: []int64{1}}, stopped}, 16},
 	} {
 		if got := exitCode(checkLinks(c.links)); got != c.want {

@@ -214,7 +214,10 @@ func (s *Site) openBridge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.Bridge.CheckRestored(ctx)
+	if err := s.Bridge.CheckRestored(ctx); err != nil {
+		return err
+	}
+	return s.Bridge.AgreeVersions(ctx)
 }
 
 func (s *Site) openWebhooks(context.Context) error {
