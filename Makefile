@@ -55,6 +55,9 @@ lint: ## run the pinned linters and the vulnerability check (the first run build
 bench: build ## measure the figures of the quality targets
 	bin/sallyport bench
 
+bench-peers: ## measure message-db and Emmett (from npm, into .cache) and watermill-sql beside this log
+	scripts/bench-peers.sh
+
 screenshots: ## write pictures of every page of the console to .cache/screenshots; needs Chromium
 	@set -euo pipefail; added=$$(scripts/setup-test.sh); export PATH="$${added:+$$added:}$$PATH"; \
 	trap 'go run ./internal/pgdev/pgtest/pgteststop || true' EXIT; \

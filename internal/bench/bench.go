@@ -70,6 +70,15 @@ func Run(ctx context.Context, c Config, names ...string) (done []Figure, err err
 	if err != nil {
 		return nil, err
 	}
+	err = c.onRig(ctx, func(r *rig) (err error) {
+		done, err = r.measured(ctx, chosen)
+		return err
+	})
+	return done, err
+}
+
+// onRig starts the rig, does something on it, and stops it.
+func (c Config) onRig(ctx context.Context, do func(r *rig) error) (err error) {
 	r, err := start(ctx, c)
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
@@ -77,15 +86,20 @@ func Run(ctx context.Context, c Config, names ...string) (done []Figure, err err
 		err = errors.Join(err, r.stop(ctx))
 	}()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	return do(r)
+}
+
+// measured measures one figure after the other.
+func (r *rig) measured(ctx context.Context, chosen []figure) (done []Figure, err error) {
 	for _, f := range chosen {
-		c.Say("measuring %s: %s", f.Name, f.What)
+		r.config.Say("measuring %s: %s", f.Name, f.What)
 		contest, err := f.prepare(ctx, r)
 		if err != nil {
 			return done, err
 		}
-		figure, err := contest.compare(ctx, f.Entry, c.Pairs)
+		figure, err := contest.compare(ctx, f.Entry, r.config.Pairs)
 		if err != nil {
 			return done, err
 		}

@@ -1,4 +1,4 @@
-package bench_test
+package bench
 
 import (
 	"encoding/json"
@@ -10,8 +10,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"sallyport/internal/bench"
 )
 
 // The names are a contract: scripts ask for them.
@@ -23,7 +21,7 @@ var names = []string{"post_c64", "post_pgbench", "post_vs_row_lock",
 func TestListNamesTheFigures(t *testing.T) {
 	t.Parallel()
 	var listed []string
-	for _, e := range bench.List() {
+	for _, e := range List() {
 		listed = append(listed, e.Name)
 		if e.What == "" || e.Unit == "" || e.Target <= 0 {
 			t.Errorf("%+v lacks something", e)
@@ -37,8 +35,8 @@ func TestListNamesTheFigures(t *testing.T) {
 func TestAnUnknownNameStartsNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	_, err := bench.Run(t.Context(), bench.Config{Dir: dir}, "post_c64", "nonsense")
-	var unknown *bench.UnknownFigureError
+	_, err := Run(t.Context(), Config{Dir: dir}, "post_c64", "nonsense")
+	var unknown *UnknownFigureError
 	if !errors.As(err, &unknown) || unknown.Name != "nonsense" {
 		t.Fatalf("got %v", err)
 	}
@@ -57,11 +55,11 @@ func TestFigureAsJSON(t *testing.T) {
 	t.Parallel()
 	keys := []string{"limit", "limit_name", "name", "pairs", "ratio", "target", "unit", "value"}
 	for _, c := range []struct {
-		figure bench.Figure
+		figure Figure
 		want   []string
 	}{
-		{bench.Figure{}, keys},
-		{bench.Figure{AtMost: true}, append([]string{"at_most"}, keys...)},
+		{Figure{}, keys},
+		{Figure{AtMost: true}, append([]string{"at_most"}, keys...)},
 	} {
 		text, err := json.Marshal(c.figure)
 		if err != nil {
@@ -80,16 +78,16 @@ func TestFigureAsJSON(t *testing.T) {
 func TestMet(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		figure bench.Figure
+		figure Figure
 		want   bool
 	}{
-		{bench.Figure{Ratio: 1, Target: 1, Pairs: 5}, true},
-		{bench.Figure{Ratio: 0.99, Target: 1, Pairs: 5}, false},
-		{bench.Figure{}, false},
-		{bench.Figure{Ratio: 1.03, Target: 1.03, Pairs: 1, AtMost: true}, true},
-		{bench.Figure{Ratio: 0.2, Target: 1.03, Pairs: 1, AtMost: true}, true},
-		{bench.Figure{Ratio: 1.04, Target: 1.03, Pairs: 1, AtMost: true}, false},
-		{bench.Figure{Target: 1, AtMost: true}, false},
+		{Figure{Ratio: 1, Target: 1, Pairs: 5}, true},
+		{Figure{Ratio: 0.99, Target: 1, Pairs: 5}, false},
+		{Figure{}, false},
+		{Figure{Ratio: 1.03, Target: 1.03, Pairs: 1, AtMost: true}, true},
+		{Figure{Ratio: 0.2, Target: 1.03, Pairs: 1, AtMost: true}, true},
+		{Figure{Ratio: 1.04, Target: 1.03, Pairs: 1, AtMost: true}, false},
+		{Figure{Target: 1, AtMost: true}, false},
 	} {
 		if c.figure.Met() != c.want {
 			t.Errorf("%+v: met is %v", c.figure, !c.want)
@@ -108,16 +106,32 @@ func build(t *testing.T) string {
 	return program
 }
 
-// TestRun measures every figure for a moment, so that none of them rots. What
-// it measures says nothing.
+// TestRun measures every figure for a moment, so that none of them rots, and
+// then the event stores beside ours that need no npm. What it measures says
+// nothing; that our reader misses nothing does.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	figures, err := bench.Run(t.Context(), bench.Config{Dir: dir, Pairs: 1, Warm: 10 * time.Millisecond,
-		Measure: 200 * time.Millisecond, Bulk: 1 << 20, Range: 4 << 20, Arrivals: 10, Events: 5000, Program: build(t), Say: t.Logf})
+	c := Config{Dir: t.TempDir(), Pairs: 1, Warm: 10 * time.Millisecond, Measure: 200 * time.Millisecond, Bulk: 1 << 20, Range: 4 << 20,
+		Arrivals: 10, Events: 5000, Program: build(t), Say: t.Logf}.settled()
+	every := figures()
+	err := c.onRig(t.Context(), func(r *rig) error {
+		figures, err := r.measured(t.Context(), every)
+		expectMeasured(t, figures)
+		if err != nil {
+			return err
+		}
+		compared, err := r.comparePeers(t.Context(), "")
+		expectCompared(t, compared)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	expectEmpty(t, c.Dir)
+}
+
+func expectMeasured(t *testing.T, figures []Figure) {
+	t.Helper()
 	var measured []string
 	for _, f := range figures {
 		measured = append(measured, f.Name)
@@ -129,5 +143,17 @@ func TestRun(t *testing.T) {
 	if !slices.Equal(measured, names) {
 		t.Errorf("measured %v, listed %v", measured, names)
 	}
-	expectEmpty(t, dir)
+}
+
+func expectCompared(t *testing.T, c Comparison) {
+	t.Helper()
+	for i, p := range c.Peers {
+		t.Logf("%+v", p)
+		if byNPM := i >= 3; byNPM != (p.Absent != "") || !byNPM && (p.Rate <= 0 || p.Ours <= 0 || p.Ratio <= 0 || p.Written <= 0) {
+			t.Errorf("%+v is not a measurement", p)
+		}
+	}
+	if len(c.Peers) != 5 || c.Peers[0].Name != "sallyport" || c.Peers[0].Missed != 0 || c.Peers[0].Doubled != 0 {
+		t.Errorf("compared: %+v", c.Peers)
+	}
 }
