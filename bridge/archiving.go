@@ -223,12 +223,16 @@ func (m *archivist) segment(ctx context.Context, through int64) (s archive.Segme
 	}
 	manifest := content.Manifest()
 	manifest.Head = bundle.Head{Position: through, Seq: content.Core.Seq}
+	by, err := m.signing(ctx, m.Pool)
+	if err != nil {
+		return s, err
+	}
 	name := archive.SegmentName(m.index.Site, m.end(), through)
 	err = wholefile.Create(m.wish.Root, name, "."+name+".tmp", func(f *os.File) error {
 		if err := f.Chmod(0o600); err != nil { // hashes of passwords are in it
 			return err
 		}
-		if _, err := m.join(ctx, f, manifest, payload); err != nil {
+		if _, err := by.join(f, manifest, payload, bundle.Limits{}); err != nil {
 			return err
 		}
 		var read *archive.Walk

@@ -32,7 +32,7 @@ func (e *end) exportAudit(t *testing.T, w bridge.AuditWish) (dir string, made []
 	}
 	defer root.Close()
 	for _, p := range parts {
-		x, err := e.WriteAudit(t.Context(), p, root, p.Name())
+		x, err := p.Write(t.Context(), root, p.Name())
 		if err != nil {
 			t.Fatal(err)
 		}

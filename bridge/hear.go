@@ -132,7 +132,7 @@ func (b *Bridge) chainAt(ctx context.Context, q querier, pos int64) (bundle.Hash
 	if known != nil {
 		chain = bundle.Hash(known)
 	}
-	return b.chainOver(ctx, chain, at, pos)
+	return chainOver(ctx, b.Log, chain, at, pos)
 }
 
 // telling is what a manifest written now would tell the peer of its bundles.

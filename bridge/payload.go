@@ -20,18 +20,26 @@ func (b *Bridge) writePayload(ctx context.Context, l Link, p *plan, name string)
 		return c, fmt.Errorf("create %s: %w", b.Folders.abs(name), err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return b.payload(ctx, f, p, p.span(b.Log.Site()), b.recipients(l))
+	return p.write(ctx, f, lines{b.Log, b.Log.Start(), b.Limits, b.Progress}, p.span(b.Log.Site()), b.recipients(l))
 }
 
-// payload writes what a plan says, as the content of a span.
-func (b *Bridge) payload(ctx context.Context, to io.Writer, p *plan, span bundle.Span, recipients []string) (c bundle.Content, err error) {
+// lines are where a payload's come from.
+type lines struct {
+	from     ownLog
+	start    int64 // the last position of earlier epochs
+	limits   bundle.Limits
+	progress Progress
+}
+
+// write writes what the plan says, as the content of a span.
+func (p *plan) write(ctx context.Context, to io.Writer, l lines, span bundle.Span, recipients []string) (c bundle.Content, err error) {
 	first := bundle.First{Span: span, Salt: p.Salt, Events: int(p.Events), Operator: p.Operator}
-	w, err := bundle.NewWriter(ctx, to, bundle.Plan{First: first, Recipients: recipients, Limits: b.Limits})
+	w, err := bundle.NewWriter(ctx, to, bundle.Plan{First: first, Recipients: recipients, Limits: l.limits})
 	if err != nil {
 		return c, err
 	}
 	defer w.Close()
-	if err := b.writeLines(ctx, w, p, len(recipients) > 0); err != nil {
+	if err := l.write(ctx, w, p, len(recipients) > 0); err != nil {
 		return c, err
 	}
 	return w.Finish()
@@ -53,13 +61,13 @@ func secret(eventType string) bool {
 	return k.Secret
 }
 
-// writeLines copies the plan's range from the log to the payload: the database
+// write copies the plan's range from the log to the payload: the database
 // finds the next lines while these are checked, and an encoder of the writer's
 // own compresses the ones before.
-func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
+func (l lines) write(ctx context.Context, w *bundle.Writer, p *plan, encrypted bool) error {
 	runs, after := p.Runs, p.After
-	var chain bundle.Hash                        // in a withheld run
-	if start := b.Log.Start(); p.After < start { // what belongs to earlier epochs is one run
+	var chain bundle.Hash                  // in a withheld run
+	if start := l.start; p.After < start { // what belongs to earlier epochs is one run
 		if after, chain = start, p.ChainAfter; len(runs) > 0 && runs[0].Through == start {
 			if err := w.Withheld(bundle.Withheld{After: p.After, Through: start, Chain: chain}); err != nil {
 				return err
@@ -67,7 +75,7 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 			runs = runs[1:]
 		}
 	}
-	for line, err := range b.Log.Lines(ctx, after, p.Through) {
+	for line, err := range l.from.Lines(ctx, after, p.Through) {
 		if err != nil {
 			return err
 		}
@@ -87,7 +95,7 @@ func (b *Bridge) writeLines(ctx context.Context, w *bundle.Writer, p *plan, encr
 			err = errPlainSecret
 		default:
 			err = w.Stored(line.Pos, line.Bytes)
-			b.Progress.add(len(line.Bytes) + 1)
+			l.progress.add(len(line.Bytes) + 1)
 		}
 		if err != nil {
 			return err
@@ -122,7 +130,7 @@ func (b *Bridge) writeFile(by signing, m bundle.Manifest, payload, name string) 
 			return err
 		}
 		var both errgroup.Group // each reads all of the file by itself
-		both.Go(func() error { return b.readBack(f, size, by) })
+		both.Go(func() error { return readBack(f, size, by, b.Limits) })
 		both.Go(func() (err error) {
 			sum, err = hashFile(io.NewSectionReader(f, 0, size))
 			return err
@@ -136,8 +144,8 @@ func (b *Bridge) writeFile(by signing, m bundle.Manifest, payload, name string) 
 }
 
 // readBack proves that what is on the disk is what was meant.
-func (b *Bridge) readBack(f *os.File, size int64, by signing) error {
-	back, err := bundle.Open(f, size, b.Limits)
+func readBack(f *os.File, size int64, by signing, limits bundle.Limits) error {
+	back, err := bundle.Open(f, size, limits)
 	if err == nil {
 		err = back.VerifySignatures(by.trust())
 	}

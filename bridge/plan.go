@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 
@@ -61,8 +62,8 @@ const (
 // be written however badly its lines compress.
 type room struct{ lines, bytes int64 }
 
-func (b *Bridge) room() room {
-	limits, d := b.Limits, bundle.DefaultLimits()
+func roomOf(limits bundle.Limits) room {
+	d := bundle.DefaultLimits()
 	lines := int64(cmp.Or(limits.Lines, d.Lines))
 	file, plain := cmp.Or(limits.File, d.File), cmp.Or(limits.Plain, d.Plain)
 	// One part in 64 of the file is for the manifest and what frames and
@@ -105,7 +106,7 @@ func (b *Bridge) newPlan(ctx context.Context, l Link, operator string) (*plan, e
 	crosses := func(ctx context.Context, entries []eventstore.Entry) ([]bool, error) {
 		return b.crossing(ctx, entries, p.Peer)
 	}
-	if err := b.measure(ctx, p, head, head.Pos, crosses); err != nil {
+	if err := p.measure(ctx, b.Log, b.Limits, head, head.Pos, crosses); err != nil {
 		return nil, err
 	}
 	if p.Events == 0 {
@@ -122,14 +123,20 @@ func newSalt() string {
 	return hex.EncodeToString(salt[:])
 }
 
+// ownLog is where a bundle's lines come from: a site's own log.
+type ownLog interface {
+	Entries(ctx context.Context, after, through int64) ([]eventstore.Entry, error)
+	Lines(ctx context.Context, after, through int64) iter.Seq2[eventstore.Line, error]
+}
+
 // measure walks the log up to a position or until the bundle is full, and asks
 // what of it the bundle shows. The first event that it shows is always taken.
-func (b *Bridge) measure(ctx context.Context, p *plan, head eventstore.Head, last int64, shows func(context.Context, []eventstore.Entry) ([]bool, error)) error {
-	from := p.Through
-	left := b.room()
+func (p *plan) measure(ctx context.Context, from ownLog, limits bundle.Limits, head eventstore.Head, last int64, shows func(context.Context, []eventstore.Entry) ([]bool, error)) error {
+	began := p.Through
+	left := roomOf(limits)
 	left.take(int64(len(p.Runs)), int64(len(p.Runs))*withheldLine)
 	for full := false; !full && p.Through < last; {
-		entries, err := b.Log.Entries(ctx, p.Through, last)
+		entries, err := from.Entries(ctx, p.Through, last)
 		if err != nil {
 			return err
 		}
@@ -149,14 +156,14 @@ func (b *Bridge) measure(ctx context.Context, p *plan, head eventstore.Head, las
 		return nil
 	}
 	var err error
-	p.ChainThrough, err = b.chainOver(ctx, p.ChainThrough, from, p.Through)
+	p.ChainThrough, err = chainOver(ctx, from, p.ChainThrough, began, p.Through)
 	return err
 }
 
 // chainOver carries our own chain, which is known at after, over the lines
 // through another position.
-func (b *Bridge) chainOver(ctx context.Context, chain bundle.Hash, after, through int64) (bundle.Hash, error) {
-	for line, err := range b.Log.Lines(ctx, after, through) {
+func chainOver(ctx context.Context, from ownLog, chain bundle.Hash, after, through int64) (bundle.Hash, error) {
+	for line, err := range from.Lines(ctx, after, through) {
 		if err != nil {
 			return chain, err
 		}

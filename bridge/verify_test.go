@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge"
+	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/evidence"
 	"sallyport/domain"
@@ -337,6 +338,22 @@ func TestEvidenceOfARequest(t *testing.T) {
 		if text := strings.Join(got, ", "); text != c.want || len(r.Crossings) != 2 || len(r.Keys) != 2 {
 			t.Errorf("%s shows %s, want %s; crossings %+v", c.at.Card().Name, text, c.want, r.Crossings)
 		}
+		proofs := got
+		file, err = c.at.archivedEvidence(t, id, cards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = evidence.Check(file, cards); err != nil {
+			t.Fatal(err)
+		}
+		got = nil
+		for _, e := range r.Events {
+			got = append(got, fmt.Sprint(e.Origin, " ", e.Type, " ", e.Proof, " ", e.By))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, proofs) || len(r.Crossings) != 2 || len(r.Keys) != 2 {
+			t.Errorf("of its archive, %s shows %s, want %s; crossings %+v", c.at.Card().Name, got, proofs, r.Crossings)
+		}
 		if bytes.Contains(file, []byte(hashOfEve)) || bytes.Contains(file, []byte("eve@example.org")) {
 			t.Error("it shows what is not of the request")
 		}
@@ -344,6 +361,28 @@ func TestEvidenceOfARequest(t *testing.T) {
 	if _, err := field.Evidence(t.Context(), uuid.NewString()); !errors.Is(err, bridge.ErrNoEvidence) {
 		t.Errorf("of a request that is not there: %v", err)
 	}
+	if _, err := field.archivedEvidence(t, uuid.NewString(), cards); !errors.Is(err, bridge.ErrNoEvidence) {
+		t.Errorf("of a request that is not there: %v", err)
+	}
+	if _, err := field.archivedEvidence(t, id, field.Card().Trust()); bundle.CodeOf(err) != bundle.Untrusted || !strings.Contains(err.Error(), "give the card of core") {
+		t.Errorf("without the card of who answered: %v", err)
+	}
+}
+
+// archivedEvidence makes evidence of an archive of all that there is.
+func (e *end) archivedEvidence(t *testing.T, request string, trust bundle.Trust) ([]byte, error) {
+	t.Helper()
+	dir := t.TempDir()
+	e.archiveInto(t, dir, e.seq(t), 4)
+	a, err := archive.Open(folder(t, dir), trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := bridge.ReadSigner(filepath.Join(e.dir, "keys"), e.Card().Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bridge.ArchivedEvidence(t.Context(), a, request, signer, trust)
 }
 
 // Run alone brings what is due to the outbox and what lies in the inbox to the

@@ -62,3 +62,16 @@ func ParseLine(raw []byte, limits bundle.Limits) (Line, error) {
 	}
 	return l, nil
 }
+
+// Origin is the site of whose log the line speaks; empty for a manifest.
+func (l Line) Origin() string {
+	switch {
+	case l.Entry != nil:
+		return l.Entry.Origin
+	case l.Stand != nil:
+		return l.Stand.Origin
+	case l.Withheld != nil:
+		return l.Withheld.Origin
+	}
+	return ""
+}

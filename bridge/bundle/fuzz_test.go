@@ -31,13 +31,13 @@ func seeds(t *testing.T) map[string][][]byte {
 		lines = append(lines, []byte(data))
 	}
 	return map[string][][]byte{
-		"FuzzOpen":          {good, sealed, beacon, good[:60]},
-		"FuzzPayload":       {payload, rawFrame([]byte("{}\n"), 0), append(bytes.Clone(payload), payload...), {0x5b, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}},
+		"FuzzOpen":    {good, sealed, beacon, good[:60]},
+		"FuzzPayload": {payload, rawFrame([]byte("{}\n"), 0), append(bytes.Clone(payload), payload...), {0x5b, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}},
 		"FuzzParseManifest": {[]byte(manifestText(t, full)), []byte(manifestText(t, open(t, beacon).Manifest())), []byte("{\n}\n"),
 			[]byte(manifestText(t, open(t, audit().file(t)).Manifest()))},
-		"FuzzParseName":     {[]byte("sp1_field-core_01234567_0000000001.jsonl.zst.age"), []byte("sp1_a-b_01234567_0000000000.b7.jsonl.zst")},
-		"FuzzData":          lines,
-		"FuzzParseLine":     {[]byte(text(1, `{"a":1}`)), bundle.AppendWithheld(nil, bundle.Withheld{After: 1, Through: 3}), []byte(`{"pos":1}`)},
+		"FuzzParseName": {[]byte("sp1_field-core_01234567_0000000001.jsonl.zst.age"), []byte("sp1_a-b_01234567_0000000000.b7.jsonl.zst")},
+		"FuzzData":      lines,
+		"FuzzParseLine": {[]byte(text(1, `{"a":1}`)), bundle.AppendWithheld(nil, bundle.Withheld{After: 1, Through: 3}), []byte(`{"pos":1}`)},
 	}
 }
 

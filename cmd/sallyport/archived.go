@@ -38,13 +38,21 @@ func (a *archived) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&a.cards, "card", nil, "with --archive: the card of its site, and of its peers; without it, the configured site's own keys are believed")
 }
 
+// check refuses a card that nobody would look at.
+func (a *archived) check() error {
+	if a.dir == "" && len(a.cards) > 0 {
+		return &usageError{errors.New("--card is for --archive: the log itself is believed by the site's own keys")}
+	}
+	return nil
+}
+
 // withHistory runs do on the log, or on the archive that was asked for: then
 // there is no site.
 func (p *program) withHistory(ctx context.Context, a archived, do func(history, *boot.Site) error) error {
+	if err := a.check(); err != nil {
+		return err
+	}
 	if a.dir == "" {
-		if len(a.cards) > 0 {
-			return &usageError{errors.New("--card is for --archive: the log itself is believed by the site's own keys")}
-		}
 		return p.withSite(ctx, func(s *boot.Site) error { return do(s.Log, s) })
 	}
 	return p.withArchive(a, func(h *archive.Archive, _ bundle.Trust) error { return do(h, nil) })
@@ -56,22 +64,27 @@ func (p *program) withArchive(a archived, do func(*archive.Archive, bundle.Trust
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(a.dir)
+	return openArchive(a.dir, trust, func(h *archive.Archive) error { return do(h, trust) })
+}
+
+// openArchive runs do on an archive; trust knows the keys of its site.
+func openArchive(dir string, trust bundle.Trust, do func(*archive.Archive) error) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return &usageError{fmt.Errorf("--archive: %w", err)}
 	}
 	defer root.Close()
 	h, err := archive.Open(root, trust)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &usageError{fmt.Errorf("--archive %s: %w; `sallyport audit archive` makes one", a.dir, err)}
+		return &usageError{fmt.Errorf("--archive %s: %w; `sallyport audit archive` makes one", dir, err)}
 	}
 	if err == nil {
-		err = do(h, trust)
+		err = do(h)
 	}
 	if errors.Is(err, archive.ErrBeyond) {
 		return &usageError{err}
 	}
-	return adviseArchive(a.dir, err)
+	return adviseArchive(dir, err)
 }
 
 // adviseArchive says which archive it is about and, if the fault is its own, what

@@ -35,11 +35,11 @@ With --archive, every byte of the files is read, and every chain is followed fro
 its beginning to where the signed index says that it ends. The cards of peers let
 what they have signed count as well.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := from.check(); err != nil {
+				return err
+			}
 			if from.dir != "" {
 				return p.withArchive(from, func(a *archive.Archive, trust bundle.Trust) error { return p.verifyArchive(cmd.Context(), a, trust) })
-			}
-			if len(from.cards) > 0 {
-				return &usageError{errors.New("--card is for --archive: the log itself is believed by the site's own keys")}
 			}
 			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.verifyLogs(cmd.Context(), s) })
 		},

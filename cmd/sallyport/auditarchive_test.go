@@ -53,7 +53,39 @@ func TestAuditArchive(t *testing.T) {
 	} else if decodeInto(t, r.stdout, &all); len(all) != 1 || all[0].Events != 3000 || !all[0].OK {
 		t.Errorf("verified %+v", all)
 	}
+	field.givesAway(t, dir, card, strings.TrimPrefix(stream, "request-"))
 	refusesArchives(t, dir, card)
+}
+
+// givesAway makes evidence and an export of the archive: they prove what those of
+// the log do.
+func (s *station) givesAway(t *testing.T, archive, card, request string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "evidence.txt")
+	s.must(t, "audit", "evidence", request, "--archive", archive, "--out", file)
+	if r := call(t, "audit", "evidence", "--check", file, "--card", card, "-o", "json"); r.code != 0 || !strings.Contains(r.stdout, `"proof": "signed"`) {
+		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	of := func(more ...string) string {
+		file := filepath.Join(t.TempDir(), "export")
+		s.must(t, append([]string{"audit", "export", "--from", "90", "--to", "2990", "--out", file}, more...)...)
+		r := call(t, "bundle", "cat", file, "--card", card)
+		if r.code != 0 {
+			t.Errorf("exit code %d: %s", r.code, r.stderr)
+		}
+		return r.stdout
+	}
+	if log, archived := of(), of("--archive", archive); log != archived || strings.Count(log, "\n") != 2901 {
+		t.Errorf("of the archive %d bytes were exported, of the log %d", len(archived), len(log))
+	}
+	for code, wrong := range map[int][]string{2: {"export", "--to", "3001"}, 3: {"export", "-C", card + ".none"}} {
+		if r := s.try(t, append(append([]string{"audit"}, wrong...), "--archive", archive, "--card", card, "--out", file+"2")...); r.code != code {
+			t.Errorf("%v: exit code %d: %s", wrong, r.code, r.stderr)
+		}
+	}
+	if r := s.try(t, "audit", "evidence", "019aa1d4-11f3-7d02-8a47-6f1f5a3b9c0d", "--archive", archive); r.code != 2 {
+		t.Errorf("of a request that is not there: exit code %d: %s", r.code, r.stderr)
+	}
 }
 
 // killedAt runs a command and kills it once it has published more segments.

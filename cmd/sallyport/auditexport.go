@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +15,15 @@ import (
 	"golang.org/x/term"
 
 	"sallyport/bridge"
+	"sallyport/bridge/archive"
+	"sallyport/bridge/bundle"
 	"sallyport/internal/boot"
 )
 
 func (p *program) auditExport() *cobra.Command {
 	var w bridge.AuditWish
 	var out, reader string
+	var from archived
 	c := &cobra.Command{
 		Use: "export", Short: "Give a range of this site's own log away as a signed bundle, for people", Args: cobra.NoArgs,
 		Long: `The file is a bundle that this site has signed and that no site takes in:
@@ -32,18 +36,27 @@ withheld: the chain still covers them. With --for, nothing is withheld, and only
 the owner of that card or age key can read it, with --identity.
 
 A range that is too large for one bundle becomes several, if --out is a folder.
-No link's numbers or cursors change; that it was made is recorded as audit.viewed.`,
+No link's numbers or cursors change; that it was made is recorded as audit.viewed.
+With --archive, it is made of an archive, without a database, and signed with the
+key in the configured site's folder.`,
 		Example: `  sallyport audit export --out field.jsonl.zst
   sallyport audit export --from 1 --to 2000000 --out /mnt/auditor/
   sallyport audit export --from 4000 --for core-card.json --out for-core.jsonl.zst.age`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := named(cmd, &w, reader); err != nil {
+			if err := errors.Join(named(cmd, &w, reader), from.check()); err != nil {
 				return err
 			}
 			if f, ok := p.stdout.(*os.File); ok && out == "" && term.IsTerminal(int(f.Fd())) {
 				return &usageError{errors.New("a bundle is nothing for a terminal: give --out FILE or --out FOLDER")}
 			}
-			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.exportForAudit(cmd, s, w, out) })
+			if from.dir != "" {
+				return p.exportArchive(cmd, from, w, out)
+			}
+			return p.withSite(cmd.Context(), func(s *boot.Site) error {
+				shown := p.late("exporting", 0)
+				s.Bridge.Progress = shown.add
+				return p.exportForAudit(cmd, s.Bridge.PlanAudit, s, shown, w, out)
+			})
 		},
 	}
 	flags := c.Flags()
@@ -51,6 +64,7 @@ No link's numbers or cursors change; that it was made is recorded as audit.viewe
 	flags.Int64Var(&w.To, "to", 0, "the last position; without it, where the log ends now")
 	flags.StringVar(&reader, "for", "", "a site card, or an age public key, of the only one who can read it")
 	flags.StringVar(&out, "out", "", "a file that does not exist yet, or a folder; without it, to stdout")
+	from.flags(c)
 	return c
 }
 
@@ -80,9 +94,14 @@ func named(cmd *cobra.Command, w *bridge.AuditWish, reader string) error {
 	return nil
 }
 
-func (p *program) exportForAudit(cmd *cobra.Command, s *boot.Site, w bridge.AuditWish, out string) error {
+// exporter plans exports: of the log, or of an archive of it.
+type exporter func(ctx context.Context, w bridge.AuditWish) ([]*bridge.AuditPart, error)
+
+// exportForAudit makes the files. s is nil for an archive, which has no trail to
+// record a look in.
+func (p *program) exportForAudit(cmd *cobra.Command, plan exporter, s *boot.Site, shown *late, w bridge.AuditWish, out string) error {
 	ctx := cmd.Context()
-	parts, err := s.Bridge.PlanAudit(ctx, w)
+	parts, err := plan(ctx, w)
 	if errors.Is(err, bridge.ErrAuditRange) {
 		return &usageError{err}
 	}
@@ -97,7 +116,7 @@ func (p *program) exportForAudit(cmd *cobra.Command, s *boot.Site, w bridge.Audi
 		return err
 	}
 	if out == "" {
-		f, err := s.Bridge.AuditFile(ctx, parts[0])
+		f, err := parts[0].Open(ctx)
 		if err != nil {
 			return err
 		}
@@ -109,22 +128,43 @@ func (p *program) exportForAudit(cmd *cobra.Command, s *boot.Site, w bridge.Audi
 		return err
 	}
 	defer root.Close()
-	total := int64(0)
 	for _, part := range parts {
-		total += part.Size
+		shown.total += part.Size()
 	}
-	shown := p.late("exporting", total)
-	s.Bridge.Progress = shown.add
 	defer shown.finish()
 	made := []bridge.AuditExported{}
 	for i, part := range parts {
-		e, err := s.Bridge.WriteAudit(ctx, part, root, to.names[i])
+		e, err := part.Write(ctx, root, to.names[i])
 		if err != nil {
 			return errors.Join(err, p.printAudits(to.dir, made))
 		}
 		made = append(made, e)
 	}
 	return p.printAudits(to.dir, made)
+}
+
+// exportArchive makes exports of an archive, signed by the configured site.
+func (p *program) exportArchive(cmd *cobra.Command, from archived, w bridge.AuditWish, out string) error {
+	l, err := p.load()
+	if err != nil {
+		return err
+	}
+	logger, err := l.Log.Logger(p.stderr)
+	if err != nil {
+		return &configError{err}
+	}
+	return p.withArchive(from, func(a *archive.Archive, _ bundle.Trust) error {
+		if a.Site != l.Site {
+			return &usageError{fmt.Errorf("the archive is of the site %s, and the configuration %s of %s: only the site itself can sign", a.Site, p.configPath, l.Site)}
+		}
+		shown := p.late("exporting", 0)
+		audit, err := bridge.AuditArchive(a, filepath.Join(l.Data, "keys"), logger, shown.add)
+		if err != nil {
+			return &configError{err}
+		}
+		defer audit.Close()
+		return p.exportForAudit(cmd, audit.Plan, nil, shown, w, out)
+	})
 }
 
 // place is where the files of an export go.

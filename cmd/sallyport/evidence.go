@@ -1,17 +1,20 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"sallyport/bridge"
+	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/evidence"
 	"sallyport/internal/boot"
@@ -19,11 +22,15 @@ import (
 
 func (p *program) auditEvidence() *cobra.Command {
 	var out, check string
-	var cards []string
+	var from archived
 	c := &cobra.Command{
 		Use: "evidence [REQUEST]", Short: "Make one file that proves a request and its answer, or check one", Args: cobra.MaximumNArgs(1),
 		Long: `Made on a site, the file shows the events of a request and of its answer with
-what proves them: the hashes up to what the sites have signed. Checked with
+what proves them: the hashes up to what the sites have signed. With --archive, it
+is made of an archive, without a database; the site's configuration says where
+its keys are, one of which signs, and the peers' cards let count what they signed.
+
+Checked with
 --check, on any machine, it needs nothing but the site cards of those sites. One
 byte changed anywhere is refused: exit code 10 (damaged) or 15 (untrusted).`,
 		Example: `  sallyport audit evidence 019aa1d4-11f3-7d02-8a47-6f1f5a3b9c0d --out evidence.txt
@@ -31,18 +38,23 @@ byte changed anywhere is refused: exit code 10 (damaged) or 15 (untrusted).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case check != "" && len(args) == 0 && out == "":
-				return p.checkEvidence(check, cards)
-			case check != "" || len(args) != 1 || len(cards) > 0:
+				return p.checkEvidence(check, from)
+			case check != "" || len(args) != 1 || from.dir == "" && len(from.cards) > 0:
 				return &usageError{errors.New("give a request to make evidence of it, or --check FILE with --card for each site")}
 			case uuid.Validate(args[0]) != nil:
 				return &usageError{fmt.Errorf("%q is no request's id", args[0])}
 			}
-			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.makeEvidence(cmd, s, strings.ToLower(args[0]), out) })
+			request := strings.ToLower(args[0])
+			if from.dir != "" {
+				return p.evidenceOf(cmd.Context(), from, request, out)
+			}
+			return p.withSite(cmd.Context(), func(s *boot.Site) error { return p.makeEvidence(cmd, s, request, out) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write the file here, which must not exist; without it, to stdout")
 	c.Flags().StringVar(&check, "check", "", "check this file")
-	c.Flags().StringArrayVar(&cards, "card", nil, "a site's card, for --check; once for each site, and for each card that it had")
+	from.flags(c)
+	c.Flags().Lookup("card").Usage = "a site's card, for --check and --archive; once for each site, and for each card that it had"
 	return c
 }
 
@@ -57,8 +69,58 @@ func (p *program) makeEvidence(cmd *cobra.Command, s *boot.Site, request, out st
 	if err != nil {
 		return err
 	}
+	return p.giveEvidence(file, out)
+}
+
+// evidenceOf makes evidence of an archive, signed by the configured site.
+func (p *program) evidenceOf(ctx context.Context, from archived, request, out string) error {
+	cards := from.cards
+	from.cards = nil // the site itself is known by its own keys
+	own, err := p.archiveTrust(from)
+	if err != nil {
+		return err
+	}
+	l, err := p.load()
+	if err != nil {
+		return err
+	}
+	signer, err := bridge.ReadSigner(filepath.Join(l.Data, "keys"), l.Site)
+	if err != nil {
+		return &configError{err}
+	}
+	trust := own
+	if len(cards) > 0 {
+		given, err := trustInCards(cards)
+		if err != nil {
+			return err
+		}
+		trust = either(own, given)
+	}
+	return openArchive(from.dir, trust, func(a *archive.Archive) error {
+		file, err := bridge.ArchivedEvidence(ctx, a, request, signer, trust)
+		if errors.Is(err, bridge.ErrNoEvidence) {
+			return &usageError{fmt.Errorf("%w %s in the archive", err, request)}
+		}
+		if err != nil {
+			return err
+		}
+		return p.giveEvidence(file, out)
+	})
+}
+
+// either finds a key that one of two knows.
+func either(a, b bundle.Trust) bundle.Trust {
+	return func(id string) (ed25519.PublicKey, bool) {
+		if key, ok := a(id); ok {
+			return key, true
+		}
+		return b(id)
+	}
+}
+
+func (p *program) giveEvidence(file []byte, out string) error {
 	if out == "" {
-		_, err = p.stdout.Write(file)
+		_, err := p.stdout.Write(file)
 		return err
 	}
 	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -75,8 +137,11 @@ func (p *program) makeEvidence(cmd *cobra.Command, s *boot.Site, request, out st
 	return nil
 }
 
-func (p *program) checkEvidence(file string, cards []string) error {
-	trust, err := trustInCards(cards)
+func (p *program) checkEvidence(file string, from archived) error {
+	if from.dir != "" {
+		return &usageError{errors.New("--check needs the file and cards alone: leave out --archive")}
+	}
+	trust, err := trustInCards(from.cards)
 	if err != nil {
 		return err
 	}
