@@ -22,7 +22,7 @@ import (
 // events shows what the log holds, by filters, one event a line. What is stored
 // while they are sent is not among them.
 func (s *server) events(ctx context.Context, c *call) (answer, error) {
-	values, err := onlyQuery(c, "after", "limit", "type", "stream", "actor", "corr", "origin", "from", "to")
+	values, err := onlyQuery(c, "after", "before", "limit", "order", "type", "stream", "actor", "corr", "origin", "from", "to")
 	if err != nil {
 		return answer{}, err
 	}
@@ -31,35 +31,63 @@ func (s *server) events(ctx context.Context, c *call) (answer, error) {
 	if _, known := domain.KindOf(f.Type); f.Type != "" && !known {
 		return answer{}, badQuery("type", "is no event type of this program")
 	}
-	if f.After, err = numberOf(values, "after"); err != nil {
-		return answer{}, err
-	}
-	limit, err := numberOf(values, "limit")
+	limit, err := s.part(ctx, values, &f)
 	if err != nil {
-		return answer{}, err
-	}
-	if err := s.between(ctx, values, &f); err != nil {
 		return answer{}, err
 	}
 	return s.shown(ctx, f, limit)
 }
 
-// streamEvents shows one stream from its first event on.
+// streamEvents shows one stream from its first event on, or from its last back.
 func (s *server) streamEvents(ctx context.Context, c *call) (answer, error) {
-	if err := noQuery(c); err != nil {
-		return answer{}, err
-	}
-	f := eventstore.Filter{Stream: mux.Vars(c.Request)["stream"]}
-	head, err := s.Log.Head(ctx)
+	values, err := onlyQuery(c, "after", "before", "limit", "order")
 	if err != nil {
 		return answer{}, err
 	}
-	f.Through = head.Seq
-	a, err := s.shown(ctx, f, 0)
-	if err == nil && a.stream == nil {
-		err = errNotFound
+	stream := mux.Vars(c.Request)["stream"]
+	f := eventstore.Filter{Stream: stream}
+	limit, err := s.part(ctx, values, &f)
+	if err != nil {
+		return answer{}, err
 	}
-	return a, err
+	a, err := s.shown(ctx, f, limit)
+	if err != nil || a.stream != nil {
+		return a, err
+	}
+	// There is nothing more of it, or it does not exist.
+	for _, err := range s.Log.Search(ctx, eventstore.Filter{Stream: stream}) {
+		return a, err
+	}
+	return answer{}, errNotFound
+}
+
+// part reads which part of what is sought is asked for, in which order, and how
+// much of it.
+func (s *server) part(ctx context.Context, values url.Values, f *eventstore.Filter) (limit int64, err error) {
+	switch order := values.Get("order"); order {
+	case "", "asc":
+	case "desc":
+		f.Backward = true
+	default:
+		return 0, badQuery("order", "is asc, the oldest first, or desc, the newest first")
+	}
+	if f.After, err = numberOf(values, "after"); err != nil {
+		return 0, err
+	}
+	if limit, err = numberOf(values, "limit"); err != nil {
+		return 0, err
+	}
+	before, err := numberOf(values, "before")
+	if err != nil {
+		return 0, err
+	}
+	if err := s.between(ctx, values, f); err != nil {
+		return 0, err
+	}
+	if values.Has("before") {
+		f.Through = min(f.Through, before-1)
+	}
+	return limit, nil
 }
 
 // state shows what a stream amounted to at a position or a time; at the end of

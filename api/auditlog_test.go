@@ -85,8 +85,9 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	if shown, err := evidence.Check([]byte(file.text), field.bridge.Card().Trust()); err != nil || len(shown.Events) != 1 || shown.Events[0].Type != "request.submitted" {
 		t.Errorf("evidence of %+v, %v", shown.Events, err)
 	}
+	backward(t, field, udo, id)
 	field.call("GET", "/audit/requests/"+someID+"/evidence", udo, "").want(t, 404, "not-found")
-	for _, wrong := range []string{"type=x", "after=-1", "limit=x", "from=yesterday", "to=1", "seq=1", "type=request.submitted&type=request.submitted"} {
+	for _, wrong := range []string{"type=x", "after=-1", "limit=x", "from=yesterday", "to=1", "seq=1", "order=up", "before=x", "type=request.submitted&type=request.submitted"} {
 		field.call("GET", "/audit/events?"+wrong, udo, "").want(t, 400, "invalid-query")
 	}
 	field.call("GET", "/audit/streams/request-"+someID, udo, "").want(t, 404, "not-found")
@@ -98,6 +99,35 @@ func TestAuditorsReadTheLog(t *testing.T) {
 	if head := field.call("HEAD", "/audit/events", udo, ""); head.StatusCode != 200 || head.text != "" {
 		t.Errorf("HEAD: %d %.100s", head.StatusCode, head.text)
 	}
+}
+
+// backward reads a stream of several events from its end, and page by page.
+func backward(t *testing.T, s *site, token, request string) {
+	t.Helper()
+	for range 2 {
+		if _, err := s.store.Append(t.Context(), eventstore.Append{Actor: "site:field", Writes: []eventstore.Write{{Stream: "request-" + request,
+			Expected: eventstore.Any, Facts: []domain.Fact{domain.RequestCancelled{}}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	versions := func(query string) (got string, seqs []string) {
+		for _, e := range linesOf(t, s.call("GET", "/audit/streams/request-"+request+query, token, "")) {
+			got, seqs = got+fmt.Sprint(e["ver"]), append(seqs, fmt.Sprint(e["seq"]))
+		}
+		return got, seqs
+	}
+	_, seqs := versions("")
+	for query, want := range map[string]string{"": "123", "?order=asc": "123", "?order=desc": "321", "?order=desc&limit=2": "32", "?limit=1": "1",
+		"?order=desc&before=" + seqs[1]: "1", "?after=" + seqs[0]: "23", "?after=" + seqs[2]: "", "?before=" + seqs[0]: ""} {
+		if got, _ := versions(query); got != want {
+			t.Errorf("the stream with %s: versions %s, want %s", query, got, want)
+		}
+	}
+	if got := linesOf(t, s.call("GET", "/audit/events?order=desc&limit=2&before="+seqs[1], token, "")); len(got) != 2 || got[0]["seq"].(float64) <= got[1]["seq"].(float64) {
+		t.Errorf("the log from its end: %v", got)
+	}
+	s.call("GET", "/audit/streams/request-"+request+"?order=newest", token, "").want(t, 400, "invalid-query")
+	s.call("GET", "/audit/streams/request-"+someID+"?order=desc&after=1", token, "").want(t, 404, "not-found")
 }
 
 // exported takes ranges of the log away and reads them as an auditor would.

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/bridge"
 	"sallyport/domain"
+	"sallyport/projections/reactor"
 	"sallyport/responders/queue"
 	"sallyport/schema"
 )
@@ -34,6 +35,7 @@ type detailedShape struct {
 	Disk          *diskShape       `json:"disk"`
 	Links         []bridge.Status  `json:"links"`
 	Queue         []queue.Count    `json:"queue"`
+	Reactors      []reactor.Place  `json:"reactors"`
 }
 
 type postgresShape struct {
@@ -113,6 +115,9 @@ func (s *server) detailDatabase(ctx context.Context, shape *detailedShape) error
 	if shape.Links, err = s.Bridge.Status(ctx); err != nil {
 		return err
 	}
-	shape.Queue, err = queue.Counts(ctx, s.Pool)
+	if shape.Queue, err = queue.Counts(ctx, s.Pool); err != nil {
+		return err
+	}
+	shape.Reactors, err = reactor.Places(ctx, s.Pool)
 	return err
 }

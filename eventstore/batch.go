@@ -158,7 +158,8 @@ const insertEvents = `
 	            $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])
 	     AS e(seq, pos, id, stream, ver, type, at, actor, corr, line)`
 
-const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3`
+// The notification is sent by the commit, to whoever listens in any process.
+const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3 RETURNING pg_notify('` + channel + `', seq::text)`
 
 // queue queues the inserts, the read models and the head's new place.
 func (b *batch) queue() error {

@@ -22,6 +22,9 @@
 //   - The chain value at pos n depends on every byte of the lines 1 to n.
 //   - A log that lost events refuses every append ([ReadOnlyError]) until it got
 //     back what others hold of it and was founded anew: see [Epoch].
+//   - Whoever waits for the log to grow ([Store.Wait]) is woken by the commit, in
+//     any process; polling backs that up.
+//   - A reader that meets a hole fails with a [GapError], and people are told.
 //   - Inline projections commit with their events: a client reads its own write.
 //
 // # When something fails

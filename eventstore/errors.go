@@ -75,11 +75,22 @@ func (e *LineError) Error() string {
 // Unwrap returns the cause.
 func (e *LineError) Unwrap() error { return e.Cause }
 
-// GapError says that the log itself is damaged: a position is missing.
+// GapError says that the log itself is damaged: a position is missing. Every
+// reader that meets the hole fails with it, and Config.Damaged is told.
 type GapError struct {
 	Want, Got int64
 }
 
 func (e *GapError) Error() string {
 	return fmt.Sprintf("the log has a hole: want seq %d, found %d; run `sallyport audit verify`", e.Want, e.Got)
+}
+
+// Hole makes the error of a hole and tells of it: where one was expected,
+// another was found.
+func (s *Store) Hole(want, got int64) *GapError {
+	e := &GapError{Want: want, Got: got}
+	if s.damaged != nil {
+		s.damaged(e)
+	}
+	return e
 }

@@ -45,11 +45,11 @@ func (s *Store) Entries(ctx context.Context, after, through int64) ([]Entry, err
 	}
 	for i, e := range entries {
 		if want := after + 1 + int64(i); e.Pos != want {
-			return nil, &GapError{Want: want, Got: e.Pos}
+			return nil, s.Hole(want, e.Pos)
 		}
 	}
 	if have := after + int64(len(entries)); have < through {
-		return nil, &GapError{Want: have + 1, Got: through}
+		return nil, s.Hole(have+1, through)
 	}
 	return entries, nil
 }
@@ -94,12 +94,14 @@ func (s *Store) ownLines(ctx context.Context, after, through int64, yield func(L
 	})
 	var gap *GapError
 	switch {
-	case errors.Is(err, errEnough), errors.As(err, &gap):
+	case errors.Is(err, errEnough):
 		return err
+	case errors.As(err, &gap):
+		return s.Hole(gap.Want, gap.Got)
 	case err != nil:
 		return fmt.Errorf("read the log: %w", err)
 	case rows.at != through:
-		return &GapError{Want: rows.at + 1, Got: through}
+		return s.Hole(rows.at+1, through)
 	}
 	return nil
 }

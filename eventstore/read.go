@@ -27,7 +27,7 @@ func (s *Store) Read(ctx context.Context, after int64, limit int) ([]Record, err
 	}
 	for i, r := range records {
 		if want := after + 1 + int64(i); r.Seq != want {
-			return nil, &GapError{Want: want, Got: r.Seq}
+			return nil, s.Hole(want, r.Seq)
 		}
 	}
 	return records, nil

@@ -143,8 +143,18 @@ func TestReadNoticesDamage(t *testing.T) {
 			if _, err := site.Owner.Exec(t.Context(), `ALTER TABLE events DISABLE TRIGGER ALL; `+c.statement); err != nil {
 				t.Fatal(err)
 			}
-			if records, err := site.Store.Read(t.Context(), 0, 100); !c.noticed(err) || records != nil {
+			var told []error
+			config := site.Config
+			config.Damaged = func(gap *eventstore.GapError) { told = append(told, gap) }
+			s, err := eventstore.Open(t.Context(), site.Pool, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if records, err := s.Read(t.Context(), 0, 100); !c.noticed(err) || records != nil {
 				t.Errorf("read %d events, %v", len(records), err)
+			} else if gap := new(eventstore.GapError); errors.As(err, &gap) != (len(told) == 1) {
+				t.Errorf("of %v people were told %v", err, told)
 			}
 		})
 	}

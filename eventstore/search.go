@@ -19,6 +19,7 @@ type Filter struct {
 	Origin, Type, Stream, Actor, Corr string
 	After                             int64 // seq, exclusive
 	Through                           int64 // seq, inclusive; 0: to the end of the log
+	Backward                          bool  // the newest first
 }
 
 // where is the filter as a condition on events. Only what is sought is in it:
@@ -47,6 +48,23 @@ func (f Filter) whole() bool {
 	return f.Origin == "" && f.Type == "" && f.Stream == "" && f.Actor == "" && f.Corr == ""
 }
 
+// next is the seq that comes first if nothing is left out; 0: the log's last.
+func (f Filter) next() int64 {
+	if f.Backward {
+		return f.Through
+	}
+	return f.After + 1
+}
+
+// goPast leaves out all through an event that was given.
+func (f *Filter) goPast(seq int64) {
+	if f.Backward {
+		f.Through = seq - 1
+	} else {
+		f.After = seq
+	}
+}
+
 // possible reports whether an event could be sought so: the log holds no text with
 // U+0000 and none that is not UTF-8, and its database refuses to be asked for such.
 func (f Filter) possible() bool {
@@ -72,16 +90,17 @@ type Stored struct {
 const selectStored = `
 	SELECT seq, origin, stored_at, type, line FROM (
 		SELECT seq, origin, stored_at, type, line, octet_length(line) AS bytes,
-		       sum(octet_length(line)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS through_here
-		FROM (SELECT seq, origin, stored_at, type, line FROM events WHERE %s ORDER BY seq LIMIT %d) AS page) AS measured
-	WHERE through_here <= %d OR through_here = bytes ORDER BY seq`
+		       sum(octet_length(line)) OVER (ORDER BY %[1]s ROWS UNBOUNDED PRECEDING) AS through_here
+		FROM (SELECT seq, origin, stored_at, type, line FROM events WHERE %[2]s ORDER BY %[1]s LIMIT %[3]d) AS page) AS measured
+	WHERE through_here <= %[4]d OR through_here = bytes ORDER BY %[1]s`
 
 // searchPage is how many events are sought in one statement. The first found
 // are told before the next are sought.
 const searchPage = 500
 
 // Search gives the events that a filter seeks, in the order in which this site
-// stored them, which within a stream is that of its versions. It asks for a
+// stored them, which within a stream is that of its versions, or in the opposite
+// one. It asks for a
 // page at a time and keeps no connection between them. Where nothing is left
 // out it asserts that no seq is missing, and fails with a [*GapError]; after an
 // error nothing follows.
@@ -93,20 +112,20 @@ func (s *Store) Search(ctx context.Context, f Filter) iter.Seq2[Stored, error] {
 		for {
 			page, err := s.sought(ctx, f)
 			for _, e := range page {
-				if want := f.After + 1; f.whole() && e.Seq != want {
-					yield(Stored{}, &GapError{Want: want, Got: e.Seq})
+				if want := f.next(); f.whole() && want > 0 && e.Seq != want {
+					yield(Stored{}, s.Hole(want, e.Seq))
 					return
 				}
 				if !yield(e, nil) {
 					return
 				}
-				f.After = e.Seq
+				f.goPast(e.Seq)
 			}
 			if err != nil {
 				yield(Stored{}, err)
 				return
 			}
-			if len(page) == 0 {
+			if len(page) == 0 || f.Backward && f.Through == f.After {
 				return
 			}
 		}
@@ -117,7 +136,11 @@ func (s *Store) Search(ctx context.Context, f Filter) iter.Seq2[Stored, error] {
 // an index, what is common along the log.
 func (s *Store) sought(ctx context.Context, f Filter) ([]Stored, error) {
 	condition, args := f.where()
-	rows, err := s.pool.Query(ctx, fmt.Sprintf(selectStored, condition, searchPage, MaxPageBytes),
+	order := "seq"
+	if f.Backward {
+		order = "seq DESC"
+	}
+	rows, err := s.pool.Query(ctx, fmt.Sprintf(selectStored, order, condition, searchPage, MaxPageBytes),
 		slices.Insert(args, 0, any(pgx.QueryExecModeExec))...)
 	if err != nil {
 		return nil, fmt.Errorf("search the log: %w", err)

@@ -78,6 +78,16 @@ func TestSearch(t *testing.T) {
 			if len(found) != c.want {
 				t.Errorf("%s: %d events, want %d", name, len(found), c.want)
 			}
+			c.filter.Backward = true
+			for e, err := range site.Store.Search(t.Context(), c.filter) {
+				if err != nil || len(found) == 0 || e.Seq != found[len(found)-1].Seq {
+					t.Fatalf("%s: backward seq %d with %d to come, %v", name, e.Seq, len(found), err)
+				}
+				found = found[:len(found)-1]
+			}
+			if len(found) != 0 {
+				t.Errorf("%s: %d events are missing backward", name, len(found))
+			}
 		}
 	}
 	if seq, err := site.Store.SeqAt(t.Context(), rare.StoredAt); err != nil || seq != rare.Seq {
@@ -91,14 +101,16 @@ func TestSearch(t *testing.T) {
 	if _, err := site.Owner.Exec(t.Context(), `ALTER TABLE events DISABLE TRIGGER ALL; DELETE FROM events WHERE seq = 700`); err != nil {
 		t.Fatal(err)
 	}
-	var gap *eventstore.GapError
-	for _, err := range site.Store.Search(t.Context(), eventstore.Filter{}) {
-		if err != nil && (!errors.As(err, &gap) || gap.Want != 700) {
-			t.Errorf("got %v", err)
+	for _, backward := range []bool{false, true} {
+		var gap *eventstore.GapError
+		for _, err := range site.Store.Search(t.Context(), eventstore.Filter{Backward: backward}) {
+			if err != nil && (!errors.As(err, &gap) || gap.Want != 700) {
+				t.Errorf("got %v", err)
+			}
 		}
-	}
-	if gap == nil {
-		t.Error("the hole was not noticed")
+		if gap == nil {
+			t.Errorf("the hole was not noticed, backward: %t", backward)
+		}
 	}
 }
 

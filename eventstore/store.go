@@ -36,6 +36,9 @@ type Config struct {
 	// Committed is told how many appends and events each commit of the writer
 	// held, and must be quick; nil: nobody is.
 	Committed func(appends, events int)
+	// Damaged is told of each hole that a reader finds in the log, and must be
+	// quick; nil: nobody is.
+	Damaged func(*GapError)
 	// MaxQueued is how many appends may wait; one more is refused with
 	// [ErrOverloaded]. 0: 4096.
 	MaxQueued int
@@ -67,7 +70,11 @@ type Store struct {
 	site      Head                           // as it was when opened; site, role, epoch and start do not change while it is open
 	writer    *writer
 	feed      *feed
-	cancel    context.CancelFunc
+	// open lasts until the store is closed.
+	open   context.Context
+	cancel context.CancelFunc
+	// damaged is told of each hole; nil: nobody is.
+	damaged func(*GapError)
 }
 
 // Open opens the log of a database that [Found] has prepared, and starts its
@@ -84,13 +91,13 @@ func Open(ctx context.Context, pool *pgxpool.Pool, c Config) (*Store, error) {
 	// The writer outlives the context of whoever opened it: a queued append
 	// finishes even while the program is shutting down.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.cancel = cancel
+	s.open, s.cancel = run, cancel
 	go s.writer.run(run)
 	return s, nil
 }
 
 func newStore(pool *pgxpool.Pool, c Config) *Store {
-	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now, committed: c.Committed}
+	s := &Store{pool: pool, check: c.CheckLine, inline: c.Inline, now: c.Now, committed: c.Committed, damaged: c.Damaged}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -102,6 +109,7 @@ func newStore(pool *pgxpool.Pool, c Config) *Store {
 func (s *Store) Close() {
 	s.writer.close()
 	s.cancel()
+	s.feed.listening.Wait()
 }
 
 // Queued returns how many appends wait for the writer.

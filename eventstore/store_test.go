@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -136,6 +137,63 @@ func TestWaitWakesWhenTheLogGrows(t *testing.T) {
 		if g := <-seen; g.err != nil || g.seq != 2 {
 			t.Errorf("woke with %+v, want 2", g)
 		}
+	}
+}
+
+// TestACommitNotifies: who waits in another process needs no poll.
+func TestACommitNotifies(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	other := site.Another(t)
+	other.SetPolling(time.Hour)
+	woke := make(chan int64, 1)
+	go func() {
+		seq, err := other.Wait(t.Context(), 1)
+		if err != nil {
+			t.Error(err)
+		}
+		woke <- seq
+	}()
+	eventually(t, "it listens", func() bool {
+		var listens bool
+		err := site.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND query LIKE 'LISTEN %' AND state = 'idle')`).Scan(&listens)
+		return err == nil && listens
+	})
+	_, a := submitted(`{}`)
+	mustAppend(t, site.Store, a)
+	if seq := <-woke; seq != 2 {
+		t.Errorf("woke with %d, want 2", seq)
+	}
+}
+
+// TestPollingBacksUp: who cannot listen wakes too.
+func TestPollingBacksUp(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	w := newLosing(t, site)
+	other := openThrough(t, site, w.URL)
+	asked := make(chan struct{})
+	w.arm(func(w *losing, toServer bool, message []byte) ([]byte, bool) {
+		lost := toServer && bytes.Contains(message, []byte("LISTEN"))
+		if lost {
+			close(asked)
+		}
+		return nil, lost
+	})
+	woke := make(chan int64, 1)
+	go func() {
+		seq, err := other.Wait(t.Context(), 1)
+		if err != nil {
+			t.Error(err)
+		}
+		woke <- seq
+	}()
+	<-asked
+	_, a := submitted(`{}`)
+	mustAppend(t, site.Store, a)
+	if seq := <-woke; seq != 2 {
+		t.Errorf("woke with %d, want 2", seq)
 	}
 }
 

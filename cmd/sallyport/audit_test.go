@@ -46,6 +46,23 @@ func TestAuditLog(t *testing.T) {
 			t.Errorf("audit log %v: %d events, want %d", args, len(got), want)
 		}
 	}
+	for want, args := range map[string][]string{
+		"6 5":     {"--reverse", "--type", "request.submitted", "--limit", "2"},
+		"4 3":     {"--reverse", "--before", "5", "--after", "2"},
+		"5 6":     {"--last", "2", "--type", "request.submitted"},
+		"2 3":     {"--last", "2", "--before", "4"},
+		"1 2 3 4": {"--last", "9", "--to", "4"},
+		"4":       {"--last", "1", "--stream", all[2].Stream},
+		"":        {"--last", "3", "--type", "user.deactivated"},
+	} {
+		var got []string
+		for _, e := range list(args...) {
+			got = append(got, fmt.Sprint(e.Seq))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("audit log %v: %v, want %s", args, got, want)
+		}
+	}
 	if table := field.must(t, "audit", "log", "--to", "3", "-o", "table").stdout; strings.Count(table, "\n") != 4 || !strings.Contains(table, all[1].Stream) {
 		t.Errorf("printed\n%s", table)
 	}
@@ -82,7 +99,8 @@ func TestAuditLog(t *testing.T) {
 		}
 	}
 	field.exports(t, card)
-	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"}} {
+	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"},
+		{"--last", "-1"}, {"--last", "2", "--reverse"}, {"--last", "2", "--limit", "2"}, {"--follow", "--reverse", "-o", "jsonl"}, {"--before", "-1"}} {
 		if r := field.try(t, append([]string{"audit", "log"}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit log %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
 		}

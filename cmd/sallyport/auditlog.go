@@ -20,7 +20,9 @@ import (
 type logQuery struct {
 	filter   eventstore.Filter
 	from, to string
+	before   int64
 	limit    int64
+	last     int64
 	follow   bool
 	archived archived
 }
@@ -29,13 +31,14 @@ func (p *program) auditLog() *cobra.Command {
 	var q logQuery
 	c := &cobra.Command{
 		Use: "log", Short: "Print the events of this site's log, its own and those of its peers", Args: cobra.NoArgs,
-		Long: `Events come in the order in which this site stored them. All filters that are
-given must hold. A MOMENT is a position (seq) or a time such as
+		Long: `Events come in the order in which this site stored them, or with --reverse the
+newest first. All filters that are given must hold. A MOMENT is a position (seq) or a time such as
 2026-01-31T12:00:00Z. Hashes of passwords and keys are left out, which the
 member "withheld" tells. That somebody looked is recorded as audit.viewed.`,
 		Example: `  sallyport audit log --type user.role_changed --from 2026-01-01T00:00:00Z
   sallyport audit log --stream request-019aa1d4-11f3-7d02-8a47-6f1f5a3b9c0d -o jsonl
-  sallyport audit log --follow -o jsonl | jq .type`,
+  sallyport audit log --stream user-019aa1d4-11f3-7d02-8a47-6f1f5a3b9c0d --reverse --limit 5
+  sallyport audit log --last 20 --follow -o jsonl | jq .type`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := q.check(p.output); err != nil {
 				return err
@@ -52,6 +55,9 @@ member "withheld" tells. That somebody looked is recorded as audit.viewed.`,
 	flags.StringVar(&q.from, "from", "", "from this MOMENT on")
 	flags.StringVar(&q.to, "to", "", "up to this MOMENT, which is part of it")
 	flags.Int64Var(&q.filter.After, "after", 0, "only what was stored after this position (seq)")
+	flags.Int64Var(&q.before, "before", 0, "only what was stored before this position (seq); 0: all")
+	flags.BoolVarP(&q.filter.Backward, "reverse", "r", false, "the newest first")
+	flags.Int64Var(&q.last, "last", 0, "only the last so many, in their order; 0: all")
 	flags.Int64Var(&q.limit, "limit", 0, "at most so many events; 0: all")
 	flags.BoolVarP(&q.follow, "follow", "f", false, "go on with what is stored from now on, until interrupted")
 	q.archived.flags(c)
@@ -62,10 +68,16 @@ func (q logQuery) check(output string) error {
 	switch _, known := domain.KindOf(q.filter.Type); {
 	case q.filter.Type != "" && !known:
 		return &usageError{fmt.Errorf("--type %s is no event type of this program", q.filter.Type)}
-	case q.filter.After < 0 || q.limit < 0:
-		return &usageError{errors.New("--after and --limit are whole numbers from 0 on")}
+	case q.filter.After < 0 || q.before < 0 || q.limit < 0 || q.last < 0:
+		return &usageError{errors.New("--after, --before, --last and --limit are whole numbers from 0 on")}
+	case q.last > 0 && (q.limit > 0 || q.filter.Backward):
+		return &usageError{errors.New("--last already says how many and in which order: for the newest first use --reverse --limit")}
+	case q.follow && (q.filter.Backward || q.before > 0):
+		return &usageError{errors.New("--follow goes forward and has no end: leave out --reverse and --before")}
 	case q.follow && q.archived.dir != "":
 		return &usageError{errors.New("nothing comes into an archive that could be followed: leave out --follow or --archive")}
+	case q.archived.dir != "" && (q.filter.Backward || q.last > 0):
+		return &usageError{errors.New("an archive is read from its beginning: leave out --reverse and --last, or --archive")}
 	case q.follow && q.to != "":
 		return &usageError{errors.New("--follow has no end, and --to is one: give one of them")}
 	case q.follow && output == "json":
@@ -96,8 +108,35 @@ func (q logQuery) bounded(ctx context.Context, h history) (eventstore.Filter, er
 		}
 	}
 	var err error
-	f.Through, err = h.Resolve(ctx, end)
+	if f.Through, err = h.Resolve(ctx, end); err != nil {
+		return f, err
+	}
+	if q.before > 0 {
+		f.Through = min(f.Through, q.before-1)
+	}
+	if q.last > 0 {
+		f.After, err = q.beforeLast(ctx, h, f)
+	}
 	return f, err
+}
+
+// beforeLast returns the seq after which the last of what is sought lie.
+func (q logQuery) beforeLast(ctx context.Context, h history, f eventstore.Filter) (int64, error) {
+	if f.After >= f.Through {
+		return f.After, nil
+	}
+	f.Backward = true
+	left, first := q.last, f.Through+1
+	for e, err := range h.Search(ctx, f) {
+		if err != nil {
+			return 0, err
+		}
+		first = e.Seq
+		if left--; left == 0 {
+			break
+		}
+	}
+	return first - 1, nil
 }
 
 // printLog prints what was asked for; s is nil for an archive, which has no trail
@@ -140,7 +179,11 @@ func (p *program) printPart(ctx context.Context, h history, f eventstore.Filter,
 			return false, err
 		}
 		if *limit--; *limit == 0 {
-			p.say("that was the limit: go on with --after %d", e.Seq)
+			further := "after"
+			if f.Backward {
+				further = "before"
+			}
+			p.say("that was the limit: go on with --%s %d", further, e.Seq)
 			return false, nil
 		}
 	}

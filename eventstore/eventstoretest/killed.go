@@ -2,14 +2,12 @@ package eventstoretest
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
 	"sallyport/eventstore"
@@ -20,16 +18,16 @@ import (
 // there with the position that it told, and what was under way is there once it
 // is made again by its id, once; the log has no gap and its chain is whole.
 func killed(t *testing.T, open func(testing.TB) *Site) {
-	for way, points := range map[string][]point{
-		oneTrip: {before("begin"), before("SELECT log_expect"), before("INSERT INTO events"), before("UPDATE log_head"),
-			before("commit"), committed, unanswered, acknowledged},
-		twoTrips: {before("begin"), before("SELECT site, role"), before("INSERT INTO events"), before("UPDATE log_head"),
-			before("commit"), committed, unanswered, acknowledged},
+	for way, points := range map[string][]Point{
+		oneTrip: {Before("begin"), Before("SELECT log_expect"), Before("INSERT INTO events"), Before("UPDATE log_head"),
+			Before("commit"), Committed, Unanswered, acknowledged},
+		twoTrips: {Before("begin"), Before("SELECT site, role"), Before("INSERT INTO events"), Before("UPDATE log_head"),
+			Before("commit"), Committed, Unanswered, acknowledged},
 	} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			s := &sweep{site: open(t), way: way, statements: map[string]string{}}
-			s.wire = NewWire(t, s.site.AppURL, s.toServer, s.toProgram)
+			site := open(t)
+			s := &sweep{Killer: NewKiller(t, site.AppURL), site: site, way: way}
 			tried := 0
 			for _, p := range points {
 				tried += s.kill(t, p)
@@ -51,44 +49,26 @@ func killed(t *testing.T, open func(testing.TB) *Site) {
 	}
 }
 
-// point is where a process is killed. A statement is told by how it begins: it
-// never reaches the database.
-type point struct{ statement, moment string }
-
-func (p point) String() string { return p.moment + p.statement }
-
-func before(statement string) point { return point{statement, "before "} }
-
-var (
-	committed    = point{moment: "when the commit was sent and nothing asked for an answer"}
-	unanswered   = point{moment: "when the answer to the commit was under way"}
-	acknowledged = point{moment: "when the first of a group was told"}
-)
-
 // hit is which group it is killed in: the second is whole, as the first caller
 // does not wait for the others.
 const hit = 2
 
+// acknowledged is when the first of a group was told.
+var acknowledged = Point{moment: "when the first of a group was told"}
+
 // sweep is a site whose appending process is killed again and again.
 type sweep struct {
-	site *Site
-	wire *Wire
-	way  string
+	*Killer
 
-	mu         sync.Mutex
-	statements map[string]string // SQL by the name under which it was prepared
-	at         point
-	armed      bool
-	hits       int
-	commits    bool // a commit was sent whose answer is awaited
-	cmd        *exec.Cmd
+	site *Site
+	way  string
 }
 
 // kill runs a process until it is killed at a point, makes again what it tried,
 // and returns how many appends that were.
-func (s *sweep) kill(t *testing.T, p point) int {
+func (s *sweep) kill(t *testing.T, p Point) int {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], appendUntil, s.way, s.wire.URL) //nolint:gosec // this program itself
+	cmd := exec.CommandContext(t.Context(), os.Args[0], appendUntil, s.way, s.URL) //nolint:gosec // this program itself
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -101,7 +81,7 @@ func (s *sweep) kill(t *testing.T, p point) int {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.arm(cmd, p, false)
+	s.Disarm()
 	tried, positions := s.listen(t, cmd, p, in, out)
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
@@ -124,7 +104,7 @@ func (s *sweep) kill(t *testing.T, p point) int {
 }
 
 // listen reads what the process tells until it is dead.
-func (s *sweep) listen(t *testing.T, cmd *exec.Cmd, p point, in io.Writer, out io.Reader) (tried []string, positions map[string]int64) {
+func (s *sweep) listen(t *testing.T, cmd *exec.Cmd, p Point, in io.Writer, out io.Reader) (tried []string, positions map[string]int64) {
 	t.Helper()
 	positions = map[string]int64{}
 	ready, oks := false, 0
@@ -135,7 +115,7 @@ func (s *sweep) listen(t *testing.T, cmd *exec.Cmd, p point, in io.Writer, out i
 			tried = append(tried, rest)
 		case "ready":
 			ready = true
-			s.arm(cmd, p, true)
+			s.Arm(cmd, p, hit)
 			if _, err := io.WriteString(in, "\n"); err != nil {
 				t.Error(err)
 			}
@@ -154,61 +134,6 @@ func (s *sweep) listen(t *testing.T, cmd *exec.Cmd, p point, in io.Writer, out i
 		}
 	}
 	return tried, positions
-}
-
-func (s *sweep) arm(cmd *exec.Cmd, p point, armed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cmd, s.at, s.armed, s.hits, s.commits = cmd, p, armed, 0, false
-}
-
-// toServer is a [Pass].
-func (s *sweep) toServer(message []byte) ([]byte, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch message[0] {
-	case 'P': // Parse: name, SQL
-		if fields := bytes.SplitN(message[5:], []byte{0}, 3); len(fields) == 3 {
-			s.statements[string(fields[0])] = string(fields[1])
-		}
-	case 'B': // Bind: portal, name
-		fields := bytes.SplitN(message[5:], []byte{0}, 3)
-		sql := s.statements[string(fields[1])]
-		if s.at.statement != "" && strings.HasPrefix(strings.TrimSpace(sql), s.at.statement) && s.reached() {
-			return nil, false
-		}
-		s.commits = s.commits || sql == "commit"
-	case 'S': // Sync: asks for the answers
-		if s.commits && s.at == committed && s.reached() {
-			return nil, false
-		}
-	}
-	return message, true
-}
-
-// toProgram is a [Pass].
-func (s *sweep) toProgram(message []byte) ([]byte, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if message[0] == 'C' && bytes.Contains(message, []byte("COMMIT\x00")) {
-		if s.at == unanswered && s.reached() {
-			return nil, false
-		}
-		s.commits = false
-	}
-	return message, true
-}
-
-// reached counts that the point was come to, and kills at the chosen time.
-func (s *sweep) reached() bool {
-	if !s.armed {
-		return false
-	}
-	if s.hits++; s.hits != hit {
-		return false
-	}
-	_ = s.cmd.Process.Kill() // that it is dead is seen by how it ends
-	return true
 }
 
 // verify recomputes what `audit verify` does of a site's own log.

@@ -55,6 +55,16 @@ func asTheModel(t *testing.T, open func(testing.TB) *Site) {
 					rt.Fatalf("%s version %d is %+v, want %+v", stream, i+1, r.Fact, facts[i])
 				}
 			}
+			for e, err := range site.Store.Search(t.Context(), eventstore.Filter{Stream: stream, Backward: true}) {
+				last := len(records) - 1
+				if err != nil || last < 0 || e.Seq != records[last].Seq {
+					rt.Fatalf("%s backward: seq %d with %d to come, %v", stream, e.Seq, last+1, err)
+				}
+				records = records[:last]
+			}
+			if len(records) > 0 {
+				rt.Fatalf("%s backward: %d are missing", stream, len(records))
+			}
 		}
 	})
 	Whole(t, site.Store)

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sallyport/bridge"
+	"sallyport/eventstore"
 	"sallyport/internal/periodic"
 	"sallyport/internal/tlsfiles"
 	"sallyport/projections/reactor"
@@ -21,10 +22,20 @@ func (s *Site) commits() func(appends, events int) {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sallyport_append_batch_size",
 		Help: "How many appends shared one commit of the log.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)})
 	n := prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_events_appended_total", Help: "Events that this process wrote to the log."})
-	s.counted = []prometheus.Collector{h, n}
+	s.counted = append(s.counted, h, n)
 	return func(appends, events int) {
 		h.Observe(float64(appends))
 		n.Add(float64(events))
+	}
+}
+
+// holes counts what readers miss in the log, and tells people at once.
+func (s *Site) holes() func(*eventstore.GapError) {
+	n := prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_log_holes_total", Help: "Holes that readers of this process met in the log: it is damaged."})
+	s.counted = append(s.counted, n)
+	return func(hole *eventstore.GapError) {
+		n.Inc()
+		s.Logger.Error("the log is damaged", "error", hole)
 	}
 }
 
@@ -159,6 +170,9 @@ func (s *Site) readChores(ctx context.Context, r *reading) error {
 		return err
 	}
 	r.add("poisoned_events", "Events that a reactor or a webhook gave up and nobody has decided about.", float64(poisoned))
+	if err := s.readReactors(ctx, r); err != nil {
+		return err
+	}
 	runs, _, err := periodic.List(ctx, s.Pool)
 	for _, run := range runs {
 		r.add("periodic_failed", "Whether the newest run of a periodic job failed.", bit(run.Failed), "job", run.Job)
@@ -167,6 +181,16 @@ func (s *Site) readChores(ctx context.Context, r *reading) error {
 			last = float64(time.Time(*run.LastDone).Unix())
 		}
 		r.add("periodic_last_done_timestamp_seconds", "When a periodic job was last done; 0: never.", last, "job", run.Job)
+	}
+	return err
+}
+
+func (s *Site) readReactors(ctx context.Context, r *reading) error {
+	places, err := reactor.Places(ctx, s.Pool)
+	for _, p := range places {
+		r.add("reactor_position", "The seq of the last event that a reactor is past.", float64(p.Position), "reactor", p.Reactor)
+		r.add("reactor_behind_events", "Events that a reactor has still to look at.", float64(p.Behind), "reactor", p.Reactor)
+		r.add("reactor_behind_seconds", "How long the first of these has been waiting.", p.BehindSeconds, "reactor", p.Reactor)
 	}
 	return err
 }

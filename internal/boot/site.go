@@ -120,7 +120,7 @@ func (s *Site) openLog(ctx context.Context) error {
 	s.Reader = projections.NewReader(s.Pool)
 	s.Directory = projections.NewDirectory(s.Pool, s.Logger)
 	inline := append(projections.Inline(), s.Directory, &s.ends)
-	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline, Committed: s.commits()}); err != nil {
+	if s.Log, err = eventstore.Open(ctx, s.Pool, eventstore.Config{CheckLine: checkLine, Inline: inline, Committed: s.commits(), Damaged: s.holes()}); err != nil {
 		return err
 	}
 	s.closing(s.Log.Close)

@@ -120,12 +120,13 @@ func (w *Webhooks) Run(ctx context.Context, join func(*river.Config)) error {
 	return nil
 }
 
-// Announce is what makes deliveries of outcomes.
+// Announce is what makes deliveries of outcomes: one a webhook and event, in the
+// transaction that gets past the event.
 func (w *Webhooks) Announce() reactor.Handler {
-	return reactor.Handler{Name: reactorName, Types: []string{"response.recorded", "response.failed"}, Handle: w.announce}
+	return reactor.Handler{Name: reactorName, Types: []string{"response.recorded", "response.failed"}, HandleTx: w.announce}
 }
 
-func (w *Webhooks) announce(ctx context.Context, e reactor.Event) error {
+func (w *Webhooks) announce(ctx context.Context, tx pgx.Tx, e reactor.Event) error {
 	id, _ := domain.RequestOf(e.Stream)
 	q, err := w.config.Reader.Request(ctx, id)
 	switch {
@@ -153,7 +154,7 @@ func (w *Webhooks) announce(ctx context.Context, e reactor.Event) error {
 	if len(jobs) == 0 {
 		return nil
 	}
-	if _, err := w.queue.InsertManyFast(ctx, jobs); err != nil {
+	if _, err := w.queue.InsertManyFastTx(ctx, tx, jobs); err != nil {
 		return fmt.Errorf("announce the outcome of request %s: %w", id, err)
 	}
 	return nil

@@ -13,6 +13,9 @@
 //   - Where a handler has got to is kept with the log: a process that dies is
 //     continued by the next one, and a database that crashes forgets the last
 //     places. What is handled twice has no further effect.
+//   - A handler that writes to the database alone does so in the transaction
+//     that moves its place ([Handler.HandleTx]): its writes take place once.
+//   - How far each is behind is told by [Places].
 //   - Nothing here delays an append: a handler reads short pages, and holds
 //     no lock that anybody else waits for.
 //

@@ -9,6 +9,8 @@ import (
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"sallyport/eventstore"
 )
 
 // Names of a message's metadata. Its payload is the event's line, its UUID the
@@ -33,6 +35,21 @@ const (
 // head's lock makes the order of seq the order of commits.
 type schema struct {
 	types []string // the events that somebody handles
+	holes *holes
+}
+
+// holes tells of each hole in the log once. Whoever lost a row has lost what
+// would have followed from it; what comes behind is handled all the same.
+type holes struct {
+	log  *eventstore.Store
+	last int64 // that was told
+}
+
+func (h *holes) found(want, got int64) {
+	if want > h.last {
+		h.last = want
+		_ = h.log.Hole(want, got) // nothing fails: people are told
+	}
 }
 
 var errReadOnly = errors.New("the log is written by the event store, not through watermill")
@@ -51,16 +68,18 @@ func (schema) SubscribeIsolationLevel() sql.IsolationLevel { return sql.LevelRea
 
 // selectPage reads the page after the offset. Of events that nobody wants only
 // the page's last is returned, without its line: acknowledging it moves the
-// offset past all of them.
+// offset past all of them. As seq has no holes, the n-th row is the n-th seq.
 const selectPage = `
 	WITH place AS (%s),
-	page AS (SELECT e.seq, e.origin, e.id, e.stream, e.type, e.corr, e.line, e.type = ANY ($2) AS wanted
+	page AS (SELECT e.seq, e.origin, e.id, e.stream, e.type, e.corr, e.line, e.type = ANY ($2) AS wanted,
+	                place.seq + row_number() OVER (ORDER BY e.seq) AS want
 	         FROM place CROSS JOIN LATERAL (SELECT * FROM events WHERE events.seq > place.seq ORDER BY events.seq LIMIT $3) AS e),
 	sized AS (SELECT *, max(seq) OVER () AS last,
+	                 min(want) FILTER (WHERE want <> seq) OVER () AS hole, min(seq) FILTER (WHERE want <> seq) OVER () AS behind,
 	                 sum(CASE WHEN wanted THEN octet_length(line) ELSE 0 END)
 	                     OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
 	          FROM page)
-	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END
+	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END, coalesce(hole, 0), coalesce(behind, 0)
 	FROM sized WHERE (wanted OR seq = last) AND coalesce(before, 0) < $4
 	ORDER BY seq`
 
@@ -72,12 +91,15 @@ func (s schema) SelectQuery(topic, group string, offsets wsql.OffsetsAdapter) ws
 }
 
 // UnmarshalMessage implements [wsql.SchemaAdapter].
-func (schema) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
-	var seq int64
+func (s schema) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
+	var seq, hole, behind int64
 	var origin, id, stream, typ, corr string
 	var line []byte
-	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line); err != nil {
+	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line, &hole, &behind); err != nil {
 		return wsql.Row{}, fmt.Errorf("read an event for the reactor: %w", err)
+	}
+	if hole > 0 {
+		s.holes.found(hole, behind)
 	}
 	msg := message.NewMessage(id, line)
 	msg.Metadata = message.Metadata{metaSeq: strconv.FormatInt(seq, 10), metaOrigin: origin,
@@ -92,11 +114,8 @@ type offsets struct{}
 // SchemaInitializingQueries returns none: migrations made the table.
 func (offsets) SchemaInitializingQueries(string) []wsql.Query { return nil }
 
-// BeforeSubscribingQueries makes a new reactor's place: the log's beginning.
-func (offsets) BeforeSubscribingQueries(_, group string) []wsql.Query {
-	return []wsql.Query{{Query: `INSERT INTO reactor_offsets (reactor, seq) VALUES ($1, 0) ON CONFLICT DO NOTHING`,
-		Args: []any{group}}}
-}
+// BeforeSubscribingQueries returns none: the places were made, see [Reactor.Run].
+func (offsets) BeforeSubscribingQueries(string, string) []wsql.Query { return nil }
 
 // NextOffsetQuery returns the place, or no row while another process is at it.
 // The lock is an advisory one: a row lock would give this transaction, which
@@ -108,7 +127,8 @@ func (offsets) NextOffsetQuery(_, group string) wsql.Query {
 		Args: []any{group}}
 }
 
-// AckMessageQuery moves the place forward, never back.
+// AckMessageQuery moves the place forward, never back, once a page: a handler
+// that moves it with its own transactions finds nobody in the way before that.
 func (offsets) AckMessageQuery(_ string, row wsql.Row, group string) wsql.Query {
 	return wsql.Query{Query: `UPDATE reactor_offsets SET seq = $2 WHERE reactor = $1 AND seq < $2`,
 		Args: []any{group, row.Offset}}

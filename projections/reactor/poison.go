@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/domain"
@@ -136,17 +137,17 @@ func (p *Poison) query(ctx context.Context, where string, args ...any) ([]Poison
 // Requeue has an event handled once more, within seconds, by a process of the
 // site that works. It fails with [ErrNotPoisoned].
 func (p *Poison) Requeue(ctx context.Context, id int64) error {
-	return p.change(ctx, `UPDATE poisoned SET requeued_at = coalesce(requeued_at, clock_timestamp()) WHERE id = $1`, id)
+	return change(ctx, p.pool, `UPDATE poisoned SET requeued_at = coalesce(requeued_at, clock_timestamp()) WHERE id = $1`, id)
 }
 
 // Drop takes an event out of the queue: what it would have led to never
 // happens. It fails with [ErrNotPoisoned].
 func (p *Poison) Drop(ctx context.Context, id int64) error {
-	return p.change(ctx, `DELETE FROM poisoned WHERE id = $1`, id)
+	return change(ctx, p.pool, `DELETE FROM poisoned WHERE id = $1`, id)
 }
 
-func (p *Poison) change(ctx context.Context, sql string, id int64) error {
-	tag, err := p.pool.Exec(ctx, sql, id)
+func change(ctx context.Context, on executor, sql string, id int64) error {
+	tag, err := on.Exec(ctx, sql, id)
 	if err != nil {
 		return fmt.Errorf("change the poison queue: %w", err)
 	}
@@ -210,14 +211,15 @@ func (r *Reactor) requeued(ctx context.Context, h Handler) error {
 		return err
 	}
 	for _, p := range all {
-		failed := h.Handle(ctx, Event{Seq: p.Seq, Origin: p.Origin, ID: p.EventID, Stream: p.Stream, Type: p.Type, Corr: p.Corr, Line: p.Event, Target: p.Target})
+		failed := r.again(ctx, h, p)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if failed != nil {
+		switch {
+		case failed != nil && !errors.Is(failed, ErrNotPoisoned):
 			err = r.poison.Put(ctx, h.Name, p.Seq, p.Target, failed.Error())
-		} else {
-			err = r.poison.handled(ctx, p.ID)
+		case failed == nil && h.HandleTx == nil:
+			err = handled(ctx, r.config.Pool, p.ID)
 		}
 		if err != nil && !errors.Is(err, ErrNotPoisoned) {
 			return err
@@ -226,7 +228,27 @@ func (r *Reactor) requeued(ctx context.Context, h Handler) error {
 	return nil
 }
 
+// again handles one event that was put back. A handler that writes to the
+// database alone takes it out of the queue in the same transaction.
+func (r *Reactor) again(ctx context.Context, h Handler, p Poisoned) error {
+	e := Event{Seq: p.Seq, Origin: p.Origin, ID: p.EventID, Stream: p.Stream, Type: p.Type, Corr: p.Corr, Line: p.Event, Target: p.Target}
+	if h.HandleTx == nil {
+		return h.Handle(ctx, e)
+	}
+	return pgx.BeginFunc(ctx, r.config.Pool, func(tx pgx.Tx) error {
+		if err := handled(ctx, tx, p.ID); err != nil {
+			return err // another process was first
+		}
+		return h.HandleTx(ctx, tx, e)
+	})
+}
+
+// executor is a pool or a transaction.
+type executor interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // handled removes what was put back and done, unless it failed anew meanwhile.
-func (p *Poison) handled(ctx context.Context, id int64) error {
-	return p.change(ctx, `DELETE FROM poisoned WHERE id = $1 AND requeued_at IS NOT NULL`, id)
+func handled(ctx context.Context, on executor, id int64) error {
+	return change(ctx, on, `DELETE FROM poisoned WHERE id = $1 AND requeued_at IS NOT NULL`, id)
 }

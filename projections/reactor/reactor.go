@@ -16,6 +16,7 @@ import (
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -43,11 +44,16 @@ type Handler struct {
 	// Handle is called at least once for each of them; it must bear to be called
 	// again. Its error means that it is to be tried again.
 	Handle func(context.Context, Event) error
+	// HandleTx takes the place of Handle where all that follows from an event is
+	// written to the database: what it does with tx is committed together with
+	// the handler's place, and so takes place once, whatever is killed or lost.
+	// It must not commit or roll back.
+	HandleTx func(ctx context.Context, tx pgx.Tx, e Event) error
 }
 
 // Config is what a reactor needs. All fields are required.
 type Config struct {
-	Pool     *pgxpool.Pool // each handler holds one connection while it handles a page
+	Pool     *pgxpool.Pool // each handler holds one connection while it handles a page, and one more for HandleTx
 	Log      *eventstore.Store
 	Handlers []Handler
 	Logger   *slog.Logger
@@ -65,6 +71,11 @@ func New(c Config) (*Reactor, error) {
 	if c.Pool == nil || c.Log == nil || len(c.Handlers) == 0 || c.Logger == nil {
 		return nil, errors.New("a reactor needs Pool, Log, Handlers and Logger")
 	}
+	for _, h := range c.Handlers {
+		if (h.Handle == nil) == (h.HandleTx == nil) {
+			return nil, fmt.Errorf("the handler %s needs either Handle or HandleTx", h.Name)
+		}
+	}
 	return &Reactor{config: c, poison: NewPoison(c.Pool)}, nil
 }
 
@@ -75,6 +86,11 @@ func (r *Reactor) Poisoned() int64 { return r.poisoned.Load() }
 // Run handles events until the context ends, and then returns nil. An error
 // means that it could not begin. It may be run again.
 func (r *Reactor) Run(ctx context.Context) error {
+	if err := r.begin(ctx); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("begin the reactor: %w", err)
+	}
 	logger := watermill.NewSlogLoggerWithLevelMapping(r.config.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	db := stdlib.OpenDBFromPool(r.config.Pool)
 	defer func() {
@@ -110,7 +126,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 // add gives a handler its own reader of the log and its own place in it.
 func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, logger watermill.LoggerAdapter, h Handler) error {
 	subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
-		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types}, OffsetsAdapter: offsets{},
+		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types, holes: &holes{log: r.config.Log}}, OffsetsAdapter: offsets{},
 		BackoffManager: &pace{ctx: ctx, log: r.config.Log},
 	}, logger)
 	if err != nil {
@@ -122,13 +138,14 @@ func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, l
 	if err != nil {
 		return err
 	}
-	router.AddConsumerHandler(h.Name, "events", subscriber, h.handle).AddMiddleware(giveUp, retry(logger).Middleware, middleware.Recoverer)
+	handle := func(msg *message.Message) error { return r.handle(h, msg) }
+	router.AddConsumerHandler(h.Name, "events", subscriber, handle).AddMiddleware(giveUp, retry(logger).Middleware, middleware.Recoverer)
 	return nil
 }
 
 // handle is what the router calls. Of what nobody wants it only hears to get
 // past it.
-func (h Handler) handle(msg *message.Message) error {
+func (r *Reactor) handle(h Handler, msg *message.Message) error {
 	if !slices.Contains(h.Types, msg.Metadata[metaType]) {
 		return nil
 	}
@@ -136,8 +153,12 @@ func (h Handler) handle(msg *message.Message) error {
 	if err != nil {
 		return fmt.Errorf("a message without a seq: %w", err)
 	}
-	return h.Handle(msg.Context(), Event{Seq: seq, Origin: msg.Metadata[metaOrigin], ID: msg.UUID, Stream: msg.Metadata[metaStream],
-		Type: msg.Metadata[metaType], Corr: msg.Metadata[metaCorr], Line: msg.Payload})
+	e := Event{Seq: seq, Origin: msg.Metadata[metaOrigin], ID: msg.UUID, Stream: msg.Metadata[metaStream],
+		Type: msg.Metadata[metaType], Corr: msg.Metadata[metaCorr], Line: msg.Payload}
+	if h.HandleTx != nil {
+		return r.inTx(msg.Context(), h, e)
+	}
+	return h.Handle(msg.Context(), e)
 }
 
 func retry(logger watermill.LoggerAdapter) middleware.Retry {

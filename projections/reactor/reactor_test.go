@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"sallyport/domain"
@@ -54,7 +55,10 @@ func (r *recorder) asked() []string {
 	return append([]string(nil), r.order...)
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	runUntilKilled()
+	goleak.VerifyTestMain(m)
+}
 
 func setup(t testing.TB) *eventstoretest.Site {
 	return eventstoretest.New(t, eventstoretest.Setup{Inline: projections.Inline()})
@@ -68,6 +72,11 @@ func start(t testing.TB, site *eventstoretest.Site, cache reactor.Cache) (r *rea
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r, run(t, r)
+}
+
+func run(t testing.TB, r *reactor.Reactor) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -78,7 +87,7 @@ func start(t testing.TB, site *eventstoretest.Site, cache reactor.Cache) (r *rea
 		}
 	})
 	t.Cleanup(stop)
-	return r, stop
+	return stop
 }
 
 func eventually(t testing.TB, what string, yes func() bool) {
@@ -389,5 +398,13 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	if _, err := reactor.New(reactor.Config{}); err == nil {
 		t.Error("a reactor of nothing is made")
+	}
+	both := noteDown(never)
+	both.Handle = func(context.Context, reactor.Event) error { return nil }
+	for _, h := range []reactor.Handler{{Name: "neither"}, both} {
+		c := reactor.Config{Pool: &pgxpool.Pool{}, Log: &eventstore.Store{}, Logger: slog.New(slog.DiscardHandler), Handlers: []reactor.Handler{h}}
+		if _, err := reactor.New(c); err == nil || !strings.Contains(err.Error(), h.Name) {
+			t.Errorf("%s: %v", h.Name, err)
+		}
 	}
 }
