@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"sallyport/domain"
+	"sallyport/internal/dev"
 )
 
 // fillManaged makes what the examples of administrators' pages show.
@@ -23,6 +24,11 @@ func (w *world) fillManaged(ctx context.Context) error {
 		return err
 	}
 	w.ids["user"] = found.Items[0].ID
+	for _, end := range []*dev.End{w.stack.Field, w.stack.Core} {
+		if _, err := end.Pool.Exec(ctx, `INSERT INTO poisoned (reactor, seq, target, reason) VALUES ('example', 1, '', 'the receiver answers with status 500')`); err != nil {
+			return err
+		}
+	}
 	return w.api(ctx, domain.ResponseSite, http.MethodPut, "/settings/portal.notice", token, `{"value":"closed on Sunday","public":true,"description":"shown on the portal"}`, nil)
 }
 
@@ -31,7 +37,7 @@ func (w *world) managedExamples() map[string]string {
 	user := "users/" + w.ids["user"]
 	return map[string]string{
 		"user": user, "user-change": user + "/change", "user-active": user + "/active", "user-password": user + "/password",
-		"type": "types/airport", "type-change": "types/airport/change", "type-users": "types/airport/users", "type-access": "types/airport/access",
+		"poisoned": "poison/1", "rate-limits-of": "rate-limits/" + w.ids["user"], "type": "types/airport", "type-change": "types/airport/change", "type-users": "types/airport/users", "type-access": "types/airport/access",
 		"type-try": "types/airports-in-country/try", "responder": "types/airport/responder", "setting": "settings/portal.notice",
 		"user-limits": user + "/limits", "user-access": user + "/access/airport", "profile": "profiles/basic",
 	}

@@ -73,7 +73,13 @@ func closed() map[string][]string {
 var closedOfAdministrators = map[string][]string{
 	"per.%s": windowNames, "limit-of.%s": windowNames, "rule.%s": ruleNames, "from.%s": {"user", "profile", "default"},
 	"call-site.%s": {"both", "request", "response"}, "kind.%s": kinds, "kind.%s.what": kinds,
+	"dashboard.lead.%s": {"request", "response"}, "dashboard.times.%s": {"request", "response"}, "cache.user.%s": {"request", "response"},
+	"span.%s": {"hour", "day", "month"}, "trouble.%s": troubleKeys, "trouble.%s.next": troubleKeys,
+	"job.%s": jobStates, "check.%s": checkNames, "check.%s.next": checkNames, "health.%s": siteStates, "health.chip.%s": siteStates,
 }
+
+// troubleKeys are the problems that a dashboard can show.
+var troubleKeys = []string{"health", "stopped", "missing", "quarantine", "poison", "discarded", "cache"}
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.

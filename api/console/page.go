@@ -48,19 +48,20 @@ const (
 	areaWork    area = "work"    // what analysts answer
 	areaCross   area = "cross"   // what operators carry
 	areaManage  area = "manage"  // what administrators decide
+	areaRun     area = "run"     // how the site does
 	areaAudit   area = "audit"   // what auditors look at
 	areaAccount area = "account" // what is one's own
 )
 
 // areas is the order of the navigation.
 func areas() []area {
-	return []area{areaAsk, areaWork, areaCross, areaManage, areaAudit, areaAccount}
+	return []area{areaAsk, areaWork, areaRun, areaCross, areaManage, areaAudit, areaAccount}
 }
 
 // pages is the whole console. What a page's API calls are for decides its
 // roles; the API holds to them, whatever is said here.
 func pages() []page {
-	return slices.Concat(entrance(), ofUsers(), ofOperators(), ofAdministrators(), ofDefiners(), ofOneself())
+	return slices.Concat(entrance(), ofUsers(), ofOperators(), ofAdministrators(), ofDefiners(), ofSite(), ofOneself())
 }
 
 // missing is shown where nothing is.
