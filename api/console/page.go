@@ -133,8 +133,9 @@ func navigate(site domain.Role, role domain.UserRole, at *page) navigation {
 func (k *Console) visited(p page, do func(*visit) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := k.begin(w, r, &p)
+		defer v.fallen() //nolint:contextcheck // a visit has that of its request
 		v.body = cmp.Or(p.body, maxForm)
-		err := v.enter() //nolint:contextcheck // a visit has that of its request
+		err := v.enter() //nolint:contextcheck // as above
 		if err == nil {
 			err = do(v)
 		}

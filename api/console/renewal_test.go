@@ -19,7 +19,7 @@ import (
 
 // later is a console before a site's API, at another time and with what the
 // test wants to be different.
-func (w *world) later(t *testing.T, after time.Duration, change func(*console.Config)) *httptest.Server {
+func (w *world) later(t *testing.T, after time.Duration, change func(*console.Config)) (*httptest.Server, *console.Console) {
 	t.Helper()
 	site, err := url.Parse(w.stack.Field.URL)
 	if err != nil {
@@ -35,7 +35,7 @@ func (w *world) later(t *testing.T, after time.Duration, change func(*console.Co
 	s := httptest.NewServer(k)
 	t.Cleanup(s.Close)
 	t.Cleanup(k.Drain)
-	return s
+	return s, k
 }
 
 // Tokens that are about to end are renewed on the way. Many calls at once with
@@ -45,7 +45,7 @@ func TestRenewal(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	var ahead sync.Map // the clock goes ahead once somebody has signed in
-	s := w.later(t, 0, func(c *console.Config) {
+	s, _ := w.later(t, 0, func(c *console.Config) {
 		c.Now = func() time.Time {
 			if _, yes := ahead.Load("ahead"); yes {
 				return time.Now().Add(14*time.Minute + 30*time.Second)
@@ -53,12 +53,7 @@ func TestRenewal(t *testing.T) {
 			return time.Now()
 		}
 	})
-	v := w.visitor(t, domain.RequestSite, "")
-	v.base = s.URL
-	a := w.account(domain.RoleUser)
-	if status, _, _ := v.post("sign-in", url.Values{"username": {a.Username}, "password": {a.Password}}); status != http.StatusSeeOther {
-		t.Fatal(status)
-	}
+	v := w.at(t, s, domain.RoleUser)
 	old := v.cookie()
 	if status, _, _ := v.get("account"); status != http.StatusOK || v.cookie() != old {
 		t.Fatalf("%d; the tokens were renewed too early: %v", status, v.cookie() != old)
@@ -107,7 +102,7 @@ func call1(t *testing.T, base, cookie string) (status int, made string) {
 func TestReadOnlySite(t *testing.T) {
 	t.Parallel()
 	w := open(t)
-	s := w.later(t, 0, func(c *console.Config) {
+	s, _ := w.later(t, 0, func(c *console.Config) {
 		c.ReadOnly = func(context.Context) string { return "restored from <a backup>" }
 	})
 	res, err := http.Get(s.URL + "/console/sign-in") //nolint:noctx // the server ends with the test
@@ -118,5 +113,20 @@ func TestReadOnlySite(t *testing.T) {
 	body, err := io.ReadAll(res.Body)
 	if err != nil || !strings.Contains(string(body), "read-only") || !strings.Contains(string(body), "restored from &lt;a backup&gt;") {
 		t.Errorf("%v: %s", err, body)
+	}
+}
+
+// What falls over is a page that says so, and tells nothing of why.
+func TestPageThatFalls(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	s, _ := w.later(t, 0, func(c *console.Config) {
+		c.API = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the inside") })
+	})
+	v := w.visitor(t, domain.RequestSite, "")
+	v.base = s.URL
+	if status, _, body := v.post("sign-in", url.Values{"username": {"a"}}); status != http.StatusInternalServerError ||
+		!strings.Contains(body, "Something went wrong here") || strings.Contains(body, "the inside") {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -2,8 +2,10 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	"sallyport/domain"
@@ -101,6 +103,17 @@ func (v *visit) fail(err error) {
 	if err := v.render(p.status(), "problem", nil, p); err != nil {
 		v.console.Logger.ErrorContext(v.r.Context(), "a page failed", "path", v.r.URL.Path, "error", err)
 		http.Error(v.w, errPage.Detail, http.StatusInternalServerError)
+	}
+}
+
+// fallen shows a page that fell over as one that failed.
+func (v *visit) fallen() {
+	switch what := recover(); what {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(what) // the browser went away
+	default:
+		v.fail(fmt.Errorf("panic: %v\n%s", what, debug.Stack()))
 	}
 }
 

@@ -161,11 +161,27 @@ func (w *world) token(ctx context.Context, site domain.Role, role domain.UserRol
 	return got.Token, err
 }
 
-// api calls a site's API as any client would, and waits for what takes time.
+// api calls a site's API as any client would: it waits for what takes time, and
+// comes again when the site is too busy.
 func (w *world) api(ctx context.Context, site domain.Role, method, path, token, body string, into any) error {
+	for range 20 {
+		again, err := w.apiOnce(ctx, site, method, path, token, body, into)
+		if !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return fmt.Errorf("%s %s: the site stays too busy", method, path)
+}
+
+func (w *world) apiOnce(ctx context.Context, site domain.Role, method, path, token, body string, into any) (busy bool, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, w.end(site).URL+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.Header.Set("Prefer", "wait=30")
 	if body != "" {
@@ -176,20 +192,20 @@ func (w *world) api(ctx context.Context, site domain.Role, method, path, token, 
 	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if res.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, text)
+		return res.StatusCode == http.StatusServiceUnavailable, fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, text)
 	}
 	if into == nil {
-		return nil
+		return false, nil
 	}
-	return json.Unmarshal(text, into)
+	return false, json.Unmarshal(text, into)
 }
 
 // visitor is somebody with the cookies of a browser but without one.
