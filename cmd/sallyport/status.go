@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,14 +193,18 @@ func missing(l bridge.Status) string {
 	return fmt.Sprintf("%s: either still on its way, or lost; the next file to %s asks for it, and it is made again there", numbers(l.Missing), l.Peer)
 }
 
+// held leaves out what waits for an upgrade: that is among the refused.
 func held(l bridge.Status) string {
+	waiting := slices.DeleteFunc(slices.Clone(l.Held), func(n int64) bool {
+		return slices.ContainsFunc(l.Rejected, func(r bundle.Rejection) bool { return r.Seq == n })
+	})
 	switch {
-	case len(l.Held) == 0:
+	case len(waiting) == 0:
 		return ""
 	case l.Stopped != nil:
-		return fmt.Sprintf("%s: kept until the link goes on", numbers(l.Held))
+		return fmt.Sprintf("%s: kept until the link goes on", numbers(waiting))
 	}
-	return fmt.Sprintf("%s: kept, and applied by itself when what is missing before it has come", numbers(l.Held))
+	return fmt.Sprintf("%s: kept, and applied by itself when what is missing before it has come", numbers(waiting))
 }
 
 // becomesHere says what becomes of a bundle that this site refused.

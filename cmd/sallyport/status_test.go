@@ -33,7 +33,7 @@ func TestStatusScreen(t *testing.T) {
 		{Peer: "field", Role: domain.RequestSite, NextAction: "nothing to carry", ExportedSeq: 3, ExportedThrough: 40, AckedSeq: 3, AckedThrough: 40,
 			AppliedSeq: 4, AppliedThrough: 11, LastContact: before, LastWritten: before, Prunable: 2},
 		{Peer: "moon", Role: domain.RequestSite, NextAction: "carry 2 files to moon: copy from outbox/ here into inbox/ there", ExportedSeq: 9, ExportedThrough: 120,
-			AckedSeq: 2, AckedThrough: 33, AppliedSeq: 4, AppliedThrough: 11, Missing: []int64{5, 6, 9}, Held: []int64{7, 8},
+			AckedSeq: 2, AckedThrough: 33, AppliedSeq: 4, AppliedThrough: 11, Missing: []int64{5, 6, 9}, Held: []int64{7, 8, 11},
 			Rejected: []bundle.Rejection{{Seq: 10, Code: bundle.Damaged}, {Seq: 11, Code: bundle.Upgrade}}, PeerMissing: []int64{3},
 			PeerRejected: []bundle.Rejection{{Seq: 4, Code: bundle.Incomplete}}, PeerUnread: []string{"user.access_granted.v2"}, Quarantined: 1, LastContact: recently, LastWritten: recently,
 			Carry: []bridge.Outgoing{file(3, "sp1_core-moon_6e181966_0000000003.jsonl.zst.age", false), file(9, "sp1_core-moon_6e181966_0000000009.b3.jsonl.zst", true)}},

@@ -78,8 +78,9 @@ func arriving(origin string, n int, request func(i int) (domain.RequestSubmitted
 			if err != nil {
 				return nil, err
 			}
+			kind, _ := domain.KindOf(fact.EventType())
 			id := newID()
-			e := domain.Event{Pos: int64(i + 1), ID: id, Stream: domain.RequestStream(newID()), Ver: 1, Type: fact.EventType(), Schema: 1,
+			e := domain.Event{Pos: int64(i + 1), ID: id, Stream: domain.RequestStream(newID()), Ver: 1, Type: kind.Type, Schema: kind.Schema,
 				At: time.Now().UTC().Truncate(time.Microsecond), Actor: fact.User, Corr: id, Data: data}
 			m.Events, m.Facts = append(m.Events, e), append(m.Facts, domain.Fact(fact))
 			m.Lines = append(m.Lines, bundle.AppendEvent(nil, bundle.Event{Pos: e.Pos, ID: e.ID, Stream: e.Stream, Ver: e.Ver, Type: e.Type,
