@@ -133,6 +133,8 @@ func Run(ctx context.Context, c Config, models ...string) (done []Rebuilt, err e
 // reach the disk at once: after a crash it begins anew. It goes through the log by
 // seq: the index of types is one of whole ranges of pages, and a page of events
 // found by it, where statistics mislead the planner, costs a look at all of them.
+// A sample of 6,000 rows tells the planner enough of what was made; one of 30,000,
+// which is usual, takes a fifth of a rebuild's time.
 func (r *run) alone(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
@@ -147,7 +149,7 @@ func (r *run) alone(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("rebuild: %w; nothing was changed", err)
 	}
-	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off; SET enable_bitmapscan = off; SET jit = off`)
+	_, err = r.conn.Exec(ctx, `SET synchronous_commit = off; SET enable_bitmapscan = off; SET jit = off; SET default_statistics_target = 20`)
 	return err
 }
 
