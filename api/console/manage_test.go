@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -156,4 +157,64 @@ func (w *world) crossed(t *testing.T, key string) {
 	b.visit("settings")
 	b.do(chromedp.WaitVisible(`//bdi[text()="` + key + `"]`))
 	b.clean("settings")
+}
+
+// An administrator lets a user begin anew, and has a message that was given up
+// tried again, or dropped.
+func TestLimitsAndPoison(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	var narrow dev.Account
+	for _, a := range w.stack.Accounts {
+		if a.Username == "narrow" {
+			narrow = a
+		}
+	}
+	var got struct {
+		Token string `json:"access_token"`
+	}
+	var asked struct{ ID string }
+	login, err := json.Marshal(map[string]string{"username": narrow.Username, "password": narrow.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		into               any
+	}{{http.MethodPost, "/auth/login", string(login), &got}, {http.MethodPost, "/requests", `{"type":"airport","params":{"iata":"AMS"}}`, nil}, {http.MethodGet, "/auth/me", "", &asked}} {
+		if err := w.api(t.Context(), domain.RequestSite, c.method, c.path, got.Token, c.body, c.into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := w.tab(t, domain.RequestSite, domain.RoleAdmin)
+	b.visit("rate-limits")
+	b.do(chromedp.SendKeys("#user", asked.ID), chromedp.Submit("#user"), chromedp.WaitVisible("#limits"))
+	if text := result(b, chromedp.Text("#limits")); !strings.Contains(text, "1 of") {
+		t.Errorf("before: %s", text)
+	}
+	for _, window := range []string{"minute", "hour", "day", "month"} {
+		b.do(chromedp.Submit(`form:has([value="`+window+`"]) button`), chromedp.WaitVisible("[data-note]"))
+	}
+	if text := result(b, chromedp.Text("#limits")); strings.Contains(text, "1 of") {
+		t.Errorf("after: %s", text)
+	}
+	b.clean("limits")
+
+	var id string
+	if err := w.stack.Core.Pool.QueryRow(t.Context(), `INSERT INTO poisoned (reactor, seq, target, reason) VALUES ('example', 2, '', 'away') RETURNING id::text`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	v := w.visitor(t, domain.ResponseSite, domain.RoleOperator)
+	if status, where, _ := v.post("poison/"+id+"/requeue", nil); status != http.StatusSeeOther || !strings.Contains(where, "poison-requeued") {
+		t.Errorf("requeue: %d %s", status, where)
+	}
+	if _, _, page := v.get("poison"); !strings.Contains(page, "being tried again") {
+		t.Error("the list does not say that the message is tried again")
+	}
+	if status, _, _ := v.post("poison/"+id+"/drop", nil); status != http.StatusSeeOther {
+		t.Errorf("drop: %d", status)
+	}
+	if status, _, _ := v.get("poison/" + id); status != http.StatusNotFound {
+		t.Errorf("what was dropped is still there: %d", status)
+	}
 }
