@@ -218,24 +218,6 @@ func printOutcomes(w io.Writer, outcomes []bridge.Outcome, dryRun bool) {
 	}
 }
 
-func (p *program) bundleInspect() *cobra.Command {
-	return &cobra.Command{
-		Use: "inspect FILE", Short: "Show a bundle's manifest, which nobody has vouched for yet", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := readManifest(args[0])
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			return p.print(m, func(w io.Writer) {
-				c := m.Core
-				fmt.Fprintf(w, "id\t%s\nkind\t%s\nfrom\t%s\nto\t%s\nepoch\t%s\nnumber\t%d\npositions\t%d to %d\nplain bytes\t%d\npayload bytes\t%d\nencrypted\t%v\nsigners\t%v\nmade\t%s\n",
-					c.ID(), c.Kind, c.From, c.To, c.Epoch, c.Seq, c.Range.After+1, c.Range.Through, c.PlainBytes, m.Payload.Bytes, m.Encryption != nil, m.Signers, m.CreatedAt)
-				fmt.Fprintln(w, "\tnothing of this is proven: see `sallyport bundle verify`")
-			})
-		},
-	}
-}
-
 func (p *program) bundleCat() *cobra.Command {
 	var r reading
 	cmd := &cobra.Command{

@@ -180,8 +180,14 @@ func (c *crossing) commands(t *testing.T) {
 		}
 		c.tables(t, at)
 	}
-	if m := must[bundle.Manifest](t, "bundle", "inspect", file); m.Core.From != "field" {
+	if m := must[inspected](t, "bundle", "inspect", file); m.Core.From != "field" || m.Signature != "" {
 		t.Errorf("inspect: %+v", m)
+	}
+	if m := must[inspected](t, "bundle", "inspect", file, "--card", c.field.card()); m.Core.From != "field" || m.Signature != "ok" || m.Hashed != "ok" || m.Content != "ok" {
+		t.Errorf("inspect, with the sender's card: %+v", m)
+	}
+	if r := call(t, "bundle", "inspect", file, "--card", c.core.card()); r.code != 15 || r.stdout != "" {
+		t.Errorf("inspect, with another site's card: exit code %d, %s", r.code, r.stdout)
 	}
 	cat := call(t, "-C", c.core.config, "bundle", "cat", file)
 	if want := bytes.Join(plainLines(t, file)[1:], []byte("\n")); cat.code != 0 || strings.TrimSuffix(cat.stdout, "\n") != string(want) {
