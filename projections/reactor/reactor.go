@@ -76,7 +76,14 @@ func New(c Config) (*Reactor, error) {
 			return nil, fmt.Errorf("the handler %s needs either Handle or HandleTx", h.Name)
 		}
 	}
-	return &Reactor{config: c, poison: NewPoison(c.Pool)}, nil
+	r := &Reactor{config: c, poison: NewPoison(c.Pool)}
+	r.config.Handlers = slices.Clone(c.Handlers)
+	for i, h := range c.Handlers {
+		if h.HandleTx != nil {
+			r.config.Handlers[i].Handle = func(ctx context.Context, e Event) error { return r.inTx(ctx, h, e) }
+		}
+	}
+	return r, nil
 }
 
 // Poisoned returns how many events this reactor has given up since it was
@@ -138,14 +145,13 @@ func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, l
 	if err != nil {
 		return err
 	}
-	handle := func(msg *message.Message) error { return r.handle(h, msg) }
-	router.AddConsumerHandler(h.Name, "events", subscriber, handle).AddMiddleware(giveUp, retry(logger).Middleware, middleware.Recoverer)
+	router.AddConsumerHandler(h.Name, "events", subscriber, h.handle).AddMiddleware(giveUp, retry(logger).Middleware, middleware.Recoverer)
 	return nil
 }
 
 // handle is what the router calls. Of what nobody wants it only hears to get
 // past it.
-func (r *Reactor) handle(h Handler, msg *message.Message) error {
+func (h Handler) handle(msg *message.Message) error {
 	if !slices.Contains(h.Types, msg.Metadata[metaType]) {
 		return nil
 	}
@@ -153,12 +159,8 @@ func (r *Reactor) handle(h Handler, msg *message.Message) error {
 	if err != nil {
 		return fmt.Errorf("a message without a seq: %w", err)
 	}
-	e := Event{Seq: seq, Origin: msg.Metadata[metaOrigin], ID: msg.UUID, Stream: msg.Metadata[metaStream],
-		Type: msg.Metadata[metaType], Corr: msg.Metadata[metaCorr], Line: msg.Payload}
-	if h.HandleTx != nil {
-		return r.inTx(msg.Context(), h, e)
-	}
-	return h.Handle(msg.Context(), e)
+	return h.Handle(msg.Context(), Event{Seq: seq, Origin: msg.Metadata[metaOrigin], ID: msg.UUID, Stream: msg.Metadata[metaStream],
+		Type: msg.Metadata[metaType], Corr: msg.Metadata[metaCorr], Line: msg.Payload})
 }
 
 func retry(logger watermill.LoggerAdapter) middleware.Retry {
