@@ -118,9 +118,9 @@ func (s *station) exports(t *testing.T, card string) {
 	if len(made) != 1 || made[0].File != file || made[0].Events != 3 || made[0].Encrypted {
 		t.Fatalf("made %+v", made)
 	}
-	s.must(t, "audit", "export", "--out", dir+"/")
-	s.must(t, "audit", "export", "--out", dir, "--for", card)
-	piped := writeFile(t, t.TempDir(), "piped", []byte(s.must(t, "audit", "export", "--to", "3").stdout))
+	s.here(t, "audit", "export", "--out", dir+"/")
+	s.here(t, "audit", "export", "--out", dir, "--for", card)
+	piped := writeFile(t, t.TempDir(), "piped", []byte(s.here(t, "audit", "export", "--to", "3").stdout))
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if files = append(files, piped); err != nil || len(files) != 4 {
 		t.Errorf("made %v", files)
@@ -137,7 +137,7 @@ func (s *station) exports(t *testing.T, card string) {
 		t.Errorf("it was taken in: exit code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 	for _, wrong := range [][]string{{"--from", "0"}, {"--from", "4", "--to", "3"}, {"--to", "100000"}, {"--for", file}, {"--for", "age1x"}, {"--for", ""}, {"x"}} {
-		if r := s.try(t, append([]string{"audit", "export", "--out", filepath.Join(dir, "none")}, wrong...)...); r.code != 2 || r.stderr == "" {
+		if r := call(t, append([]string{"-C", s.config, "audit", "export", "--out", filepath.Join(dir, "none")}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit export %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
 		}
 	}
