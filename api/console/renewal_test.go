@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,15 @@ func TestRenewal(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	var ahead sync.Map // the clock goes ahead once somebody has signed in
+	var renewed atomic.Int32
 	s, _ := w.later(t, 0, func(c *console.Config) {
+		site := c.API
+		c.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/auth/refresh" {
+				renewed.Add(1)
+			}
+			site.ServeHTTP(w, r)
+		})
 		c.Now = func() time.Time {
 			if _, yes := ahead.Load("ahead"); yes {
 				return time.Now().Add(14*time.Minute + 30*time.Second)
@@ -70,6 +79,9 @@ func TestRenewal(t *testing.T) {
 	group.Wait()
 	if status, _ := call1(t, s.URL, old); status != http.StatusOK {
 		t.Errorf("one that comes late: %d", status)
+	}
+	if n := renewed.Load(); n != 1 {
+		t.Errorf("the tokens were renewed %d times", n)
 	}
 	if status, _ := call1(t, s.URL, "of nobody"); status != http.StatusSeeOther {
 		t.Errorf("a cookie that is none: %d", status)
