@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -9,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -36,6 +40,31 @@ func (s *server) events(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return s.shown(ctx, f, limit)
+}
+
+type eventShape struct {
+	Event  json.RawMessage `json:"event"`
+	SHA256 string          `json:"sha256"` // of the line as it is stored
+}
+
+// event shows one event with the hash by which the chain holds it.
+func (s *server) event(ctx context.Context, c *call) (answer, error) {
+	if err := noQuery(c); err != nil {
+		return answer{}, err
+	}
+	seq, err := strconv.ParseInt(mux.Vars(c.Request)["seq"], 10, 64)
+	if err != nil || seq < 1 {
+		return answer{}, errNotFound
+	}
+	for e, err := range s.Log.Search(ctx, eventstore.Filter{After: seq - 1, Through: seq}) {
+		if err != nil {
+			return answer{}, err
+		}
+		line, err := e.Shown()
+		sum := sha256.Sum256(e.Line)
+		return answer{value: eventShape{Event: line, SHA256: hex.EncodeToString(sum[:])}}, err
+	}
+	return answer{}, errNotFound
 }
 
 // streamEvents shows one stream from its first event on, or from its last back.
@@ -234,8 +263,16 @@ type verifiedShape struct {
 // verify recomputes the chains of the log and of the mirrors. It keeps all
 // processors busy, so one at a time is enough.
 func (s *server) verify(ctx context.Context, c *call) (answer, error) {
-	if err := noQuery(c); err != nil {
+	values, err := onlyQuery(c, "progress")
+	if err != nil {
 		return answer{}, err
+	}
+	switch values.Get("progress") {
+	case "", "false":
+	case "true":
+		return s.verifyTelling(ctx)
+	default:
+		return answer{}, badQuery("progress", "must be true or false")
 	}
 	if !s.verifying.CompareAndSwap(false, true) {
 		return answer{}, errVerifying
@@ -245,8 +282,65 @@ func (s *server) verify(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return answer{value: shapeOfVerified(all)}, nil
+}
+
+func shapeOfVerified(all []eventstore.Verified) verifiedShape {
 	wrong := slices.ContainsFunc(all, func(v eventstore.Verified) bool { return !v.OK })
-	return answer{value: verifiedShape{OK: !wrong, Logs: all}}, nil
+	return verifiedShape{OK: !wrong, Logs: all}
+}
+
+// progressShape is how far a verification is.
+type progressShape struct {
+	Events int64 `json:"events"`
+	Of     int64 `json:"of"`
+}
+
+// tellEvery bounds how often it is told.
+const tellEvery = 200 * time.Millisecond
+
+// verifyTelling verifies while it is sent how far that is, a line each; the last
+// line is what was found.
+func (s *server) verifyTelling(ctx context.Context) (answer, error) {
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	if s.verifying.Load() {
+		return answer{}, errVerifying
+	}
+	return answer{media: jsonLines, stream: func(ctx context.Context, w io.Writer) error {
+		if !s.verifying.CompareAndSwap(false, true) {
+			return errVerifying
+		}
+		defer s.verifying.Store(false)
+		var mu sync.Mutex
+		var told time.Time
+		far := progressShape{Of: head.Seq}
+		send := json.NewEncoder(w)
+		all, err := s.Bridge.VerifyLogs(ctx, func(events int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			if far.Events += events; time.Since(told) < tellEvery {
+				return
+			}
+			told = time.Now()
+			if send.Encode(far) == nil {
+				flush(w)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		return send.Encode(shapeOfVerified(all))
+	}}, nil
+}
+
+// flush sends what was written, where somebody can be sent anything.
+func flush(w io.Writer) {
+	if rw, ok := w.(http.ResponseWriter); ok {
+		_ = http.NewResponseController(rw).Flush() // who has gone shows when more is written
+	}
 }
 
 var errVerifying = &problem{Status: http.StatusConflict, code: "under-way",

@@ -76,6 +76,20 @@ func TestAuditorsReadTheLog(t *testing.T) {
 			t.Errorf("%s: %d events, want %d", query, len(got), want)
 		}
 	}
+	newest := linesOf(t, field.call("GET", "/audit/events?order=desc&before=4&limit=2", udo, ""))
+	if len(newest) != 2 || newest[0]["seq"] != 3.0 || newest[1]["seq"] != 2.0 {
+		t.Errorf("backward: %v", newest)
+	}
+	one := field.call("GET", "/audit/events/1", udo, "")
+	one.want(t, 200, "")
+	if event, _ := one.body["event"].(map[string]any); event["seq"] != 1.0 || len(one.body["sha256"].(string)) != 64 {
+		t.Errorf("one event: %s", one.text)
+	}
+	field.call("GET", "/audit/events/1000000", udo, "").want(t, 404, "not-found")
+	told := linesOf(t, field.call("GET", "/audit/verify?progress=true", udo, ""))
+	if far, found := told[0], told[len(told)-1]; far["of"] == nil || found["ok"] != true {
+		t.Errorf("verified: %v", told)
+	}
 	if got := linesOf(t, field.call("GET", "/audit/streams/request-"+last, udo, "")); len(got) != 1 || got[0]["ver"] != 1.0 || got[0]["origin"] != "field" {
 		t.Errorf("the stream is %v", got)
 	}

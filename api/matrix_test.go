@@ -52,7 +52,7 @@ func places(t testing.TB) []*place {
 // pathOf fills the variables of a path with what looks right and is not there.
 func pathOf(template string) string {
 	return strings.NewReplacer("{id}", someID, "{user_id}", someID, "{name}", "no-such-name", "{type}", "no-such-type", "{peer}", "nowhere",
-		"{filename}", "x.jsonl.zst", "{file}", "start.js", "{key}", "no-such-key", "{stream}", "user-"+someID).Replace(template)
+		"{filename}", "x.jsonl.zst", "{file}", "start.js", "{seq}", "1000000000", "{key}", "no-such-key", "{stream}", "user-"+someID).Replace(template)
 }
 
 // send calls an operation with a body, as somebody. A value is sent as JSON.

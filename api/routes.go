@@ -225,6 +225,7 @@ func (s *server) ofOperators() []endpoint {
 func (s *server) ofAuditors() []endpoint {
 	return []endpoint{
 		on("/audit/events", get, onBoth, auditors, s.viewed(s.events)).within(streamBounds),
+		on("/audit/events/{seq}", get, onBoth, auditors, s.viewed(s.event)),
 		on("/audit/streams/{stream}", get, onBoth, auditors, s.viewed(s.streamEvents)).within(streamBounds),
 		on("/audit/state/{stream}", get, onBoth, auditors, s.viewed(s.state)),
 		on("/audit/requests/{id}/evidence", get, onBoth, auditors, s.viewed(s.evidence)).within(workBounds),

@@ -60,6 +60,7 @@ var (
 	errOtherRole = &problem{Title: "Not for your role", Status: http.StatusForbidden, Key: "other-role", Detail: "this page is for another role: ask somebody who has it"}
 	errForm      = &problem{Title: "The form did not arrive whole", Status: http.StatusBadRequest, Key: "form", Detail: "nothing was stored: go back and send it again"}
 	errNoFile    = &problem{Title: "No file was chosen", Status: http.StatusUnprocessableEntity, Key: "no-file", Detail: "nothing was stored: choose one or more files"}
+	errNoStream  = &problem{Title: "No such stream", Status: http.StatusNotFound, Key: "no-stream", Detail: "this site has no event of it: look for the stream among the events"}
 	errPage      = &problem{Title: "Something went wrong here", Status: http.StatusInternalServerError, Key: "page", Detail: "the page could not be made: try again, then tell an operator when it was"}
 )
 

@@ -30,9 +30,41 @@
 		sent.send(new FormData(form));
 	};
 
+	// tell reads lines: how far it is, and at the end the page with what was found.
+	const tell = async (form) => {
+		show(form, 0, "");
+		const number = new Intl.NumberFormat(document.documentElement.lang);
+		try {
+			const answer = await fetch(form.dataset.telling, { method: "POST" });
+			const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+			let rest = "", page;
+			for (let part; !(part = await lines.read()).done;) {
+				const all = (rest + part.value).split("\n");
+				rest = all.pop();
+				for (const line of all) {
+					const said = JSON.parse(line);
+					if (said.page) page = said.page;
+					else show(form, said.of ? said.events / said.of : 0, `${number.format(said.events)} / ${number.format(said.of)}`);
+				}
+			}
+			if (!page) throw new Error("cut off");
+			put(page);
+		} catch {
+			location.reload();
+		}
+	};
+
+	const ways = { upload, telling: tell };
 	document.addEventListener("submit", (e) => {
-		if (e.defaultPrevented || !e.target.matches("form[data-progress=upload]")) return;
+		const way = ways[e.target.dataset.progress];
+		if (e.defaultPrevented || !way) return;
 		e.preventDefault();
-		upload(e.target);
+		way(e.target);
+	});
+
+	// A slider and a field that stand for the same.
+	document.addEventListener("input", (e) => {
+		const twin = e.target.dataset.twin;
+		if (twin) document.getElementById(twin).value = e.target.value;
 	});
 })();
