@@ -30,7 +30,7 @@ func TestAuditorFindsVerifiesAndTakesAway(t *testing.T) {
 	b.do(chromedp.WaitVisible("#then"))
 	b.accessible("as of a moment")
 	b.visit("audit/verify")
-	b.do(chromedp.Submit("form[data-progress]"), chromedp.WaitVisible("#found .banner.good"))
+	b.do(chromedp.Click("form[data-progress] button"), chromedp.WaitVisible("#found .banner.good"))
 	if n := result(b, chromedp.Evaluate[int](`document.querySelectorAll("#found tbody tr").length`)); n != 2 {
 		t.Errorf("%d logs were verified", n)
 	}

@@ -10,6 +10,7 @@ func closedOfOperators() map[string][]string {
 		"bundle.state.%s": bundleStates, "bundle.state.%s.means": bundleStates, "refusal.%s": refusals, "refusal.%s.next": refusals,
 		"exchange.upload.%s": uploadStates, "exchange.outcome.%s": outcomeStates, "exchange.kind.%s": exportKinds,
 		"next.%s": next, "next.%s.short": next, "link.lead.%s": {string(domain.RequestSite), string(domain.ResponseSite)},
+		"work.state.%s": {"open", "claimed", "closed"}, "age.%s": {"minutes", "hours", "days"},
 		"schedule.state.%s": {"never", "running", "failed", "done"},
 	}
 }

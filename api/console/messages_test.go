@@ -130,7 +130,7 @@ func TestMessagesOfTemplates(t *testing.T) {
 func detail(key string) bool { return slices.Contains(ownHeadings, key) }
 
 // ownHeadings are pages whose heading is what they show, so that no message is.
-var ownHeadings = []string{"ask-type", "request", "answer", "answer-json", "answer-file", "link", "bundle", "bundle-file", "refused", "event", "stream", "evidence", "audit-export"}
+var ownHeadings = []string{"ask-type", "request", "answer", "answer-json", "answer-file", "link", "bundle", "bundle-file", "refused", "event", "stream", "evidence", "task", "audit-export"}
 
 // keysIn finds what t, title and empty are called with.
 func keysIn(node parse.Node, into map[string]bool) {
@@ -200,7 +200,7 @@ func called(n *parse.CommandNode, into map[string]bool) {
 func TestMessagesOfProblems(t *testing.T) {
 	t.Parallel()
 	english := languagesOf(t)["en"]
-	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errNoFile, errNoStream, errPage, {Key: "json"}, {Key: "credentials"}, {Key: "repeated"}} {
+	for _, p := range []*problem{errTooLarge, errNoPage, errOtherSite, errOtherRole, errForm, errNoFile, errFileTooLarge, errNoStream, errPage, {Key: "json"}, {Key: "credentials"}, {Key: "repeated"}} {
 		if !english.Has("problem."+p.Key) || !english.Has("problem."+p.Key+".next") {
 			t.Errorf("no message problem.%s or problem.%s.next", p.Key, p.Key)
 		}

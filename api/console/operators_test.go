@@ -20,7 +20,7 @@ const aName = "sp1_core-field_00000000_0000000007.jsonl.zst"
 func (w *world) examplesOfOperators(site domain.Role) map[string]string {
 	peer := map[domain.Role]string{domain.RequestSite: w.stack.Core.Name, domain.ResponseSite: w.stack.Field.Name}[site]
 	return map[string]string{"link": "links/" + peer, "bundle": "bundles/" + w.ids["bundle"], "refused": "quarantine/" + w.ids["refused/"+string(site)],
-		"event": "audit/events/3", "stream": "audit/streams/request-" + w.ids["answered/user"]}
+		"event": "audit/events/3", "stream": "audit/streams/request-" + w.ids["answered/user"], "task": "work/" + w.ids["task"]}
 }
 
 // fillForOperators makes what they look at: a bundle that has crossed, and a
@@ -54,7 +54,7 @@ func (w *world) fillForOperators(ctx context.Context) error {
 		}
 		w.ids["refused/"+string(site)] = found.Items[0].ID
 	}
-	return nil
+	return w.fillForAnalysts(ctx)
 }
 
 // An operator uploads two files that were carried by hand, one of them damaged;

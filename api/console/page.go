@@ -61,7 +61,7 @@ func areas() []area {
 // pages is the whole console. What a page's API calls are for decides its
 // roles; the API holds to them, whatever is said here.
 func pages() []page {
-	return slices.Concat(entrance(), ofUsers(), ofOperators(), ofAuditors(), ofAdministrators(), ofDefiners(), ofSite(), ofOneself())
+	return slices.Concat(entrance(), ofUsers(), ofAnalysts(), ofOperators(), ofAuditors(), ofAdministrators(), ofDefiners(), ofSite(), ofOneself())
 }
 
 // missing is shown where nothing is.

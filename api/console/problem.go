@@ -55,13 +55,14 @@ var (
 	errSignedOut = errors.New("nobody is signed in")
 	errTooLarge  = &problem{Title: "Too large to show", Status: http.StatusInsufficientStorage, Key: "too-large",
 		Detail: "this is larger than a page shows: download it instead"}
-	errNoPage    = &problem{Title: "No such page", Status: http.StatusNotFound, Key: "no-page", Detail: "there is no such page: go on from the front page"}
-	errOtherSite = &problem{Title: "On the other site", Status: http.StatusNotFound, Key: "other-site", Detail: "this page is on the site of the other role: go there"}
-	errOtherRole = &problem{Title: "Not for your role", Status: http.StatusForbidden, Key: "other-role", Detail: "this page is for another role: ask somebody who has it"}
-	errForm      = &problem{Title: "The form did not arrive whole", Status: http.StatusBadRequest, Key: "form", Detail: "nothing was stored: go back and send it again"}
-	errNoFile    = &problem{Title: "No file was chosen", Status: http.StatusUnprocessableEntity, Key: "no-file", Detail: "nothing was stored: choose one or more files"}
-	errNoStream  = &problem{Title: "No such stream", Status: http.StatusNotFound, Key: "no-stream", Detail: "this site has no event of it: look for the stream among the events"}
-	errPage      = &problem{Title: "Something went wrong here", Status: http.StatusInternalServerError, Key: "page", Detail: "the page could not be made: try again, then tell an operator when it was"}
+	errNoPage       = &problem{Title: "No such page", Status: http.StatusNotFound, Key: "no-page", Detail: "there is no such page: go on from the front page"}
+	errOtherSite    = &problem{Title: "On the other site", Status: http.StatusNotFound, Key: "other-site", Detail: "this page is on the site of the other role: go there"}
+	errOtherRole    = &problem{Title: "Not for your role", Status: http.StatusForbidden, Key: "other-role", Detail: "this page is for another role: ask somebody who has it"}
+	errForm         = &problem{Title: "The form did not arrive whole", Status: http.StatusBadRequest, Key: "form", Detail: "nothing was stored: go back and send it again"}
+	errFileTooLarge = &problem{Title: "The file is too large", Status: http.StatusRequestEntityTooLarge, Key: "file-too-large", Detail: "nothing was stored: an answer holds a file of at most 8 MiB"}
+	errNoFile       = &problem{Title: "No file was chosen", Status: http.StatusUnprocessableEntity, Key: "no-file", Detail: "nothing was stored: choose one or more files"}
+	errNoStream     = &problem{Title: "No such stream", Status: http.StatusNotFound, Key: "no-stream", Detail: "this site has no event of it: look for the stream among the events"}
+	errPage         = &problem{Title: "Something went wrong here", Status: http.StatusInternalServerError, Key: "page", Detail: "the page could not be made: try again, then tell an operator when it was"}
 )
 
 // readProblem makes an error of an answer that is one.

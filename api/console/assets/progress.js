@@ -67,4 +67,17 @@
 		const twin = e.target.dataset.twin;
 		if (twin) document.getElementById(twin).value = e.target.value;
 	});
+
+	// How long a claim lasts still.
+	const tick = () => {
+		for (const at of document.querySelectorAll("[data-until]")) {
+			const left = Math.max(0, Math.round((new Date(at.dataset.until) - Date.now()) / 1000));
+			const two = (n) => String(n).padStart(2, "0");
+			const shown = at.querySelector("strong");
+			shown.textContent = left ? `${Math.floor(left / 3600)}:${two(Math.floor(left / 60) % 60)}:${two(left % 60)}` : at.dataset.over;
+			shown.dir = left ? "ltr" : "auto";
+			at.classList.toggle("soon", left < 300);
+		}
+	};
+	if (document.querySelector("[data-until]")) { tick(); setInterval(tick, 1000); }
 })();
