@@ -30,8 +30,11 @@ func TestAuditorFindsVerifiesAndTakesAway(t *testing.T) {
 	b.do(chromedp.WaitVisible("#then"))
 	b.accessible("as of a moment")
 	b.visit("audit/verify")
-	b.do(chromedp.Click("form[data-progress] button"), chromedp.WaitVisible("#found .banner.good"))
-	if n := result(b, chromedp.Evaluate[int](`document.querySelectorAll("#found tbody tr").length`)); n != 2 {
+	b.do(chromedp.Click("form[data-progress] button"), chromedp.WaitVisible("main .banner"))
+	if found := result(b, chromedp.Text("main")); !strings.Contains(found, "All logs are whole") {
+		t.Errorf("verified: %s", found)
+	}
+	if n := result(b, chromedp.Evaluate[int](`document.querySelectorAll("main tbody tr").length`)); n != 2 {
 		t.Errorf("%d logs were verified", n)
 	}
 	b.accessible("verified")
