@@ -230,6 +230,9 @@ func TestResponders(t *testing.T) {
 		core.call("PUT", path, root, body).want(t, 422, code)
 	}
 	core.call("PUT", "/request-types/nothing/responder", root, byCode).want(t, 404, "not-found")
+	if got := core.call("GET", "/request-types/nothing/responder", root, ""); got.StatusCode != 404 || !strings.Contains(got.text, "says how one is answered") {
+		t.Errorf("nothing answers it: %s", got.text)
+	}
 	if now := core.seq(); now != seq {
 		t.Errorf("what was refused was stored: seq %d after %d", now, seq)
 	}
@@ -286,6 +289,7 @@ func TestTryOut(t *testing.T) {
 		{`{"params":{"iata":"frankfurt"}}`, "failed", "invalid_params "},
 		{`{"responder":{"kind":"sql","source":"airports","statement":"select * from airports"}}`, "answered", "3 of 1000 false"},
 		{`{"responder":{"kind":"manual","task":{}}}`, "failed", "manual "},
+		{`{"responder":{"kind":"manual","task":{}},"params":{"iata":"frankfurt"}}`, "failed", "invalid_params "},
 		{`{"definition":{"title":"x","max_results":2,"parameters":{"type":"object"}},"params":{},
 			"responder":{"kind":"sql","source":"airports","statement":"select 1 as n from airports"}}`, "answered", "2 of 2 true"},
 	} {
@@ -297,7 +301,7 @@ func TestTryOut(t *testing.T) {
 		!strings.Contains(told, "no_such_column") {
 		t.Errorf("an administrator is not told why: %s %s", status, told)
 	}
-	if now := core.seq(); now != seq+9 {
+	if now := core.seq(); now != seq+10 {
 		t.Errorf("seq %d after %d: each try is one record", now, seq)
 	}
 	for body, want := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sallyport/domain"
 	"sallyport/internal/commands"
 	"sallyport/internal/tryout"
+	"sallyport/projections"
 )
 
 // responder shows how a request type is answered.
@@ -22,6 +24,10 @@ func (s *server) responder(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	now, err := s.Reader.ResponderConfig(ctx, name)
+	if errors.Is(err, projections.ErrNotFound) {
+		return answer{}, &domain.Error{Kind: domain.NotFound, Code: "not-found",
+			Detail: fmt.Sprintf("nothing answers a request type %q: see GET /request-types for those there are, and PUT /request-types/{name}/responder says how one is answered", name)}
+	}
 	return answer{value: now.ResponderConfigured, etag: tagOf(now.Pos)}, err
 }
 

@@ -44,6 +44,7 @@ func (c *crossing) definitions(t *testing.T) {
 		{c.core, 16, "does not have", []string{"requesttype", "responder", "by-code", file("name.json", `{"kind":"sql","source":"airports","statement":"select @icao::text as c"}`)}},
 		{c.core, 0, "airports", []string{"requesttype", "responder", "by-code", good}},
 		{c.core, 16, "", []string{"user", "create", "weak", "--email", "weak@example.org", "--password-file", file("weak", "x\n")}},
+		{c.core, 2, "held no password", []string{"user", "create", "none", "--email", "none@example.org", "--password-file", file("none", "")}},
 		{c.core, 0, "", newUser},
 		{c.core, 16, "taken", newUser},
 		{c.core, 2, "--tokens", []string{"keys", "rotate", "--stolen"}},

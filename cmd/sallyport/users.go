@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,9 @@ func (p *program) readPassword(from io.Reader, path string) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(from, maxPasswordLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w; nothing was stored", err)
+	}
+	if line == "" {
+		return "", &usageError{fmt.Errorf("%s held no password: write it on one line, or name a file by --password-file; nothing was stored", cmp.Or(path, "standard input"))}
 	}
 	return strings.TrimRight(line, "\r\n"), nil
 }

@@ -127,6 +127,11 @@ var insertJobs = `
 
 // hasten lets a job run next. One that runs already is told by the watch; of
 // those that are done the outcome stands.
+//
+// It takes rows before the log's head is locked, in no order, and complete_jobs
+// takes some after it. They cannot wait for each other in a circle: complete_jobs
+// wants only rows that run, and a row that hasten holds does not run, because
+// workers pass over rows that are locked.
 const hasten = `
 	UPDATE river_job AS j SET state = 'available', scheduled_at = now(), priority = 1
 	FROM unnest($1::text[]) AS c(request)

@@ -28,13 +28,13 @@ func Try(ctx context.Context, c Case, known map[domain.ResponderKind]Responder, 
 	if c.Config != nil {
 		out.Responder = c.Config.Kind
 	}
-	if out.Responder == domain.ResponderManual {
-		out.Failure = &responders.Failure{Code: CodeManual, Text: "a person answers this request type: there is nothing to ask"}
-		return out
-	}
 	a, err := admit(c, known, cache)
-	if err != nil {
+	switch {
+	case err != nil:
 		out.Failure = asFailure(err)
+		return out
+	case out.Responder == domain.ResponderManual:
+		out.Failure = &responders.Failure{Code: CodeManual, Text: "a person answers this request type: there is nothing to ask"}
 		return out
 	}
 	began := time.Now()

@@ -41,14 +41,17 @@ func (r *Redis) try(ctx context.Context, do func(context.Context) error) error {
 	return nil
 }
 
-// begin and end are one step each, so that nobody comes in between. end keeps an
-// answer only for who holds the lock.
+// begin and end are one step each, so that nobody comes in between. begin may be
+// sent again by the client when its answer was lost: whoever has the lock has it
+// still. end keeps an answer only for who holds the lock.
 var (
 	begin = redis.NewScript(`
 		local value = redis.call('GET', KEYS[1])
 		if value then return value end
-		if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-		return 0`)
+		local asks = redis.call('GET', KEYS[2])
+		if asks and asks ~= ARGV[1] then return 0 end
+		redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+		return 1`)
 	prolong = redis.NewScript(`
 		if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 		return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
