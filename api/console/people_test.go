@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sallyport/domain"
+	"sallyport/internal/dev"
 )
 
 // asker is somebody who asks what a person answers, with the analyst beside.
@@ -172,12 +173,27 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// somebody makes an account that no other test uses.
+func (w *world) somebody(t *testing.T, name string) dev.Account {
+	t.Helper()
+	token, err := w.token(t.Context(), domain.ResponseSite, domain.RoleAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := dev.Account{Username: name, Password: "the first of two passwords"}
+	if err := w.api(t.Context(), domain.ResponseSite, http.MethodPost, "/users", token, fmt.Sprintf(
+		`{"username":%q,"email":"%s@example.org","full_name":"Somebody","role":"user","profile":"free","password":%q}`, name, name, a.Password), nil); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // Somebody changes their password where that is done, and is told where else.
 func TestOwnPassword(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	v := w.visitor(t, domain.ResponseSite, "")
-	narrow := w.stack.Accounts[len(w.stack.Accounts)-1] // nobody else's in these tests
+	narrow := w.somebody(t, "changes-password")
 	signs := func(password string) int {
 		status, _, _ := v.post("sign-in", url.Values{"username": {narrow.Username}, "password": {password}})
 		return status
