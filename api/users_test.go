@@ -138,7 +138,7 @@ func TestHealthInDetail(t *testing.T) {
 	links, _ := got.body["links"].([]any)
 	database, _ := got.body["postgresql"].(map[string]any)
 	if len(links) != 1 || database["migrations_pending"] != 0.0 || database["version"] == "" || got.body["site"] != "field" ||
-		got.body["redis"] != nil || got.body["status"] != "ready" {
+		got.body["redis"] != nil || got.body["status"] != "ready" || got.body["reactors"] == nil {
 		t.Errorf("detailed: %s", got.text)
 	}
 	core.call("GET", "/health/detailed", core.token("olga"), "").want(t, 403, "role-not-allowed")

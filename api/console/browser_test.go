@@ -78,8 +78,11 @@ func (w *world) tab(t *testing.T, site domain.Role, role domain.UserRole) *tab {
 	b := &tab{t: t, base: w.end(site).URL}
 	ctx, end := chromedp.NewContext(w.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
 	t.Cleanup(end)
-	b.Context = ctx
-	b.do()
+	// The tab lives as long as the context that opens it, so that is not the one
+	// with a time limit.
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	b.Context = ctx
