@@ -46,12 +46,13 @@ const (
 	ON CONFLICT (id) DO NOTHING`
 	revokeAPIKeys = `
 	UPDATE readmodel.api_keys AS k SET revoked_at = e.at, pos = e.pos
-	FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS e(id, at, pos)
+	FROM (SELECT DISTINCT ON (id) * FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) AS e(id, at, pos) ORDER BY id, pos DESC) AS e
 	WHERE k.id = e.id AND e.pos > k.pos`
 )
 
 // applyAPIKeys keeps a table of one origin, the site itself: its events come
-// in their order.
+// in their order. Of several revocations of a key the newest stands, whether they
+// come in one batch or in several.
 func applyAPIKeys(b *pgx.Batch, records []eventstore.Record) error {
 	var columns [6][]string
 	var created, revokedAt []time.Time
