@@ -59,6 +59,9 @@ func appendUntilKilled(ctx context.Context, way, url string) error {
 		return err
 	}
 	defer store.Close()
+	if way == until {
+		return appendUntilClosed(ctx, store)
+	}
 	n := 1
 	if way == twoTrips {
 		n = atOnce

@@ -13,13 +13,15 @@ import (
 //	complete       a reader beside eight writers, some of whose appends fail or are rolled back
 //	as the model   random programs of appends against a fold in memory
 //	killed         SIGKILL around lock, insert, head, commit and answer, by one trip and by two
+//	processes      four processes on one log, twelve killed wherever they are, and another in its place
 //	altered        rows that were edited, deleted, inserted and reordered by a superuser
 //
 // The process of the tests is started again to be killed: its TestMain calls
 // [Appender] first.
 func Run(t *testing.T, open func(t testing.TB) *Site) {
 	parts := map[string]func(*testing.T, func(testing.TB) *Site){
-		"linearizable": linearizable, "complete": complete, "as the model": asTheModel, "killed": killed, "altered": altered,
+		"linearizable": linearizable, "complete": complete, "as the model": asTheModel, "killed": killed,
+		"processes": processesKilled, "altered": altered,
 	}
 	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
