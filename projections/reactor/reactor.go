@@ -98,7 +98,8 @@ func (r *Reactor) Run(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("begin the reactor: %w", err)
 	}
-	logger := watermill.NewSlogLoggerWithLevelMapping(r.config.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	log := slog.New(ending{r.config.Logger.Handler(), over(ctx)})
+	logger := watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	db := stdlib.OpenDBFromPool(r.config.Pool)
 	defer func() {
 		if err := db.Close(); err != nil { // the pool itself stays open
