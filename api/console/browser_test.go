@@ -287,7 +287,10 @@ type look struct {
 	theme         string
 }
 
-var looks = []look{{"desktop", 1280, 900, "en", "light"}, {"narrow", 320, 800, "en", "light"}, {"dark", 1280, 900, "en", "dark"}, {"rtl", 1280, 900, "fa", "light"}}
+var looks = []look{
+	{"desktop", 1280, 900, "en", "light"}, {"narrow", 320, 800, "en", "light"}, {"dark", 1280, 900, "en", "dark"},
+	{"rtl", 1280, 900, "fa", "light"}, {"wall", 2560, 1440, "en", "dark"},
+}
 
 // TestScreenshots writes pictures of every page, when told where to.
 func TestScreenshots(t *testing.T) {
@@ -309,7 +312,7 @@ func TestScreenshots(t *testing.T) {
 					for _, l := range looks {
 						b.as(l)
 						b.visit(w.example(t, p, site, role))
-						b.picture(filepath.Join(*screenshots, l.name, key+".png"))
+						b.picture(filepath.Join(*screenshots, l.name, key+".png"), l)
 					}
 				}
 			})
@@ -326,12 +329,14 @@ func (b *tab) as(l look) {
 	}
 }
 
-// picture writes what the whole page looks like.
-func (b *tab) picture(path string) {
+// picture writes what the whole page looks like: the viewport grows to it, since
+// what is captured beyond a viewport is shifted where pages run right to left.
+func (b *tab) picture(path string, l look) {
 	b.t.Helper()
-	yes := true
 	call(b, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true})
-	image := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &yes}).Data
+	height := result(b, chromedp.Evaluate[int64](`document.documentElement.scrollHeight`))
+	b.do(chromedp.EmulateViewport(l.width, max(height, l.height)))
+	image := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // pictures are for everybody
 		b.t.Fatal(err)
 	}

@@ -45,5 +45,5 @@
 //     a serious finding of axe-core. A path with {parameters} needs an example in
 //     examples (browser_test.go). What a page does is a test of its own there.
 //  6. `make screenshots` writes every page to .cache/screenshots: desktop, 320 px,
-//     dark, right to left. Look at them.
+//     dark, right to left, on a wall screen. Look at them.
 package console
