@@ -74,40 +74,37 @@ func (b *Bridge) carriersOut(ctx context.Context, _ string, pos int64) ([]Carrie
 	return found, err
 }
 
-// carriersIn looks through the applied bundles of each epoch by halves: their
-// numbers and their ranges grow together, and the ranges are inside what is
-// signed.
+// carriersIn looks through the applied bundles of the position's epoch by halves:
+// their numbers and their ranges grow together, and the ranges are inside what is
+// signed. The first bundle of a log that was founded anew passes over all earlier
+// epochs, so that its range alone would not tell.
 func (b *Bridge) carriersIn(ctx context.Context, peer string, pos int64) ([]Carrier, error) {
-	rows, err := b.Pool.Query(ctx, `SELECT epoch, max(seq) FROM inbound_bundles
-		WHERE peer = $1 AND applied_at IS NOT NULL GROUP BY epoch`, peer)
+	e, err := b.epochAt(ctx, peer, pos)
+	if errors.Is(err, errNotHeld) {
+		return nil, nil
+	}
+	var most int64
+	if err == nil {
+		err = b.Pool.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM inbound_bundles
+			WHERE peer = $1 AND epoch = $2 AND applied_at IS NOT NULL`, peer, e.Epoch).Scan(&most)
+	}
 	if err != nil {
 		return nil, err
 	}
-	last := map[string]int64{}
-	var epoch string
-	var seq int64
-	if _, err := pgx.ForEachRow(rows, []any{&epoch, &seq}, func() error { last[epoch] = seq; return nil }); err != nil {
+	var failed error
+	at := sort.Search(int(most), func(i int) bool {
+		_, through, _, err := b.appliedFrom(ctx, peer, e.Epoch, int64(i)+1)
+		failed = errors.Join(failed, err)
+		return err != nil || through >= pos
+	})
+	if failed != nil || int64(at) == most {
+		return nil, failed
+	}
+	after, _, c, err := b.appliedFrom(ctx, peer, e.Epoch, int64(at)+1)
+	if err != nil || after >= pos {
 		return nil, err
 	}
-	for epoch, most := range last {
-		var failed error
-		at := sort.Search(int(most), func(i int) bool {
-			_, through, _, err := b.appliedFrom(ctx, peer, epoch, int64(i)+1)
-			failed = errors.Join(failed, err)
-			return err != nil || through >= pos
-		})
-		if failed != nil {
-			return nil, failed
-		}
-		if int64(at) == most {
-			continue
-		}
-		after, through, c, err := b.appliedFrom(ctx, peer, epoch, int64(at)+1)
-		if err != nil || after < pos && pos <= through {
-			return []Carrier{c}, err
-		}
-	}
-	return nil, nil
+	return []Carrier{c}, nil
 }
 
 // appliedFrom returns the range of the first bundle that was applied from a

@@ -76,10 +76,8 @@ func (m *evidenceMaker) find(ctx context.Context) error {
 			}
 		}
 	}
-	if len(m.own) > 0 {
-		if err := m.ownSegment(ctx); err != nil {
-			return err
-		}
+	if err := m.ownSegments(ctx); err != nil {
+		return err
 	}
 	if len(m.made.Segments) == 0 {
 		return ErrNoEvidence

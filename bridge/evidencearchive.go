@@ -186,18 +186,23 @@ func (m *archivedEvidence) crossed(e bundle.Event, epoch string) error {
 		}
 	case domain.BundleImported:
 		for _, x := range m.found {
-			if x.origin == f.Peer && f.After < x.pos && x.pos <= f.Through {
+			if x.origin == f.Peer && f.After < x.pos && x.pos <= f.Through && e.Stream == domain.BundleInStream(f.Peer, x.epoch, f.Seq) {
 				m.cross(evidence.Crossing{Origin: x.origin, Position: x.pos, Direction: "in", Peer: f.Peer, Seq: f.Seq, ID: f.ID, State: "applied"})
 			}
 		}
 	case domain.BundleAcknowledged:
 		for i, c := range m.made.Crossings {
-			if c.Direction == "out" && c.Peer == f.Peer && c.Seq <= f.Seq && c.Position <= f.Position {
+			if c.Direction == "out" && c.Peer == f.Peer && c.Seq <= f.Seq && c.Position <= f.Position && m.ownIn(epoch, c.Position) {
 				m.made.Crossings[i].State = "acknowledged"
 			}
 		}
 	}
 	return nil
+}
+
+// ownIn reports whether a position of this site's own log is of an epoch.
+func (m *archivedEvidence) ownIn(epoch string, pos int64) bool {
+	return slices.ContainsFunc(m.found, func(x archivedEvent) bool { return x.origin == m.made.Site && x.epoch == epoch && x.pos == pos })
 }
 
 // wentTo reports whether an event was not withheld from a peer: an answer goes to

@@ -41,36 +41,58 @@ func (m *evidenceMaker) mirrored(ctx context.Context, origin string, pos int64) 
 	if err != nil {
 		return err
 	}
-	core := kept.Core
-	return m.segment(ctx, evidence.Segment{Origin: origin, Epoch: core.Epoch, After: core.Range.After, Chain: core.Chain.After,
-		Through: core.Range.Through, End: core.Chain.Through, Manifest: signed})
-}
-
-// ownSegment shows this site's own events, up to the first chain value behind
-// them that a peer has signed; if there is none yet, up to the last of them.
-func (m *evidenceMaker) ownSegment(ctx context.Context) error {
-	first, last := slices.Min(m.own), slices.Max(m.own)
-	if first <= m.Log.Start() {
-		return fmt.Errorf("position %d belongs to an epoch of this log that has ended: its peers can show it", first)
-	}
-	chain, err := m.chainAt(ctx, m.Pool, first-1)
+	e, err := m.epochAt(ctx, origin, pos)
 	if err != nil {
 		return err
 	}
-	s := evidence.Segment{Origin: m.made.Site, Epoch: m.Log.Epoch(), After: first - 1, Chain: chain, Through: last}
-	if err := m.acknowledged(ctx, &s); err != nil {
+	// The first bundle of a log that was founded anew passes over the earlier
+	// epochs without a step of the chain.
+	core := kept.Core
+	return m.segment(ctx, evidence.Segment{Origin: origin, Epoch: core.Epoch, After: max(core.Range.After, e.After), Chain: core.Chain.After,
+		Through: core.Range.Through, End: core.Chain.Through, Manifest: signed})
+}
+
+// ownSegments shows this site's own events: each epoch of its log has a chain of
+// its own.
+func (m *evidenceMaker) ownSegments(ctx context.Context) error {
+	epochs, err := m.epochs(ctx, m.made.Site)
+	if err != nil {
+		return err
+	}
+	for _, e := range epochs {
+		own := slices.DeleteFunc(slices.Clone(m.own), func(pos int64) bool { return pos <= e.After || pos > e.Through })
+		if len(own) == 0 {
+			continue
+		}
+		if err := m.ownSegment(ctx, e, slices.Min(own), slices.Max(own)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownSegment shows those of one epoch, up to the first chain value behind them that
+// a peer has signed; if there is none, up to the last of them.
+func (m *evidenceMaker) ownSegment(ctx context.Context, e eventstore.Epoch, first, last int64) error {
+	chain, err := m.chainIn(ctx, m.Pool, e.Epoch, e.After, first-1)
+	if err != nil {
+		return err
+	}
+	s := evidence.Segment{Origin: m.made.Site, Epoch: e.Epoch, After: first - 1, Chain: chain, Through: last}
+	if err := m.acknowledged(ctx, &s, e.Through); err != nil {
 		return err
 	}
 	if s.Manifest == "" {
-		if s.End, err = m.chainAt(ctx, m.Pool, last); err != nil {
+		if s.End, err = m.chainIn(ctx, m.Pool, e.Epoch, e.After, last); err != nil {
 			return err
 		}
 	}
 	return m.segment(ctx, s)
 }
 
-// acknowledged ends the segment at the first acknowledgement behind it.
-func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment) error {
+// acknowledged ends the segment at the first acknowledgement behind it of what the
+// log still holds of the epoch.
+func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment, held int64) error {
 	links, err := m.Links(ctx)
 	if err != nil {
 		return err
@@ -88,7 +110,7 @@ func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment) e
 		var signed string
 		_, err = pgx.ForEachRow(rows, []any{&signed}, func() error {
 			kept, err := bundle.OpenManifest([]byte(signed), ring.ever)
-			if a := kept.Ack; err == nil && kept.Core.Kind == bundle.Data && a != nil && a.Epoch == s.Epoch && a.Position >= last &&
+			if a := kept.Ack; err == nil && kept.Core.Kind == bundle.Data && a != nil && a.Epoch == s.Epoch && last <= a.Position && a.Position <= held &&
 				(s.Manifest == "" || a.Position < s.Through) {
 				s.Through, s.End, s.Manifest = a.Position, a.Chain, signed
 			}

@@ -119,13 +119,18 @@ func (b *Bridge) ours(ctx context.Context, tx pgx.Tx, l *Link, a *bundle.Ack) (l
 // end, where it is known, as it is after a run that was lost; from the nearest one
 // on it is computed.
 func (b *Bridge) chainAt(ctx context.Context, q querier, pos int64) (bundle.Hash, error) {
-	at, chain := b.Log.Start(), bundle.Start(b.Log.Epoch(), b.Log.Site())
+	return b.chainIn(ctx, q, b.Log.Epoch(), b.Log.Start(), pos)
+}
+
+// chainIn is the same of any epoch of our log, given what comes before it.
+func (b *Bridge) chainIn(ctx context.Context, q querier, epoch string, start, pos int64) (bundle.Hash, error) {
+	at, chain := start, bundle.Start(epoch, b.Log.Site())
 	var known []byte
 	err := q.QueryRow(ctx, `
 		(SELECT through, chain_through FROM outbound_bundles WHERE epoch = $1 AND through <= $2 ORDER BY through DESC LIMIT 1)
 		UNION ALL
 		(SELECT through, chain FROM withheld WHERE origin = $3 AND through <= $2 AND "after" >= $4 ORDER BY "after" DESC LIMIT 1)
-		ORDER BY through DESC LIMIT 1`, b.Log.Epoch(), pos, b.Log.Site(), at).Scan(&at, &known)
+		ORDER BY through DESC LIMIT 1`, epoch, pos, b.Log.Site(), start).Scan(&at, &known)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return chain, fmt.Errorf("look up the chain at position %d: %w", pos, err)
 	}

@@ -37,7 +37,9 @@ const linkColumns = `coalesce(stopped, ''), exported_seq, exported_through, expo
 	peer_missing, peer_rejected, rewind_seq, rewind_no, applied_seq, applied_through, applied_chain, peer_head_seq, peer_head,
 	incarnation, ack_no, told, owes, peer_incarnation, peer_ack_no, seen_incarnation, seen_no, unconfirmed, resends, peer_understands, applied_start`
 
-const selectLinks = `SELECT card, last_contact, last_written, last_file, added_at, ` + linkColumns + ` FROM links WHERE removed_at IS NULL `
+const selectEver = `SELECT card, last_contact, last_written, last_file, added_at, ` + linkColumns + ` FROM links WHERE `
+
+const selectLinks = selectEver + `removed_at IS NULL `
 
 // Links returns all links, by name.
 func (b *Bridge) Links(ctx context.Context) ([]Link, error) {

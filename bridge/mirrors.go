@@ -26,21 +26,17 @@ func (b *Bridge) VerifyLogs(ctx context.Context, progress func(events int64)) ([
 	if err != nil {
 		return nil, err
 	}
-	head, err := b.Log.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	present := []eventstore.Epoch{{Origin: head.Site, Epoch: head.Epoch, After: head.Start, Through: head.Pos, Chain: head.Chain}}
+	origins := []string{b.Log.Site()}
 	for _, l := range links {
-		present = append(present, l.epoch())
+		origins = append(origins, l.Card.Name)
 	}
 	var all []eventstore.Verified
-	for _, e := range present {
-		epochs, err := b.Log.Ended(ctx, e.Origin)
+	for _, origin := range origins {
+		epochs, err := b.epochs(ctx, origin)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range append(epochs, e) {
+		for _, e := range epochs {
 			v, err := b.Log.Verify(ctx, e, eventstore.Checks{Schema: b.fits, Witnesses: witnessed.of(e), Progress: progress})
 			if err != nil {
 				return nil, err

@@ -3,10 +3,8 @@ package bridge_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,9 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sallyport/bridge"
-	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
-	"sallyport/bridge/evidence"
 	"sallyport/domain"
 	"sallyport/eventstore"
 )
@@ -285,104 +281,6 @@ func TestThePeerWitnessesTheLog(t *testing.T) {
 	if err != nil || logs[0].OK || !strings.Contains(logs[0].Problem, "what core has signed in its bundle 2") {
 		t.Errorf("%+v, %v", logs, err)
 	}
-}
-
-// Each site makes evidence of a request and its answer that the cards alone
-// prove: of its own events to what the other acknowledged.
-func TestEvidenceOfARequest(t *testing.T) {
-	t.Parallel()
-	field, core := pair(t)
-	id := field.submit(t)
-	field.append(t, domain.RequestNameStream("ann", "x"), domain.RequestNameClaimed{Request: "x"})
-	if file, err := field.Evidence(t.Context(), id); err != nil {
-		t.Errorf("before it crossed: %v", err)
-	} else if r, err := evidence.Check(file, field.Card().Trust()); err != nil || len(r.Events) != 1 || r.Events[0].Proof != evidence.Signed {
-		t.Errorf("before it crossed: %+v, %v", r.Events, err)
-	}
-	carry(t, field, core, field.exportOne(t, "core").File)
-	core.expect(t, bridge.Applied)
-	core.append(t, domain.UserStream(uuid.NewString()), registered())
-	core.append(t, domain.ResponseStream(id), domain.ResponseFailed{Code: "timeout", Error: "no answer", Attempts: 1})
-	core.append(t, domain.EmailStream("e"), domain.EmailClaimed{User: "x"})
-	carry(t, core, field, core.exportOne(t, "field").File)
-	field.expect(t, bridge.Applied)
-	field.submit(t)
-	carry(t, field, core, field.exportOne(t, "core").File)
-	core.expect(t, bridge.Applied)
-	cards := func(id string) (ed25519.PublicKey, bool) {
-		if key, ok := field.Card().Trust()(id); ok {
-			return key, true
-		}
-		return core.Card().Trust()(id)
-	}
-	for _, c := range []struct {
-		at   *end
-		want string
-	}{
-		{field, "core response.failed attested field, field request.submitted witnessed core"},
-		{core, "core response.failed witnessed field, field request.submitted attested core"},
-	} {
-		file, err := c.at.Evidence(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := evidence.Check(file, cards)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, e := range r.Events {
-			got = append(got, fmt.Sprint(e.Origin, " ", e.Type, " ", e.Proof, " ", e.By))
-		}
-		slices.Sort(got)
-		if text := strings.Join(got, ", "); text != c.want || len(r.Crossings) != 2 || len(r.Keys) != 2 {
-			t.Errorf("%s shows %s, want %s; crossings %+v", c.at.Card().Name, text, c.want, r.Crossings)
-		}
-		proofs := got
-		file, err = c.at.archivedEvidence(t, id, cards)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r, err = evidence.Check(file, cards); err != nil {
-			t.Fatal(err)
-		}
-		got = nil
-		for _, e := range r.Events {
-			got = append(got, fmt.Sprint(e.Origin, " ", e.Type, " ", e.Proof, " ", e.By))
-		}
-		slices.Sort(got)
-		if !slices.Equal(got, proofs) || len(r.Crossings) != 2 || len(r.Keys) != 2 {
-			t.Errorf("of its archive, %s shows %s, want %s; crossings %+v", c.at.Card().Name, got, proofs, r.Crossings)
-		}
-		if bytes.Contains(file, []byte(hashOfEve)) || bytes.Contains(file, []byte("eve@example.org")) {
-			t.Error("it shows what is not of the request")
-		}
-	}
-	if _, err := field.Evidence(t.Context(), uuid.NewString()); !errors.Is(err, bridge.ErrNoEvidence) {
-		t.Errorf("of a request that is not there: %v", err)
-	}
-	if _, err := field.archivedEvidence(t, uuid.NewString(), cards); !errors.Is(err, bridge.ErrNoEvidence) {
-		t.Errorf("of a request that is not there: %v", err)
-	}
-	if _, err := field.archivedEvidence(t, id, field.Card().Trust()); bundle.CodeOf(err) != bundle.Untrusted || !strings.Contains(err.Error(), "give the card of core") {
-		t.Errorf("without the card of who answered: %v", err)
-	}
-}
-
-// archivedEvidence makes evidence of an archive of all that there is.
-func (e *end) archivedEvidence(t *testing.T, request string, trust bundle.Trust) ([]byte, error) {
-	t.Helper()
-	dir := t.TempDir()
-	e.archiveInto(t, dir, e.seq(t), 4)
-	a, err := archive.Open(folder(t, dir), trust)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := bridge.ReadSigner(filepath.Join(e.dir, "keys"), e.Card().Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bridge.ArchivedEvidence(t.Context(), a, request, signer, trust)
 }
 
 // Run alone brings what is due to the outbox and what lies in the inbox to the
