@@ -75,7 +75,7 @@ func (s *Site) workers(ctx context.Context, join func(*river.Config)) (*queue.Qu
 	if err != nil {
 		return nil, err
 	}
-	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params, Responders: s.keeping(known),
+	return queue.Open(ctx, queue.Config{Pool: s.Pool, Log: s.Log, Cases: cases{s}, Parameters: s.Params, Responders: s.keeping(known), Known: s.results.Known,
 		Workers: cmp.Or(s.Config.Responders.Workers, defaultWorkers), Concurrency: s.Config.Responders.atOnce(), Join: join, Logger: s.Logger})
 }
 

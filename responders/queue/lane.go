@@ -92,14 +92,19 @@ func laneQueue(key string) string {
 	return queueName + "-" + hex.EncodeToString(sum[:8])
 }
 
+// free takes a turn if there is one.
+func (l *lane) free() (turn bool) {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // enter waits for a turn. False means that the job is to be moved to the
 // lane's own queue; it has no turn then.
 func (l *lane) enter(ctx context.Context, from string) (turn bool, err error) {
-	select {
-	case l.slots <- struct{}{}:
-		return true, nil
-	default:
-	}
 	over := l.waiting.Add(1) > l.share && l.queue != "" && from != l.queue
 	defer func() {
 		if l.waiting.Add(-1) <= l.share/2 {

@@ -67,6 +67,38 @@ func TestASlowSourceStarvesNoOther(t *testing.T) {
 	s.until(`SELECT coalesce(max(attempt), 0) = 1 FROM river_job`) // being moved is no attempt
 }
 
+// What is kept is answered while its source has no turn for anybody.
+func TestWhatIsKeptWaitsForNoTurn(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	wake, asked := make(chan struct{}), make(chan struct{})
+	const kept = `{"id":7}`
+	q := s.start(func(c *queue.Config) {
+		c.Workers, c.Concurrency = 1, map[string]int{queue.SourceKey(domain.ResponderSQL, "items"): 1}
+		c.Known = func(_ context.Context, q responders.Question) (responders.Answer, bool) {
+			a := answered
+			a.Cached = true
+			return a, string(q.Params) == kept
+		}
+		with(func(_ context.Context, q responders.Question) (responders.Answer, error) {
+			if string(q.Params) == kept {
+				t.Error("the source was asked for what is kept")
+			}
+			close(asked)
+			<-wake
+			return answered, nil
+		})(c)
+	})
+	s.imports(q, request(1))
+	<-asked
+	ids := s.imports(q, request(7))
+	s.until(`SELECT count(*) = 1 FROM readmodel.responses WHERE status = 'answered'`)
+	close(wake)
+	if got, ok := s.outcomes(2)[ids[0]].(domain.ResponseRecorded); !ok || !got.Cached {
+		t.Errorf("what is kept: %+v", got)
+	}
+}
+
 // What waits in the queue of a source comes back when nobody works on it.
 func TestNoJobIsStranded(t *testing.T) {
 	t.Parallel()

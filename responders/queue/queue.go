@@ -66,6 +66,9 @@ type Config struct {
 	// Workers is how many questions are asked at once, up to 1,000; 0 only
 	// enqueues. Four times as many jobs are at hand.
 	Workers int
+	// Known returns an answer that is there already. It is asked when a source has
+	// no turn free, so that such an answer waits for none; nil: nothing is kept.
+	Known func(ctx context.Context, q responders.Question) (responders.Answer, bool)
 	// Concurrency is how many questions a source is asked at once by this process,
 	// by its [SourceKey], so that a slow one keeps no other waiting. Sources that
 	// it does not name share Workers.
@@ -134,6 +137,11 @@ func Open(_ context.Context, c Config) (*Queue, error) {
 	}
 	if c.MaxAttempts <= 0 {
 		c.MaxAttempts = defaultAttempts
+	}
+	if c.Known == nil {
+		c.Known = func(context.Context, responders.Question) (responders.Answer, bool) {
+			return responders.Answer{}, false
+		}
 	}
 	if c.Backoff <= 0 {
 		c.Backoff = defaultBackoff

@@ -86,17 +86,8 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	if a.question.Config.Kind == domain.ResponderManual {
 		return r.handOver(ctx, known)
 	}
-	kind, lane := a.question.Config.Kind, w.lanes.to(a.question.Config)
-	turn, err := lane.enter(ctx, r.job.Queue)
-	if err != nil {
-		return err
-	}
-	if !turn {
-		return w.moveOver(ctx, r.job, lane)
-	}
-	r.begin(domain.ResponseStarted{Responder: kind, Worker: w.id})
-	got, err := w.ask(ctx, r, a)
-	lane.leave() // recording needs no turn
+	r.begin(domain.ResponseStarted{Responder: a.question.Config.Kind, Worker: w.id})
+	got, err := w.inTurn(ctx, r, a)
 	var f *responders.Failure
 	switch {
 	case errors.Is(err, errCancelled):
@@ -108,7 +99,26 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	}
 	return r.answered(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
 		ResultCount: got.answer.Count, TookMS: got.took.Milliseconds(), Truncated: got.answer.Truncated,
-		Responder: kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType})
+		Responder: a.question.Config.Kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType})
+}
+
+// inTurn asks when the source has a turn for it, or has the job moved to the
+// source's own queue. What is kept waits for no turn; what another asks just now
+// does: else all who ask the same of a slow source would keep the others waiting.
+func (w *worker) inTurn(ctx context.Context, r *record, a assignment) (asked, error) {
+	lane := w.lanes.to(a.question.Config)
+	if !lane.free() {
+		if known, ok := w.Known(ctx, a.question); ok {
+			return asked{answer: known}, nil
+		}
+		if turn, err := lane.enter(ctx, r.job.Queue); err != nil {
+			return asked{}, err
+		} else if !turn {
+			return asked{}, w.moveOver(ctx, r.job, lane)
+		}
+	}
+	defer lane.leave() // recording needs no turn
+	return w.ask(ctx, r, a)
 }
 
 // failed records a failure unless another attempt is due.

@@ -15,6 +15,8 @@ type store interface {
 	// begin returns the value, or makes who has the token the one who asks, if
 	// there is none.
 	begin(ctx context.Context, key, token string) (value []byte, mine bool, err error)
+	// find returns the value; nil: there is none.
+	find(ctx context.Context, key string) (value []byte, err error)
 	// prolong tells that who asks is alive, at least once a lockTime.
 	prolong(ctx context.Context, key, token string) error
 	// end gives up asking and keeps a value, unless its ttl is 0. It does nothing
@@ -68,6 +70,24 @@ func New(c Config) *Cache {
 
 // Before returns a responder that asks the other for what is not kept.
 func (c *Cache) Before(r Responder) Responder { return &layer{c, r} }
+
+// Known returns the answer that is kept, if there is one, and asks nobody.
+func (c *Cache) Known(ctx context.Context, q responders.Question) (responders.Answer, bool) {
+	key, err := keyOf(c.Salt, q)
+	if q.Config.CacheFor() <= 0 || err != nil {
+		return responders.Answer{}, false
+	}
+	value, err := c.Store.find(ctx, key)
+	if value == nil || err != nil {
+		return responders.Answer{}, false
+	}
+	a, err := decode(value)
+	if err != nil {
+		return responders.Answer{}, false
+	}
+	c.counted(Hit)
+	return a, true
+}
 
 // Clear forgets all answers and returns how many there were.
 func (c *Cache) Clear(ctx context.Context) (int64, error) { return c.Store.clear(ctx) }

@@ -130,6 +130,11 @@ func TestAnAnswerServesWhoAsksTheSame(t *testing.T) {
 		if kept, err := c.Kept(t.Context()); kept != 4 || err != nil || counts[resultcache.Hit] != 1 || counts[resultcache.Miss] != 4 || c.HitRatio() != 0.2 {
 			t.Errorf("%d kept (%v), %v, %g", kept, err, counts, c.HitRatio())
 		}
+		for params, there := range map[string]bool{`{"b":[1,2],"a":1}`: true, `{"b":[1,2],"a":2}`: false, `{`: false} {
+			if a, ok := c.Known(t.Context(), question(params)); ok != there || a.Cached != there || there && a.Count != 2 {
+				t.Errorf("known of %s: %+v, %t", params, a, ok)
+			}
+		}
 		if n, err := c.Clear(t.Context()); n != 4 || err != nil {
 			t.Errorf("%d cleared, %v", n, err)
 		}

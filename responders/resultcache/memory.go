@@ -45,6 +45,15 @@ func (m *Memory) begin(_ context.Context, key, token string) (value []byte, mine
 	return nil, true, nil
 }
 
+func (m *Memory) find(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if item := m.values.Get(key); item != nil {
+		return item.Value(), nil
+	}
+	return nil, nil
+}
+
 // prolong does nothing: who asks is alive as long as the store is.
 func (m *Memory) prolong(context.Context, string, string) error { return nil }
 

@@ -76,6 +76,17 @@ func (r *Redis) begin(ctx context.Context, key, token string) (value []byte, min
 	return value, mine, err
 }
 
+func (r *Redis) find(ctx context.Context, key string) (value []byte, err error) {
+	err = r.try(ctx, func(ctx context.Context) error {
+		value, err = r.client.Get(ctx, valueKey+key).Bytes()
+		if errors.Is(err, redis.Nil) {
+			value, err = nil, nil
+		}
+		return err
+	})
+	return value, err
+}
+
 func (r *Redis) prolong(ctx context.Context, key, token string) error {
 	return r.try(ctx, func(ctx context.Context) error {
 		return prolong.Run(ctx, r.client, []string{lockKey + key}, token, lockTime.Milliseconds()).Err()
