@@ -59,10 +59,10 @@ type BundleRejected struct {
 }
 
 // CheckReason holds what a person gives as the reason of a decision: 1 to 1,000
-// characters on one line.
+// characters on one line, not all of them blank.
 func CheckReason(reason string) error {
 	var f fieldErrors
-	f.text("/reason", reason, 1, 1000)
+	f.words("/reason", reason, 1000)
 	return f.err("reason")
 }
 

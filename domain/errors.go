@@ -72,6 +72,12 @@ func (f *fieldErrors) text(pointer, s string, least, most int) {
 	f.require(!strings.ContainsFunc(s, control), pointer, "must not hold control characters, such as line feeds or tabs")
 }
 
+// words holds text that somebody is to read: it says something.
+func (f *fieldErrors) words(pointer, s string, most int) {
+	f.text(pointer, s, 1, most)
+	f.require(s == "" || strings.TrimSpace(s) != "", pointer, "must not be blank")
+}
+
 func (f fieldErrors) err(what string) error {
 	if len(f) == 0 {
 		return nil

@@ -116,6 +116,6 @@ const CodeFailedByAnalyst = "failed_by_analyst"
 // one who asked.
 func FailWork(reason string) (ResponseFailed, error) {
 	var f fieldErrors
-	f.text("/reason", reason, 1, maxErrorText)
+	f.words("/reason", reason, maxErrorText)
 	return ResponseFailed{Code: CodeFailedByAnalyst, Error: reason}, f.err("reason")
 }

@@ -218,8 +218,11 @@ func TestAWrongAnswerIsRefused(t *testing.T) {
 	}).Recorded(); err != nil {
 		t.Errorf("the largest file: %v", err)
 	}
-	_, err := domain.FailWork("")
-	refusal(t, err, domain.Invalid, "invalid-reason")
+	for _, nothing := range []string{"", "  "} {
+		_, err := domain.FailWork(nothing)
+		refusal(t, err, domain.Invalid, "invalid-reason")
+		refusal(t, domain.CheckReason(nothing), domain.Invalid, "invalid-reason")
+	}
 	if f, err := domain.FailWork("nobody knows"); err != nil || f.Code != domain.CodeFailedByAnalyst || f.Error != "nobody knows" {
 		t.Errorf("%+v, %v", f, err)
 	}

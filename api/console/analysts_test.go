@@ -113,7 +113,7 @@ func TestAnalystsForms(t *testing.T) {
 		{"claim", nil, http.StatusSeeOther, ""},
 		{"answer", map[string][]string{"mode": {"json"}, "result": {"{nothing"}}, http.StatusUnprocessableEntity, "{nothing"},
 		{"answer", map[string][]string{"mode": {"form"}, "/result/because": {"typed"}}, http.StatusUnprocessableEntity, "typed"},
-		{"fail", nil, http.StatusUnprocessableEntity, `id="reason-wrong"`},
+		{"fail", map[string][]string{"sure": {"yes"}}, http.StatusUnprocessableEntity, `id="reason-wrong"`},
 		{"release", nil, http.StatusSeeOther, ""},
 		{"claim", nil, http.StatusSeeOther, ""},
 		{"answer", map[string][]string{"mode": {"json"}, "result": {`{"verdict":"no","because":"mountains"}`}}, http.StatusSeeOther, ""},

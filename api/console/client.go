@@ -42,7 +42,7 @@ func (v *visit) call(method, path string, body, into any, headers map[string]str
 	}
 	h, err := v.callOnce(method, path, body, into, headers)
 	var p *problem
-	if errors.As(err, &p) && p.code() == "invalid-token" {
+	if errors.As(err, &p) && p.Code() == "invalid-token" {
 		if err := v.renew(); err != nil {
 			return nil, err
 		}

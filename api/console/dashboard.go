@@ -47,7 +47,7 @@ type siteLink struct {
 	LastContact *time.Time `json:"last_contact"`
 	LastWritten *time.Time `json:"last_written"`
 	Stopped     *string    `json:"stopped"`
-	Next        string     `json:"next_action"`
+	Next        string     `json:"next_code"`
 }
 
 // series is requests over time.

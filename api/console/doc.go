@@ -32,9 +32,10 @@
 //     parts.html has fields, chips, empty lists, paging, tables that become cards
 //     (class cards, data-label on each cell). What users wrote goes into <bdi>.
 //     A part that is to stay up to date has an id, data-live="kinds of streams",
-//     hx-get="{{.URL}}" hx-trigger="refresh" hx-select="#id" hx-swap="outerHTML".
-//     A form that must not be sent twice has data-once; a button that asks first
-//     has data-confirm.
+//     hx-get="{{.URL}}" hx-trigger="refresh" hx-select="#id" hx-swap="outerMorph":
+//     what somebody unfolded or is typing there stays.
+//     A form that must not be sent twice has data-once. A button that asks first has
+//     data-confirm, and its act is sure("key", …): without scripts a page asks.
 //     What only an area shares is in parts-AREA.html.
 //  4. Strings in messages/en.json and fa.json, or, of one area, en-AREA.json and
 //     fa-AREA.json, sorted: page.KEY.title,

@@ -110,7 +110,7 @@ func (f *typed) err() error {
 // be stored over it.
 func (v *visit) refused(data any, f *typed, err error, now func() (url.Values, string, error)) error {
 	var p *problem
-	if !errors.As(err, &p) || p.code() != "precondition-failed" {
+	if !errors.As(err, &p) || p.Code() != "precondition-failed" {
 		return v.again(data, err)
 	}
 	is, tag, lookErr := now()

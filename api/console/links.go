@@ -16,7 +16,7 @@ func ofOperators() []page {
 	return []page{
 		{key: "links", path: "links", roles: who, area: areaCross, show: showLinks},
 		{key: "link", path: "links/{peer}", roles: who, show: showLink,
-			acts: []act{{"links/{peer}/stop", changeLink}, {"links/{peer}/resume", changeLink}}},
+			acts: []act{{"links/{peer}/stop", sure("link.stop.confirm", changeLink)}, {"links/{peer}/resume", sure("link.resume.confirm", changeLink)}}},
 		{key: "exchange", path: "exchange", roles: who, area: areaCross, show: showExchange, body: maxUpload,
 			acts: []act{{"exchange/upload", upload}, {"exchange/import", importNow}, {"exchange/export", exportNow}}},
 		{key: "bundles", path: "bundles", roles: who, area: areaCross, show: showBundles},
@@ -24,7 +24,7 @@ func ofOperators() []page {
 		{key: "bundle-file", path: "bundles/{id}/file", roles: who, file: true, show: passBundle},
 		{key: "quarantine", path: "quarantine", roles: who, area: areaCross, show: showQuarantine},
 		{key: "refused", path: "quarantine/{id}", roles: who, show: showRefused,
-			acts: []act{{"quarantine/{id}/release", decideRefused}, {"quarantine/{id}/reject", decideRefused}}},
+			acts: []act{{"quarantine/{id}/release", decideRefused}, {"quarantine/{id}/reject", sure("quarantine.reject.confirm", decideRefused)}}},
 		{key: "custody", path: "custody", roles: who, area: areaCross, show: showCustody},
 		{key: "schedules", path: "schedules", roles: who, area: areaCross, show: showSchedules,
 			acts: []act{{"schedules/{job}/run", runSchedule}}},

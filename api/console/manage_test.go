@@ -211,7 +211,7 @@ func TestLimitsAndPoison(t *testing.T) {
 	if _, _, page := v.get("poison"); !strings.Contains(page, "being tried again") {
 		t.Error("the list does not say that the message is tried again")
 	}
-	if status, _, _ := v.post("poison/"+id+"/drop", nil); status != http.StatusSeeOther {
+	if status, _, _ := v.post("poison/"+id+"/drop", url.Values{"sure": {"yes"}}); status != http.StatusSeeOther {
 		t.Errorf("drop: %d", status)
 	}
 	if status, _, _ := v.get("poison/" + id); status != http.StatusNotFound {

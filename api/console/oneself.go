@@ -10,7 +10,7 @@ import (
 func ofOneself() []page {
 	return []page{
 		{key: "home", show: showHome, acts: []act{{"sign-out", signOut}}},
-		{key: "keys", path: "keys", area: areaAccount, show: showKeys, acts: []act{{"keys", issueKey}, {"keys/{id}/revoke", revokeKey}}},
+		{key: "keys", path: "keys", area: areaAccount, show: showKeys, acts: []act{{"keys", issueKey}, {"keys/{id}/revoke", sure("keys-page.confirm", revokeKey)}}},
 		{key: "account", path: "account", area: areaAccount, show: showAccount},
 		{key: "password", path: "password", site: domain.ResponseSite, area: areaAccount, show: (*visit).bare,
 			acts: []act{{"password", changePassword}}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,7 +97,7 @@ func TestOperatorsForms(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	v := w.visitor(t, domain.RequestSite, domain.RoleOperator)
-	if status, _, body := v.post("links/core/stop", nil); status != http.StatusUnprocessableEntity || !strings.Contains(body, `id="reason-wrong"`) {
+	if status, _, body := v.post("links/core/stop", url.Values{"sure": {"yes"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, `id="reason-wrong"`) {
 		t.Errorf("stopped without a reason: %d", status)
 	}
 	if status, _, _ := v.get("links/nowhere"); status != http.StatusNotFound {

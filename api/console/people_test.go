@@ -165,7 +165,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("the list: %s", list)
 	}
 	id := regexp.MustCompile(`keys/([0-9a-f-]+)/revoke`).FindStringSubmatch(list)
-	if status, where, _ := v.post(fmt.Sprintf("keys/%s/revoke", id[1]), nil); status != http.StatusSeeOther || where != "/console/keys?note=key-revoked" {
+	if status, where, _ := v.post(fmt.Sprintf("keys/%s/revoke", id[1]), url.Values{"sure": {"yes"}}); status != http.StatusSeeOther || where != "/console/keys?note=key-revoked" {
 		t.Errorf("revoked: %d %s", status, where)
 	}
 	if err := uses(); err == nil {

@@ -32,7 +32,8 @@ func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
 const problemPrefix = "urn:sallyport:problem:"
 
-func (p *problem) code() string { return strings.TrimPrefix(p.Type, problemPrefix) }
+// Code is what the API calls the problem.
+func (p *problem) Code() string { return strings.TrimPrefix(p.Type, problemPrefix) }
 
 func (p *problem) status() int { return max(p.Status, http.StatusBadRequest) }
 

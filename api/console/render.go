@@ -49,7 +49,7 @@ func (v *visit) render(status int, key string, data any, wrong *problem) error {
 	if note := q.Get("note"); v.Has("note." + note) {
 		d.Note = note
 	}
-	d.URL = v.r.URL.Path
+	d.URL = v.here()
 	q.Del("note")
 	if v.r.Method == http.MethodGet && len(q) > 0 {
 		d.URL += "?" + q.Encode()

@@ -27,7 +27,7 @@ func signIn(v *visit) error {
 	var t tokens
 	_, err := v.plainly(http.MethodPost, "/auth/login", map[string]string{"username": form.Username, "password": v.form("password")}, &t)
 	var p *problem
-	if errors.As(err, &p) && p.code() == "invalid-credentials" {
+	if errors.As(err, &p) && p.Code() == "invalid-credentials" {
 		p.Key = "credentials"
 	}
 	if err != nil {

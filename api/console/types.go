@@ -18,16 +18,16 @@ func ofDefiners() []page {
 	return []page{
 		on("types", "types", areaManage, showRequestTypes),
 		on("type-new", "types/_new", "", showNewType, act{"types/_new", createType}),
-		on("type", "types/{name}", "", showType, act{"types/{name}/retire", retireType}, act{"types/{name}/restore", restoreType}),
+		on("type", "types/{name}", "", showType, act{"types/{name}/retire", sure("type.retire.sure", retireType)}, act{"types/{name}/restore", restoreType}),
 		on("type-change", "types/{name}/change", "", showTypeChange, act{"types/{name}/change", changeType}),
 		on("type-users", "types/{name}/users", "", showTypeUsers),
 		on("type-access", "types/{name}/access", "", showTypeAccess, act{"types/{name}/access", setAccessOfMany}),
 		on("type-try", "types/{name}/try", "", showTry, act{"types/{name}/try", tryType}),
 		on("responder", "types/{name}/responder", "", showResponder, act{"types/{name}/responder", setResponder},
-			act{"types/{name}/responder/disable", disableResponder}),
+			act{"types/{name}/responder/disable", sure("responder.disable.sure", disableResponder)}),
 		{key: "settings", path: "settings", roles: admins, area: areaManage, show: showSettings},
 		on("setting-new", "settings/_new", "", showNewSetting, act{"settings/_new", createSetting}),
-		on("setting", "settings/{key}", "", showSetting, act{"settings/{key}", changeSetting}, act{"settings/{key}/remove", removeSetting}),
+		on("setting", "settings/{key}", "", showSetting, act{"settings/{key}", changeSetting}, act{"settings/{key}/remove", sure("setting.remove.sure", removeSetting)}),
 	}
 }
 

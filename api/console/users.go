@@ -25,7 +25,7 @@ func ofAdministrators() []page {
 		on("profiles", "profiles", areaManage, showProfiles),
 		on("profile-new", "profiles/_new", "", showNewProfile, act{"profiles/_new", createProfile}),
 		on("profile", "profiles/{name}", "", showProfile, act{"profiles/{name}", changeProfile},
-			act{"profiles/{name}/retire", retireProfile}, act{"profiles/{name}/restore", restoreProfile}),
+			act{"profiles/{name}/retire", sure("profile.retire.sure", retireProfile)}, act{"profiles/{name}/restore", restoreProfile}),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -117,14 +118,48 @@ func (v *visit) fallen() {
 	}
 }
 
-// toSignIn leads to the sign-in page, and from there back to this one.
+// toSignIn leads to the sign-in page, and from there back to this one. What
+// loads a part of a page is told to leave the page as it is: something may be
+// half typed there.
 func (v *visit) toSignIn() {
+	if v.r.Header.Get("Hx-Request") != "" {
+		v.w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	next, note := v.r.URL.RequestURI(), ""
+	if v.r.Method != http.MethodGet {
+		next, note = v.cameFrom(), "not-sent"
+	}
 	to := Root + "sign-in"
-	if v.r.Method == http.MethodGet && v.r.URL.Path != Root {
-		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	if next != Root {
+		to += "?next=" + url.QueryEscape(next)
+		if note != "" {
+			to += "&note=" + note
+		}
 	}
 	v.goTo(to)
 }
+
+// cameFrom is the page whose form was sent; the front page if the browser does
+// not say.
+func (v *visit) cameFrom() string {
+	from, err := url.Parse(v.r.Referer())
+	if err != nil || from.Host != v.r.Host {
+		return Root
+	}
+	return local(from.RequestURI())
+}
+
+// here is the address of the visit's page, without a query: that of a form's
+// act is no place to come to.
+func (v *visit) here() string {
+	if v.r.Method == http.MethodGet {
+		return v.r.URL.Path
+	}
+	return pathParameter.ReplaceAllStringFunc(v.page.url(), func(name string) string { return v.part(strings.Trim(name, "{}")) })
+}
+
+var pathParameter = regexp.MustCompile(`\{[^}]+\}`)
 
 // show renders the visit's own page.
 func (v *visit) show(data any) error { return v.render(http.StatusOK, v.page.key, data, nil) }

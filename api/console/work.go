@@ -21,7 +21,7 @@ func ofAnalysts() []page {
 	return []page{
 		{key: "work", path: "work", site: domain.ResponseSite, roles: who, area: areaWork, show: showWork},
 		{key: "task", path: "work/{id}", site: domain.ResponseSite, roles: who, show: showTask, body: maxAnswerForm,
-			acts: []act{{"work/{id}/claim", claimTask}, {"work/{id}/release", endTask}, {"work/{id}/fail", endTask}, {"work/{id}/answer", answerTask}}},
+			acts: []act{{"work/{id}/claim", claimTask}, {"work/{id}/release", endTask}, {"work/{id}/fail", sure("work.fail.confirm", endTask)}, {"work/{id}/answer", answerTask}}},
 	}
 }
 

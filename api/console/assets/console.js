@@ -1,4 +1,4 @@
-// What htmx does not do: live updates, times, single sending, copying, keys.
+// What htmx does not do: times, single sending, asking first, copying, keys.
 "use strict";
 (() => {
 	const root = document.documentElement;
@@ -7,6 +7,7 @@
 		const at = document.querySelector("[data-announce]");
 		if (at) { at.textContent = ""; requestAnimationFrame(() => { at.textContent = what; }); }
 	};
+	document.addEventListener("say", (e) => say(e.detail));
 
 	// Times come in UTC and are shown in local time to who wants that.
 	const localTimes = (within) => {
@@ -29,55 +30,37 @@
 		for (const b of form.querySelectorAll("button:not([type=button])")) b.setAttribute("aria-busy", "true");
 	});
 	addEventListener("pageshow", () => {
-		for (const form of document.querySelectorAll("form[data-sent]")) {
+		for (const form of document.querySelectorAll("form[data-sent], form:has([name=sure])")) {
 			delete form.dataset.sent;
+			form.elements.sure?.remove();
 			for (const b of form.querySelectorAll("[aria-busy]")) b.removeAttribute("aria-busy");
 		}
 	});
 
-	// A form that asks before it is sent.
+	// A form that asks before it is sent. Without this the site asks.
 	document.addEventListener("submit", (e) => {
-		const question = e.submitter?.dataset.confirm;
-		if (question && !confirm(question)) { e.preventDefault(); e.stopImmediatePropagation(); }
+		const form = e.target, button = e.submitter, dialog = document.getElementById("sure");
+		if (!button?.dataset.confirm || form.elements.sure) return;
+		e.preventDefault();
+		e.stopImmediatePropagation();
+		dialog.querySelector("[data-question]").textContent = button.dataset.confirm;
+		const yes = dialog.querySelector("[value=yes]");
+		yes.textContent = button.textContent;
+		yes.className = button.matches(".danger") ? "danger" : "";
+		dialog.returnValue = "";
+		dialog.addEventListener("close", () => {
+			if (dialog.returnValue !== "yes") return;
+			form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "sure", value: "yes" }));
+			form.requestSubmit(button);
+		}, { once: true });
+		dialog.showModal();
 	}, true);
 
-	// Live updates: an event names kinds of streams, and the parts of the page that
-	// are made of them are loaded again. Nothing is open while nobody looks.
-	let stream, due = new Set(), timer;
-	const refresh = (kinds) => {
-		for (const part of document.querySelectorAll("[data-live]")) {
-			const mine = part.dataset.live.split(" ");
-			if (kinds.has("everything") || mine.some((k) => kinds.has(k))) part.dispatchEvent(new CustomEvent("refresh"));
-		}
-	};
-	const changed = (kinds) => {
-		kinds.forEach((k) => due.add(k));
-		timer ??= setTimeout(() => {
-			timer = undefined;
-			const all = due;
-			due = new Set();
-			refresh(all);
-		}, 300 + Math.random() * 700);
-	};
-	const open = () => {
-		const from = document.body.dataset.liveFrom;
-		if (stream || !from || document.hidden || !document.querySelector("[data-live]")) return;
-		stream = new EventSource(from);
-		let lost = false;
-		stream.onmessage = (e) => changed(e.data.split(" "));
-		stream.onerror = () => { lost = true; };
-		stream.onopen = () => { root.dataset.live = "yes"; if (lost) { lost = false; changed(["everything"]); } };
-	};
-	const close = () => { stream?.close(); stream = undefined; };
-	document.addEventListener("visibilitychange", () => {
-		if (document.hidden) { close(); return; }
-		open();
-		changed(["everything"]);
+	// What was filtered stays when another language is chosen.
+	document.addEventListener("submit", (e) => {
+		if (e.target.matches(".choices[action$=choices]") && document.querySelector("[hx-replace-url]")) e.target.elements.back.value = location.pathname + location.search;
 	});
-	addEventListener("pagehide", close);
 
-	document.addEventListener("htmx:before:request", (e) => e.target.closest?.("[data-live], [aria-live]")?.setAttribute("aria-busy", "true"));
-	document.addEventListener("htmx:finally:request", (e) => e.target.closest?.("[aria-busy]")?.removeAttribute("aria-busy"));
 	document.addEventListener("htmx:after:swap", () => localTimes(document));
 
 	// Copying what is shown once.
@@ -108,7 +91,7 @@
 		case "g": went = Date.now(); break;
 		case "h": if (afterG) location.assign("/console/"); break;
 		case "m": if (afterG) document.getElementById("main").focus(); break;
-		case "r": changed(["everything"]); say(document.querySelector("[data-announce]").dataset.refreshed); break;
+		case "r": document.dispatchEvent(new CustomEvent("look")); say(document.querySelector("[data-announce]").dataset.refreshed); break;
 		case "/": { const first = document.querySelector("main form :is(input:not([type=hidden]), select, textarea)"); if (first) { e.preventDefault(); first.focus(); } break; }
 		}
 	});
@@ -121,6 +104,5 @@
 			here.searchParams.delete("note");
 			history.replaceState(history.state, "", here);
 		}
-		open();
 	});
 })();

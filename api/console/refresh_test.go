@@ -1,0 +1,118 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"sallyport/domain"
+)
+
+// another opens one more tab of the same browser: whoever is signed in is
+// signed in there too.
+func (b *tab) another() *tab {
+	b.t.Helper()
+	o := &tab{t: b.t, base: b.base}
+	ctx, end := chromedp.NewContext(b.Context, chromedp.WithListener(o.hear))
+	b.t.Cleanup(end)
+	if err := chromedp.Do(ctx); err != nil {
+		b.t.Fatalf("open a tab: %v", err)
+	}
+	o.Context = ctx
+	return o
+}
+
+// ask asks something as the first user does.
+func (w *world) ask(t *testing.T, body string) (id string) {
+	t.Helper()
+	token, err := w.token(t.Context(), domain.RequestSite, domain.RoleUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct{ ID string }
+	if err := w.api(t.Context(), domain.RequestSite, http.MethodPost, "/requests", token, body, &made); err != nil {
+		t.Fatal(err)
+	}
+	return made.ID
+}
+
+// What somebody unfolded, selected, typed or has the focus on stays when what is
+// around it moves; of two tabs one listens, and both move.
+func TestRefreshKeepsWhatSomebodyDoes(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	b := w.tab(t, domain.RequestSite, domain.RoleAuditor)
+	b.visit("audit/events?follow=1")
+	b.do(chromedp.WaitReady(`html[data-live="yes"]`), chromedp.Evaluate[chromedp.Void](`{
+		const row = document.querySelector("#list tbody tr:nth-child(3)");
+		window.kept = row.querySelector("th").textContent;
+		row.querySelector("details").open = true;
+		row.querySelector("summary").focus();
+		getSelection().selectAllChildren(row.querySelector("pre"));
+		window.selected = getSelection().toString();
+	}`))
+	o := b.another()
+	o.visit("audit/events?follow=1&type=request.submitted")
+	id := w.ask(t, `{"type":"airport","params":{"iata":"OSL"}}`)
+	row := `#list a[href$="request-` + id + `"]`
+	b.do(chromedp.WaitVisible(row))
+	o.do(chromedp.WaitVisible(row))
+	kept := result(b, chromedp.Evaluate[bool](`(() => {
+		const open = document.querySelectorAll("#list details[open]");
+		return open.length === 1 && open[0].closest("tr").querySelector("th").textContent === window.kept &&
+			document.activeElement === open[0].querySelector("summary") && window.selected !== "" && getSelection().toString() === window.selected;
+	})()`))
+	if !kept {
+		t.Error("what was unfolded, selected or had the focus is so no more")
+	}
+	if n := result(o, chromedp.Evaluate[int](`performance.getEntriesByType("resource").filter((r) => r.name.endsWith("/live")).length`)); n != 0 {
+		t.Errorf("the second tab listens too: %d times", n)
+	}
+	b.clean("a page that is followed")
+	o.clean("another one")
+}
+
+// What cannot be undone asks first: by a dialog, or without scripts by a page.
+func TestDangerAsksFirst(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	for site, paths := range map[domain.Role][]string{
+		domain.RequestSite:  {"links/core/stop", "links/core/resume", "keys/x/revoke", "queue/1/cancel", "poison/1/drop", "rate-limits/x/reset", "cache/clear", "quarantine/x/reject"},
+		domain.ResponseSite: {"types/airport/retire", "types/airport/responder/disable", "profiles/free/retire", "settings/x/remove"},
+	} {
+		v := w.visitor(t, site, domain.RoleAdmin)
+		for _, path := range paths {
+			status, _, body := v.post(path, url.Values{"reason": {`"of <mine>`}})
+			if status != http.StatusOK || !strings.Contains(body, `<input type="hidden" name="reason" value="&#34;of &lt;mine&gt;">`) || !strings.Contains(body, `action="/console/`+path+`"`) {
+				t.Errorf("%s: %d", path, status)
+			}
+		}
+	}
+	v := w.visitor(t, domain.RequestSite, domain.RoleUser)
+	issue := func(name string) {
+		if status, _, body := v.post("keys", url.Values{"name": {name}, "scopes": {"requests:read"}}); status != http.StatusOK || !strings.Contains(body, `id="key"`) {
+			t.Fatalf("a key: %d", status)
+		}
+	}
+	issue("asked about")
+	b := w.tab(t, domain.RequestSite, domain.RoleUser)
+	b.visit("keys")
+	button := `//tr[contains(., "asked about")]//button`
+	b.do(chromedp.Click(button), chromedp.WaitVisible("#sure"))
+	if text := result(b, chromedp.Text("#sure")); !strings.Contains(text, "Revoke the key asked about?") {
+		t.Errorf("the question: %s", text)
+	}
+	b.accessible("a question")
+	b.do(chromedp.KeyEvent("\x1b"), chromedp.WaitNotVisible("#sure"))
+	if !result(b, chromedp.Evaluate[bool](`document.activeElement.matches("form[action$=revoke] button")`)) {
+		t.Error("the focus did not come back")
+	}
+	b.do(chromedp.Click(button), chromedp.Click("#sure [value=yes]"), chromedp.WaitVisible("[data-note]"))
+	if text := result(b, chromedp.Text("main")); strings.Contains(text, "asked about") {
+		t.Error("the key is there still")
+	}
+	b.clean("asking first")
+}
