@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -120,9 +121,10 @@ func TestEventRoundTrip(t *testing.T) {
 	t.Parallel()
 	bare := rapid.StringMatching(`[a-zA-Z0-9:é☂ <>&'+.-]{1,100}`)
 	number := rapid.Int64Range(1, 1<<53-1)
+	float := rapid.Float64Range(-1e300, 1e300).Filter(func(f float64) bool { return f == 0 || math.Abs(f) > 1e-300 }) // a line's exponents
 	rapid.Check(t, func(rt *rapid.T) {
 		value, err := json.Marshal(map[string]any{"s": rapid.String().Filter(func(s string) bool { return !strings.ContainsRune(s, 0) }).Draw(rt, "s"),
-			"n": rapid.Float64Range(-1e300, 1e300).Draw(rt, "n"), "l": rapid.SliceOf(rapid.Int()).Draw(rt, "l")})
+			"n": float.Draw(rt, "n"), "l": rapid.SliceOf(rapid.Int()).Draw(rt, "l")})
 		if err != nil {
 			rt.Fatal(err)
 		}
