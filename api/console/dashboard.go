@@ -71,9 +71,35 @@ type took struct {
 	Of     int `json:"of"`
 }
 
-// Seconds and MostSeconds are for people.
-func (t took) Seconds() float64     { return float64(t.HalfMS/100) / 10 }
-func (t took) MostSeconds() float64 { return float64(t.MostMS/100) / 10 }
+// Half is how long half of them took at most, and Most nine of ten.
+func (t took) Half() lasting { return lastingMS(t.HalfMS) }
+
+// Most is said above.
+func (t took) Most() lasting { return lastingMS(t.MostMS) }
+
+// lasting is how long something is, in the unit in which people say it: a
+// message lasting.UNIT.
+type lasting struct {
+	Unit string
+	N    float64
+}
+
+// lastingUnits are those that are said, each as long as it is the handiest.
+var lastingUnits = []struct {
+	name string
+	is   time.Duration
+	till time.Duration // zero: for ever
+}{{"seconds", time.Second, 2 * time.Minute}, {"minutes", time.Minute, 2 * time.Hour}, {"hours", time.Hour, 48 * time.Hour}, {"days", 24 * time.Hour, 0}}
+
+func lastingMS(ms int) lasting {
+	d := time.Duration(ms) * time.Millisecond
+	for _, u := range lastingUnits {
+		if u.till == 0 || d < u.till {
+			return lasting{u.name, float64(d*10/u.is) / 10}
+		}
+	}
+	return lasting{}
+}
 
 // chart is what chart.js draws.
 type chart struct {
@@ -105,8 +131,10 @@ type dashboard struct {
 	Statuses []string
 	Counts   chart
 	Took     chart
-	Asked    int // requests within the span
+	Asked    int            // requests within the span
+	ByStatus map[string]int // of these
 	Last     *span
+	Now      time.Time
 }
 
 // spans are how far back the dashboard looks, with the step that is drawn.
@@ -116,7 +144,7 @@ var spans = []struct {
 }{{"hour", "minute", time.Hour}, {"day", "hour", 24 * time.Hour}, {"month", "day", 30 * 24 * time.Hour}}
 
 func showDashboard(v *visit) error {
-	d := dashboard{Statuses: statuses}
+	d := dashboard{Statuses: statuses, ByStatus: map[string]int{}, Now: v.console.Now()}
 	chosen := spans[1]
 	for _, s := range spans {
 		d.Spans = append(d.Spans, s.name)
@@ -133,7 +161,7 @@ func showDashboard(v *visit) error {
 		return err
 	}
 	d.Links = links.Items
-	since := url.QueryEscape(v.console.Now().Add(-chosen.back).UTC().Format(time.RFC3339))
+	since := url.QueryEscape(d.Now.Add(-chosen.back).UTC().Format(time.RFC3339))
 	if err := v.get("/admin/stats/series?step="+chosen.step+"&from="+since, &d.Series); err != nil {
 		return err
 	}
@@ -144,6 +172,17 @@ func showDashboard(v *visit) error {
 		return err
 	}
 	return v.show(d)
+}
+
+// Waiting is how many jobs wait to be worked on, of which the oldest is told.
+func (d dashboard) Waiting() int { return d.Stats.Queue["available"] + d.Stats.Queue["retryable"] }
+
+// OldestFor is for how long the oldest of them has waited.
+func (d dashboard) OldestFor() lasting {
+	if d.Stats.Oldest == nil {
+		return lasting{}
+	}
+	return lastingMS(int(max(d.Now.Sub(*d.Stats.Oldest), 0) / time.Millisecond))
 }
 
 // draw makes the charts of a dashboard's series.
@@ -164,6 +203,7 @@ func (d *dashboard) draw(v *visit) {
 		line := chartLines{Key: status, Label: string(v.T("status." + status))}
 		for _, s := range d.Series.Items {
 			n := float64(s.ByStatus[status])
+			d.ByStatus[status] += s.ByStatus[status]
 			line.Values = append(line.Values, &n)
 		}
 		d.Counts.Lines = append(d.Counts.Lines, line)
@@ -177,7 +217,7 @@ func secondsOf(t *took) *float64 {
 	if t == nil {
 		return nil
 	}
-	s := t.Seconds()
+	s := float64(t.HalfMS) / 1000
 	return &s
 }
 

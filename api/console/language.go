@@ -149,8 +149,11 @@ func (l *language) figures(text string) string {
 		if r >= '0' && r <= '9' {
 			return own[r-'0']
 		}
-		if r == ',' {
+		switch r {
+		case ',':
 			return '٬'
+		case '.':
+			return '٫'
 		}
 		return r
 	}, text)

@@ -75,7 +75,14 @@ var closedOfAdministrators = map[string][]string{
 	"call-site.%s": {"both", "request", "response"}, "kind.%s": kinds, "kind.%s.what": kinds,
 	"dashboard.lead.%s": {"request", "response"}, "dashboard.times.%s": {"request", "response"}, "cache.user.%s": {"request", "response"},
 	"span.%s": {"hour", "day", "month"}, "trouble.%s": troubleKeys, "trouble.%s.next": troubleKeys,
-	"job.%s": jobStates, "check.%s": checkNames, "check.%s.next": checkNames, "health.%s": siteStates, "health.chip.%s": siteStates,
+	"job.%s": jobStates, "lasting.%s": lastingNames(), "check.%s": checkNames, "check.%s.next": checkNames, "health.%s": siteStates, "health.chip.%s": siteStates,
+}
+
+func lastingNames() (names []string) {
+	for _, u := range lastingUnits {
+		names = append(names, u.name)
+	}
+	return names
 }
 
 // troubleKeys are the problems that a dashboard can show.

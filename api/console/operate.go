@@ -129,7 +129,7 @@ func retryJob(v *visit) error { return v.actOnJob("retry", "job-retried") }
 func cancelJob(v *visit) error { return v.actOnJob("cancel", "job-cancelled") }
 
 func (v *visit) actOnJob(what, note string) error {
-	_, err := v.send(http.MethodPost, "/admin/queue/"+v.part("id")+"/"+what, nil, nil, nil)
+	_, err := v.send(http.MethodPost, "/admin/queue/"+v.part("id")+"/"+what, map[string]string{"reason": v.form("reason")}, nil, nil)
 	if err == nil {
 		return v.done("queue", note)
 	}

@@ -65,7 +65,11 @@ const firstSchema = `{
   "additionalProperties": false,
   "required": ["country"],
   "properties": {
-    "country": { "type": "string", "title": "Country", "pattern": "^[A-Z]{2}$" }
+    "country": {
+      "type": "string",
+      "title": "Country",
+      "pattern": "^[A-Z]{2}$"
+    }
   },
   "examples": [{ "country": "CH" }]
 }`
