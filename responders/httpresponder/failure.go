@@ -50,7 +50,7 @@ var (
 	errBadAnswer = responders.Failure{Code: CodeBadAnswer,
 		Text: "the service's answer is not what this request type expects"}
 	errTooLarge = responders.Failure{Code: CodeTooLarge,
-		Text: "the service's answer is too large"}
+		Text: "the service's answer is larger than an answer may be: ask for less, or have this request type's call return less"}
 )
 
 // byStatus maps a status that is no success.

@@ -39,7 +39,7 @@ var (
 	errBadTemplate = responders.Failure{Code: CodeBadQuery,
 		Text: "this request type's query is not one that the response site runs"}
 	errTooLarge = responders.Failure{Code: CodeTooLarge,
-		Text: "the answer is larger than an answer may be"}
+		Text: "the source's answer is larger than an answer may be: ask for less, or have this request type's query return less by its size, its _source or its aggregations"}
 	errFailed = responders.Failure{Code: CodeFailed,
 		Text: "the source gave an answer that is none"}
 )
@@ -73,7 +73,7 @@ var (
 	errEndedEarly = errors.New("the engine ended the search early")
 	errShards     = errors.New("shards failed")
 	errTooLong    = errors.New("the engine's answer has no end")
-	errNoRoom     = errors.New("no room for the answer without its rows")
+	errNoRoom     = errors.New("aggregations, or one row, are larger than a whole answer may be")
 )
 
 // failure turns what went wrong on the way to a source into what may be told.

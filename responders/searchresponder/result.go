@@ -11,16 +11,14 @@ import (
 	"sallyport/responders"
 )
 
-// maxRead bounds what is read of an engine's answer, in bytes.
-const maxRead = 256 << 20
-
 // errUnreadable is an answer that no engine gives.
 var errUnreadable = errors.New("the engine's answer is not read")
 
-// result is what an engine answers, read piece by piece: hits beyond the limit
-// are never held.
+// result is what an engine answers, read piece by piece: neither hits beyond the
+// limit nor one value that is larger than a whole answer are ever held.
 type result struct {
 	*jsontext.Decoder
+	wire       *wire
 	room       int // for rows
 	total      int64
 	known      bool // the total came
@@ -32,7 +30,8 @@ type result struct {
 
 // read reads an answer of at most so many bytes.
 func read(from io.Reader, s search, maxBytes int) (responders.Answer, error) {
-	r := &result{Decoder: jsontext.NewDecoder(&endless{from, maxRead}), room: maxBytes}
+	w := &wire{from: from, left: maxRead, most: int64(maxBytes) + readAhead}
+	r := &result{Decoder: jsontext.NewDecoder(w), wire: w, room: maxBytes}
 	err := r.object(func(name string) error { return r.part(name, s) })
 	if err != nil && !errors.Is(err, errEnough) {
 		return responders.Answer{}, unreadable(err)
@@ -50,7 +49,7 @@ func unreadable(err error) error {
 	var syntax *jsontext.SyntacticError
 	var semantic *json.SemanticError
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errNoRoom), errors.Is(err, errTooLong):
 		return err
 	case errors.As(err, &syntax), errors.As(err, &semantic): // they may quote what was read
 		return errUnreadable
@@ -93,7 +92,7 @@ func (r *result) part(name string, s search) error {
 	case "hits":
 		return r.object(func(name string) error { return r.hits(name, s) })
 	case "aggregations":
-		v, err := r.ReadValue()
+		v, err := r.held(r.ReadValue)
 		if err != nil {
 			return err
 		}
@@ -104,11 +103,24 @@ func (r *result) part(name string, s search) error {
 	}
 }
 
+// held reads one value that is held whole, within what an answer may take.
+func (r *result) held(value func() (jsontext.Value, error)) (jsontext.Value, error) {
+	r.wire.begin()
+	defer r.wire.end()
+	return value()
+}
+
+// into reads one value, see [result.held].
+func (r *result) into(v any) error {
+	_, err := r.held(func() (jsontext.Value, error) { return nil, json.UnmarshalDecode(r.Decoder, v) })
+	return err
+}
+
 func (r *result) shards() error {
 	var shards struct {
 		Failed *int `json:"failed"`
 	}
-	if err := json.UnmarshalDecode(r.Decoder, &shards); err != nil {
+	if err := r.into(&shards); err != nil {
 		return err
 	}
 	if shards.Failed == nil {
@@ -127,7 +139,7 @@ func (r *result) hits(name string, s search) error {
 		var total struct {
 			Value *int64 `json:"value"`
 		}
-		if err := json.UnmarshalDecode(r.Decoder, &total); err != nil {
+		if err := r.into(&total); err != nil {
 			return err
 		}
 		if r.known = total.Value != nil; r.known {
@@ -159,11 +171,14 @@ type row struct {
 
 func (r *result) hit(s search) error {
 	if r.cut || len(r.rows) == s.size {
-		r.cut = true
-		return r.SkipValue()
+		return r.leaveOut(s)
 	}
 	var hit row
-	if err := json.UnmarshalDecode(r.Decoder, &hit); err != nil {
+	switch err := r.into(&hit); {
+	case errors.Is(err, errNoRoom) && r.enough(s): // larger than a whole answer, and nothing is needed behind it
+		r.cut = true
+		return errEnough
+	case err != nil:
 		return err
 	}
 	b, err := json.Marshal(hit)
@@ -172,7 +187,7 @@ func (r *result) hit(s search) error {
 	}
 	if r.room -= len(b) + len(","); r.room < 0 {
 		r.cut = true
-		if !s.aggregates && r.known && r.sound {
+		if r.enough(s) {
 			return errEnough
 		}
 		return nil
@@ -180,6 +195,17 @@ func (r *result) hit(s search) error {
 	r.rows = append(r.rows, b)
 	return nil
 }
+
+// leaveOut passes over a hit, or ends the reading.
+func (r *result) leaveOut(s search) error {
+	if r.cut = true; r.enough(s) {
+		return errEnough
+	}
+	return r.SkipValue()
+}
+
+// enough reports whether nothing that comes behind the rows is needed.
+func (r *result) enough(s search) bool { return !s.aggregates && r.known && r.sound }
 
 // answer leaves out the last rows until all has room.
 func (r *result) answer(s search, maxBytes int) (responders.Answer, error) {
@@ -209,19 +235,4 @@ func (r *result) answer(s search, maxBytes int) (responders.Answer, error) {
 	}
 	more := s.size > 0 && r.total > int64(s.from+len(r.rows))
 	return responders.Answer{Result: append(out, end...), Count: len(r.rows), Truncated: r.cut || more, ContentType: contentType}, nil
-}
-
-// endless fails where an answer that is too long would go on.
-type endless struct {
-	io.Reader
-	left int64
-}
-
-func (e *endless) Read(b []byte) (int, error) {
-	if e.left <= 0 {
-		return 0, errTooLong
-	}
-	n, err := e.Reader.Read(b[:min(int64(len(b)), e.left)])
-	e.left -= int64(n)
-	return n, err
 }

@@ -152,6 +152,53 @@ func TestAnAnswerIsCutBeforeItIsHeld(t *testing.T) {
 	}
 }
 
+// TestWhatHasNoRoomIsNotRead: one value that is larger than an answer ends the
+// reading, wherever it stands.
+func TestWhatHasNoRoomIsNotRead(t *testing.T) {
+	t.Parallel()
+	endless := `"` + strings.Repeat("y", 1000)
+	for name, c := range map[string]struct {
+		before string // the endless value
+		aggs   bool
+		code   string // empty: an answer without that hit
+	}{
+		"aggregations":          {found[:len(found)-1] + `,"aggregations":{"x":{"buckets":[`, true, "too_large"},
+		"a hit":                 {found[:strings.Index(found, `"hits":[`)+len(`"hits":[`)] + `{"_source":`, false, ""},
+		"a hit, and more to be": {found[:strings.Index(found, `"hits":[`)+len(`"hits":[`)] + `{"_source":`, true, "too_large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sent atomic.Int64
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Elastic-Product", "Elasticsearch")
+				for text := c.before + "["; ; text = endless + `",` {
+					n, err := io.WriteString(w, text)
+					if sent.Add(int64(n)); err != nil {
+						return
+					}
+				}
+			}))
+			t.Cleanup(s.Close)
+			a, err := ask(t, searchresponder.Source{Nodes: []string{s.URL}}, func(q *responders.Question) {
+				q.MaxBytes = 1 << 20
+				if c.aggs {
+					q.Config.Search.Body = []byte(`{"aggs":{"x":{"max":{"field":"a"}}}}`)
+				}
+			})
+			var f *responders.Failure
+			if errors.As(err, &f); (f == nil) != (c.code == "") || f != nil && (f.Code != c.code || f.Retryable || !strings.Contains(f.Text, "ask for less")) {
+				t.Errorf("%v, want %q", err, c.code)
+			}
+			if f == nil && (a.Count != 0 || !a.Truncated) {
+				t.Errorf("%+v", a)
+			}
+			if limit := int64(16 << 20); sent.Load() > limit {
+				t.Errorf("%d bytes were sent", sent.Load())
+			}
+		})
+	}
+}
+
 func TestLoginsAndCertificates(t *testing.T) {
 	t.Parallel()
 	var login atomic.Value

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/responders"
@@ -54,7 +55,13 @@ func ask(ctx context.Context, pool *pgxpool.Pool, q responders.Question, args pg
 	b.Queue(wrap(q.Config.Statement, q.MaxResults+1), args)
 	b.Queue(`rollback`)
 	results := conn.SendBatch(ctx, b)
-	answer, err := read(results, q)
+	answer, whole, err := read(results, q)
+	if err == nil && !whole {
+		// What has no room may be without end: it is given up with its connection.
+		_ = conn.Conn().Close(ctx)
+		_ = results.Close()
+		return answer, nil
+	}
 	return answer, errors.Join(err, results.Close())
 }
 
@@ -80,30 +87,38 @@ func bare(statement string) string {
 	return strings.TrimRight(statement, "; \t\r\n")
 }
 
-func read(results pgx.BatchResults, q responders.Question) (responders.Answer, error) {
+// read returns the answer, and whether all that the source sends was read.
+func read(results pgx.BatchResults, q responders.Question) (a responders.Answer, whole bool, err error) {
 	for range 2 { // begin, set_config
 		if _, err := results.Exec(); err != nil {
-			return responders.Answer{}, err
+			return responders.Answer{}, false, err
 		}
 	}
 	rows, err := results.Query()
 	if err != nil {
-		return responders.Answer{}, err
+		return responders.Answer{}, false, err
 	}
-	a := collect(rows, q.MaxResults, q.MaxBytes)
-	return a, rows.Err()
+	a, whole = collect(rows, q.MaxResults, q.MaxBytes)
+	if !whole {
+		return a, false, nil
+	}
+	rows.Close()
+	if errors.As(rows.Err(), new(*pgproto3.ExceededMaxBodyLenErr)) {
+		a.Truncated = true
+		return a, false, nil
+	}
+	return a, true, rows.Err()
 }
 
-// collect writes the rows as one JSON array until a limit is reached. The
-// rest, at most one row unless the bytes ran out, is read and dropped.
-func collect(rows pgx.Rows, maxRows, maxBytes int) responders.Answer {
-	defer rows.Close()
-	a := responders.Answer{ContentType: contentType}
+// collect writes the rows as one JSON array until a limit is reached. whole is
+// false where the bytes ran out; else at most one row is left to be read.
+func collect(rows pgx.Rows, maxRows, maxBytes int) (a responders.Answer, whole bool) {
+	a, whole = responders.Answer{ContentType: contentType}, true
 	result := []byte{'['}
 	for rows.Next() {
 		row := rows.RawValues()[0]
-		if a.Count == maxRows || len(result)+len(row)+len(",]") > maxBytes {
-			a.Truncated = true
+		whole = len(result)+len(row)+len(",]") <= maxBytes
+		if a.Truncated = a.Count == maxRows || !whole; a.Truncated {
 			break
 		}
 		if a.Count > 0 {
@@ -113,5 +128,5 @@ func collect(rows pgx.Rows, maxRows, maxBytes int) responders.Answer {
 		a.Count++
 	}
 	a.Result = append(result, ']')
-	return a
+	return a, whole
 }

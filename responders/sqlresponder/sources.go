@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/domain"
@@ -87,6 +89,10 @@ func open(ctx context.Context, name string, c Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// maxMessage is the longest message that is taken from a source, such as a row: it
+// is held whole. An answer has no room for a longer one.
+const maxMessage = 16 << 20
+
 // readOnly makes every session of the pool one that cannot write.
 func readOnly(c *pgxpool.Config, maxConns int32) *pgxpool.Config {
 	if maxConns <= 0 {
@@ -108,6 +114,11 @@ func readOnly(c *pgxpool.Config, maxConns int32) *pgxpool.Config {
 		c.ConnConfig.RuntimeParams[name] = value
 	}
 	c.AfterConnect = refuseSuperuser
+	c.ConnConfig.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(maxMessage)
+		return f
+	}
 	return c
 }
 

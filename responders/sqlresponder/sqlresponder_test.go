@@ -93,6 +93,32 @@ func TestAnswersExactly(t *testing.T) {
 	}
 }
 
+// What has no room for a row, and what would fill none, is not read to its end.
+func TestWhatHasNoRoomIsNotRead(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	for name, c := range map[string]struct {
+		statement string
+		count     int
+	}{
+		"rows without end":  {`SELECT n, repeat('x', 1000000) AS x, CASE WHEN n > 900 THEN pg_sleep(20)::text END AS y FROM generate_series(1, 1000) n`, 15},
+		"a row without end": {`SELECT n, CASE WHEN n = 3 THEN repeat('x', 100000000) END AS x FROM generate_series(1, 1000) n`, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := question(c.statement, `{}`)
+			q.MaxResults, q.MaxBytes = 1000, 15<<20
+			a, err := r.Respond(t.Context(), q)
+			if err != nil || a.Count != c.count || !a.Truncated {
+				t.Errorf("%d rows, truncated %t, %v; want %d", a.Count, a.Truncated, err, c.count)
+			}
+			if a, err = r.Respond(t.Context(), question(`SELECT 1 AS n`, `{}`)); err != nil || a.Count != 1 {
+				t.Errorf("the next question: %d rows, %v", a.Count, err)
+			}
+		})
+	}
+}
+
 func TestLimitsCutTheResult(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
