@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,10 @@ func TestARequestTypeFromItsBeginningToItsEnd(t *testing.T) {
 	core.call("PUT", path, root, shown.text).want(t, 409, "changed-meanwhile") // it says version 1
 	core.call("PUT", path, root, strings.Replace(seaport, `"seaport"`, `"other"`, 1)).want(t, 422, "invalid-request-type")
 	core.call("PUT", path, root, `{"title":"x","parameters":{"type":"text"}}`).want(t, 422, "invalid-request-type")
+	unshown := core.call("PUT", path, root, `{"title":"x","parameters":{"type":"object","examples":[]}}`)
+	if unshown.want(t, 422, "invalid-request-type"); !slices.Equal(unshown.pointers(), []string{"/parameters/examples"}) {
+		t.Errorf("without an example: %s", unshown.text)
+	}
 	seq := core.seq()
 	if same := core.call("PUT", path, root, changed.text); same.StatusCode != 200 || same.Header.Get("ETag") != changed.Header.Get("ETag") || core.seq() != seq {
 		t.Errorf("the same again: %d %v", same.StatusCode, same.Header)
@@ -289,8 +294,10 @@ func TestTryOut(t *testing.T) {
 		{`{"params":{"iata":"frankfurt"}}`, "failed", "invalid_params "},
 		{`{"responder":{"kind":"sql","source":"airports","statement":"select * from airports"}}`, "answered", "3 of 1000 false"},
 		{`{"responder":{"kind":"manual","task":{}}}`, "failed", "manual "},
+		{`{"responder":{"kind":"sql","source":"airports","statement":"select repeat('9', 200)::numeric as n from airports"}}`, "failed",
+			"bad_answer not a JSON number, or too long, or its exponent is too large, near byte 541"},
 		{`{"responder":{"kind":"manual","task":{}},"params":{"iata":"frankfurt"}}`, "failed", "invalid_params "},
-		{`{"definition":{"title":"x","max_results":2,"parameters":{"type":"object"}},"params":{},
+		{`{"definition":{"title":"x","max_results":2,"parameters":{"type":"object","examples":[{}]}},"params":{},
 			"responder":{"kind":"sql","source":"airports","statement":"select 1 as n from airports"}}`, "answered", "2 of 2 true"},
 	} {
 		if status, told := try(c.body); status != c.status || told != c.told {
@@ -301,7 +308,7 @@ func TestTryOut(t *testing.T) {
 		!strings.Contains(told, "no_such_column") {
 		t.Errorf("an administrator is not told why: %s %s", status, told)
 	}
-	if now := core.seq(); now != seq+10 {
+	if now := core.seq(); now != seq+11 {
 		t.Errorf("seq %d after %d: each try is one record", now, seq)
 	}
 	for body, want := range map[string]string{
@@ -310,7 +317,7 @@ func TestTryOut(t *testing.T) {
 		`{"definition":{"name":"y","title":"x"}}`:                            "invalid-request-type /definition/name",
 		`{"responder":{"kind":"ftp"}}`:                                       "invalid-responder /responder/kind",
 		`{"responder":{"kind":"sql","source":"x-y","statement":"select 1"}}`: "unknown-source /responder/source",
-		`{"definition":{"title":"x","parameters":{"type":"object"}}}`:        "invalid-question /params",
+		`{"definition":{"title":"x","parameters":{"type":"object"}}}`:        "invalid-request-type /definition/parameters/examples",
 	} {
 		got := core.call("POST", path, root, body)
 		if told := got.code() + " " + strings.Join(got.pointers(), " "); got.StatusCode != 422 || told != want {
@@ -318,7 +325,7 @@ func TestTryOut(t *testing.T) {
 		}
 	}
 	core.call("POST", "/request-types/nothing/try", root, `{}`).want(t, 404, "not-found")
-	core.call("POST", "/request-types/soon/try", root, `{"params":{},"definition":{"title":"Soon","parameters":{"type":"object"}},
+	core.call("POST", "/request-types/soon/try", root, `{"params":{},"definition":{"title":"Soon","parameters":{"type":"object","examples":[{}]}},
 		"responder":{"kind":"sql","source":"airports","statement":"select 1 as n"}}`).want(t, 200, "")
 	if _, err := core.config.Reader.RequestType(t.Context(), "soon"); err == nil {
 		t.Error("a draft was stored")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,7 +154,7 @@ func TestProfileIsFilled(t *testing.T) {
 
 func TestDefineRequestType(t *testing.T) {
 	t.Parallel()
-	good := domain.DefineRequestType{Name: "airport", Title: "Airport", Parameters: json.RawMessage(`{}`), Public: true}
+	good := domain.DefineRequestType{Name: "airport", Title: "Airport", Parameters: json.RawMessage(`{}`), Public: true, Examples: 1}
 	facts, err := domain.RequestType{}.Decide(good)
 	want := domain.RequestTypeDefined{Name: "airport", Title: "Airport", Version: 1, Parameters: good.Parameters, MaxResults: 1000, Public: true}
 	if err != nil || !reflect.DeepEqual(facts, []domain.Fact{want}) {
@@ -163,6 +164,11 @@ func TestDefineRequestType(t *testing.T) {
 	_, err = domain.RequestType{}.Decide(bad)
 	if got := pointers(refusal(t, err, domain.Invalid, "invalid-request-type")); len(got) != 5 {
 		t.Errorf("refused for %v, want five parts", got)
+	}
+	good.Examples = 0
+	_, err = domain.RequestType{}.Decide(good)
+	if got := pointers(refusal(t, err, domain.Invalid, "invalid-request-type")); !slices.Equal(got, []string{"/parameters/examples"}) {
+		t.Errorf("without an example refused for %v", got)
 	}
 }
 
@@ -320,7 +326,7 @@ func TestTheSameCommandTwiceIsAConflict(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		slug := rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}[a-z0-9]`)
 		twice[domain.Profile, domain.ProfileCommand](t, "profile-exists", domain.Profile{}, domain.ProfileDefined{Name: slug.Draw(t, "profile"), Priority: rapid.IntRange(0, 10).Draw(t, "priority")})
-		twice[domain.RequestType, domain.RequestTypeCommand](t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results")})
+		twice[domain.RequestType, domain.RequestTypeCommand](t, "request-type-exists", domain.RequestType{}, domain.DefineRequestType{Name: slug.Draw(t, "type"), Title: "T", MaxResults: rapid.IntRange(0, 1000).Draw(t, "results"), Examples: 1})
 	})
 }
 

@@ -34,7 +34,7 @@ func story[S entity[S, C], C any](t interface {
 }
 
 func airport(change ...func(*domain.DefineRequestType)) domain.DefineRequestType {
-	c := domain.DefineRequestType{Name: "airport", Title: "Airport", Parameters: json.RawMessage(`{}`), Public: true}
+	c := domain.DefineRequestType{Name: "airport", Title: "Airport", Parameters: json.RawMessage(`{}`), Public: true, Examples: 1}
 	for _, f := range change {
 		f(&c)
 	}

@@ -75,6 +75,10 @@ type DefineRequestType struct {
 	// SchemaError says why Parameters is no usable JSON Schema, as the library
 	// that compiled it found; nil when it is one.
 	SchemaError error
+	// Examples is how many objects the schema's own `examples` hold, each of them
+	// valid, as the library found. A request type says how to ask by it; those of
+	// before this rule stay as they are until they are changed.
+	Examples int
 }
 
 func (c DefineRequestType) decide(t RequestType) ([]Fact, error) {
@@ -157,6 +161,7 @@ func (c DefineRequestType) definition(version int) (RequestTypeDefined, error) {
 	f.text("/title", c.Title, 1, 100)
 	f.text("/description", c.Description, 0, 1000)
 	f.require(c.SchemaError == nil, "/parameters", "is no usable JSON Schema: %v", c.SchemaError)
+	f.require(c.SchemaError != nil || c.Examples > 0, "/parameters/examples", "must hold at least one object that the schema accepts: it shows how to ask")
 	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
 	f.require(c.Version == 0 || version == 0 || c.Version == version, "/version", "will be %d: leave it out", version)
 	return RequestTypeDefined{Name: c.Name, Title: c.Title, Description: c.Description, Version: version,

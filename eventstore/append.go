@@ -137,6 +137,13 @@ func (s *Store) prepare(a Append) (*pending, error) {
 	return p, nil
 }
 
+// Check returns why an append would be refused for what it says, such as a
+// [*LineError], whatever is in the log. It stores nothing and asks no database.
+func (s *Store) Check(a Append) error {
+	_, err := s.prepare(a)
+	return err
+}
+
 // isID holds an id to the one form that it has in lines.
 func isID(id string) bool {
 	parsed, err := uuid.Parse(id)

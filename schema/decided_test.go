@@ -49,7 +49,7 @@ func anyDecision(t *rapid.T) ([]domain.Fact, error) {
 		return domain.Profile{}.Decide(anyProfile(t))
 	case 2:
 		return domain.RequestType{}.Decide(domain.DefineRequestType{Name: slug().Draw(t, "name"), Title: near(t, 100), Description: near(t, 1000),
-			Parameters: json.RawMessage(rapid.SampledFrom([]string{`{}`, `{"type":"object"}`}).Draw(t, "schema")), MaxResults: rapid.IntRange(0, 1001).Draw(t, "max")})
+			Parameters: json.RawMessage(rapid.SampledFrom([]string{`{}`, `{"type":"object"}`}).Draw(t, "schema")), MaxResults: rapid.IntRange(0, 1001).Draw(t, "max"), Examples: 1})
 	case 3:
 		return domain.ResponderConfig{}.Decide(domain.ResponderConfigured{Kind: "sql", Source: slug().Draw(t, "source"),
 			Statement: near(t, 16<<10), TimeoutMS: rapid.IntRange(0, 30_001).Draw(t, "timeout"),

@@ -87,18 +87,18 @@ func TestDefinitions(t *testing.T) {
 		_, _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: name, Title: name, Parameters: json.RawMessage(parameters)})
 		return err
 	}
-	if err := define("airport", ` {"type": "object"} `); err != nil {
+	if err := define("airport", ` {"type": "object", "examples": [{}]} `); err != nil {
 		t.Fatal(err)
 	}
 	if err := define("airport", `{"type":"object"}`); code(err) != "request-type-exists" {
 		t.Errorf("a second time: %v", err)
 	}
-	for _, parameters := range []string{``, `[]`, `{"type":"text"}`, `{"type":"object","$ref":"https://example.org/x"}`, `{"type":"object","title":"\u0000"}`} {
+	for _, parameters := range []string{``, `[]`, `{"type":"text"}`, `{"type":"object","$ref":"https://example.org/x"}`, `{"type":"object","title":"\u0000","examples":[{}]}`, `{"type":"object"}`} {
 		if err := define("other", parameters); code(err) != "invalid-request-type" {
 			t.Errorf("schema %s: %v", parameters, err)
 		}
 	}
-	if err := define("../x", `{"type":"object"}`); code(err) != "invalid-request-type" {
+	if err := define("../x", `{"type":"object","examples":[{}]}`); code(err) != "invalid-request-type" {
 		t.Errorf("a bad name: %v", err)
 	}
 	sql := domain.ResponderConfigured{Kind: domain.ResponderSQL, Source: "data"}

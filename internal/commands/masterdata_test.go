@@ -11,7 +11,7 @@ import (
 func TestADefinitionIsChangedAsItWasSeen(t *testing.T) {
 	t.Parallel()
 	c, _, _ := people(t)
-	in := domain.DefineRequestType{Name: "flight", Title: "Flight", Parameters: []byte(`{"type":"object"}`)}
+	in := domain.DefineRequestType{Name: "flight", Title: "Flight", Parameters: []byte(`{"type":"object","examples":[{}]}`)}
 	put := func(title string, at int64) (domain.RequestTypeDefined, bool, commands.Stored, error) {
 		in.Title = title
 		return c.PutRequestType(t.Context(), by, in, at)

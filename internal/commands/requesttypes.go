@@ -14,10 +14,12 @@ func typeCommand(name string, at int64, decide func(domain.RequestType) ([]domai
 	return defining[domain.RequestType]{stream: domain.RequestTypeStream(name), valid: domain.ValidSlug(name), at: at, decide: decide}
 }
 
-// compiled finds the command's SchemaError; what the caller put there is not
-// looked at.
+// compiled finds the command's SchemaError and Examples; what the caller put there
+// is not looked at.
 func compiled(in domain.DefineRequestType) domain.DefineRequestType {
-	if _, in.SchemaError = schema.CompileParameters(in.Parameters); in.SchemaError == nil {
+	var p *schema.Parameters
+	if p, in.SchemaError = schema.CompileParameters(in.Parameters); in.SchemaError == nil {
+		in.Examples = len(p.Examples())
 		in.Parameters, in.SchemaError = plainJSON(in.Parameters)
 	}
 	return in

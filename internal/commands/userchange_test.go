@@ -19,7 +19,7 @@ func people(t *testing.T, roles ...domain.UserRole) (*commands.Commands, *events
 	if _, _, err := c.DefineProfile(t.Context(), by, domain.ProfileDefined{Name: "basic"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: "airport", Title: "A", Parameters: []byte(`{"type":"object"}`)}); err != nil {
+	if _, _, err := c.DefineRequestType(t.Context(), by, domain.DefineRequestType{Name: "airport", Title: "A", Parameters: []byte(`{"type":"object","examples":[{}]}`)}); err != nil {
 		t.Fatal(err)
 	}
 	ids := make([]string, len(roles))

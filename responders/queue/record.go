@@ -215,12 +215,20 @@ func (r *record) store(ctx context.Context, facts, work []domain.Fact, last bool
 // source would say the same again.
 func (r *record) answered(ctx context.Context, outcome domain.ResponseRecorded) error {
 	err := r.finish(ctx, outcome)
-	var unfit *eventstore.LineError
-	if errors.As(err, &unfit) {
-		return r.fail(ctx, &responders.Failure{Code: CodeBadAnswer, Cause: unfit,
-			Text: "the source's answer holds what cannot be carried: U+0000 in a text, a number beyond 1e308 or of more than 128 characters, or too much"})
+	if f := unfit(err); f != nil {
+		return r.fail(ctx, f)
 	}
 	return err
+}
+
+// unfit is the failure of an answer that no log can hold; nil: it is another error.
+func unfit(err error) *responders.Failure {
+	var line *eventstore.LineError
+	if !errors.As(err, &line) {
+		return nil
+	}
+	return &responders.Failure{Code: CodeBadAnswer, Cause: line,
+		Text: "the source's answer holds what cannot be carried: U+0000 in a text, a number beyond 1e308 or of more than 128 characters, or too much"}
 }
 
 // fail records a final failure, which err must be.

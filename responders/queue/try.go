@@ -2,9 +2,11 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sallyport/domain"
+	"sallyport/eventstore"
 	"sallyport/responders"
 	"sallyport/schema"
 )
@@ -22,8 +24,9 @@ type Tried struct {
 }
 
 // Try asks what a request would be answered now, by the same rules and within
-// the same limits. It tries once and records nothing.
-func Try(ctx context.Context, c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) Tried {
+// the same limits, also those of the log that would hold the answer. It tries once
+// and records nothing.
+func Try(ctx context.Context, log *eventstore.Store, c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) Tried {
 	var out Tried
 	if c.Config != nil {
 		out.Responder = c.Config.Kind
@@ -44,6 +47,17 @@ func Try(ctx context.Context, c Case, known map[domain.ResponderKind]Responder, 
 		out.Failure = asFailure(got.err)
 		return out
 	}
-	out.Answer = got.answer
+	const none = "00000000-0000-7000-8000-000000000000" // in place of a request's id
+	err = log.Check(eventstore.Append{Actor: "site:" + log.Site(), Corr: none, Writes: []eventstore.Write{{
+		Stream: domain.ResponseStream(none), Facts: []domain.Fact{a.recorded(got)}}}})
+	switch f := unfit(err); {
+	case f != nil:
+		f.Cause = errors.Unwrap(f.Cause) // without the stream, which is none
+		out.Failure = f
+	case err != nil:
+		out.Failure = asFailure(err)
+	default:
+		out.Answer = got.answer
+	}
 	return out
 }

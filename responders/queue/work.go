@@ -97,9 +97,14 @@ func (w *worker) answer(ctx context.Context, r *record) error {
 	case err != nil:
 		return err
 	}
-	return r.answered(ctx, domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
+	return r.answered(ctx, a.recorded(got))
+}
+
+// recorded is what the log says of an answer.
+func (a assignment) recorded(got asked) domain.ResponseRecorded {
+	return domain.ResponseRecorded{Status: domain.StatusAnswered, Result: got.answer.Result,
 		ResultCount: got.answer.Count, TookMS: got.took.Milliseconds(), Truncated: got.answer.Truncated,
-		Responder: a.question.Config.Kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType})
+		Responder: a.question.Config.Kind, Cached: got.answer.Cached, ContentType: got.answer.ContentType}
 }
 
 // inTurn asks when the source has a turn for it, or has the job moved to the
