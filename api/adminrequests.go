@@ -86,6 +86,7 @@ type siteStatsShape struct {
 	Requests    statsShape        `json:"requests"`
 	Queue       map[string]int64  `json:"queue"`        // jobs by state
 	QueueOldest *domain.Timestamp `json:"queue_oldest"` // since when the oldest waits; null: none does
+	Work        deskShape         `json:"work"`
 	Links       []linkShape       `json:"links"`
 	Cache       cacheShape        `json:"cache"`
 }
@@ -94,6 +95,13 @@ type userCountsShape struct {
 	Total  int64                     `json:"total"`
 	Active int64                     `json:"active"`
 	ByRole map[domain.UserRole]int64 `json:"by_role"`
+}
+
+// deskShape is what waits for analysts; a request site has none.
+type deskShape struct {
+	Open    int64             `json:"open"`    // nobody's
+	Claimed int64             `json:"claimed"` // somebody's
+	Oldest  *domain.Timestamp `json:"oldest"`  // since when the first of both waits; null: nothing does
 }
 
 // linkShape is a link at a glance; GET /admin/links says more.
@@ -132,6 +140,11 @@ func (s *server) siteStats(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	out.QueueOldest = unlessZero(oldest)
+	desk, err := s.Reader.WorkWaiting(ctx, s.Now())
+	if err != nil {
+		return answer{}, err
+	}
+	out.Work = deskShape{desk.Open, desk.Claimed, unlessZero(desk.Oldest)}
 	if out.Links, err = s.linksAtAGlance(ctx); err != nil {
 		return answer{}, err
 	}

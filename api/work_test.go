@@ -64,6 +64,10 @@ func TestAnalystsAnswer(t *testing.T) {
 
 	listed := core.call("GET", "/work?limit=1", anna, "")
 	listed.want(t, 200, "")
+	waiting := core.call("GET", "/admin/stats", core.token("root"), "").body["work"].(map[string]any)
+	if waiting["open"] != 2.0 || waiting["claimed"] != 0.0 || waiting["oldest"] == nil {
+		t.Errorf("it waits as %v", waiting)
+	}
 	item := listed.body["items"].([]any)[0].(map[string]any)
 	if item["id"] != second || item["state"] != "open" || item["username"] != "alice" || item["claimed_by"] != nil || listed.Header.Get("Link") == "" {
 		t.Errorf("the most urgent: %v", item)

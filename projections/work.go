@@ -184,6 +184,23 @@ func (f WorkFilter) order(w *conditions, closed bool) (string, error) {
 	return "w.priority DESC, w.opened_pos", nil
 }
 
+// Desk is what waits for analysts, at a glance.
+type Desk struct {
+	Open, Claimed int64     // nobody's, and somebody's whose claim lasts
+	Oldest        time.Time // since when the first of them waits; zero: nothing does
+}
+
+// WorkWaiting counts the work that is not closed, by a time at which claims end.
+// It costs as much as there is of that, however much was ever done.
+func (r *Reader) WorkWaiting(ctx context.Context, now time.Time) (Desk, error) {
+	return one(ctx, r, func(row pgx.CollectableRow) (d Desk, err error) {
+		var oldest *time.Time
+		err = row.Scan(&d.Open, &d.Claimed, &oldest)
+		d.Oldest = orZero(oldest)
+		return d, err
+	}, `SELECT count(*) FILTER (WHERE until IS NULL OR until <= $1), count(*) FILTER (WHERE until > $1), min(opened_at) FROM readmodel.work WHERE outcome IS NULL`, now)
+}
+
 // EarlierAnswer is what was answered to the same question before, to whomever.
 type EarlierAnswer struct {
 	Request     string

@@ -62,6 +62,10 @@ func TestWorkIsListed(t *testing.T) {
 		5: {domain.WorkClaimed{Holder: anna, Until: until(time.Minute)}, domain.WorkClosed{Outcome: domain.StatusFailed}},
 		6: {domain.WorkClosed{Outcome: domain.StatusAnswered}},
 	})
+	desk, err := reader.WorkWaiting(t.Context(), now)
+	if want := (projections.Desk{Open: 3, Claimed: 1, Oldest: dawn.Add(time.Second)}); err != nil || desk != want {
+		t.Errorf("waiting: %+v, %v, want %+v", desk, err, want)
+	}
 	for _, c := range []struct {
 		f    projections.WorkFilter
 		want []int

@@ -20,7 +20,12 @@ type siteStats struct {
 	} `json:"requests"`
 	Queue  map[string]int `json:"queue"`
 	Oldest *time.Time     `json:"queue_oldest"`
-	Cache  cacheStats     `json:"cache"`
+	Work   struct {
+		Open    int        `json:"open"`
+		Claimed int        `json:"claimed"`
+		Oldest  *time.Time `json:"oldest"`
+	} `json:"work"`
+	Cache cacheStats `json:"cache"`
 }
 
 // cacheStats is the cache at a glance.
@@ -221,6 +226,10 @@ func secondsOf(t *took) *float64 {
 	return &s
 }
 
+// workIsOld is how long analysts may have a request before it is a problem: as
+// long as the alert SallyportWorkWaits waits.
+const workIsOld = 24 * time.Hour
+
 // troubles are what somebody should see to, the worst first.
 func (v *visit) troubles(d dashboard) (all []trouble, _ error) {
 	if v.user.Role == domain.RoleAdmin {
@@ -256,6 +265,9 @@ func (v *visit) troubles(d dashboard) (all []trouble, _ error) {
 	}
 	if n := d.Stats.Queue["discarded"]; n > 0 {
 		all = append(all, trouble{Key: "discarded", URL: "queue?state=discarded", N: n})
+	}
+	if w := d.Stats.Work; w.Oldest != nil && v.console.Now().Sub(*w.Oldest) > workIsOld {
+		all = append(all, trouble{Key: "work", URL: "all-requests?status=processing", N: w.Open + w.Claimed})
 	}
 	if d.Stats.Cache.Status != "ok" {
 		all = append(all, trouble{Key: "cache", URL: "cache"})

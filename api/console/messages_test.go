@@ -86,7 +86,7 @@ func lastingNames() (names []string) {
 }
 
 // troubleKeys are the problems that a dashboard can show.
-var troubleKeys = []string{"health", "stopped", "missing", "quarantine", "poison", "discarded", "cache"}
+var troubleKeys = []string{"health", "stopped", "missing", "quarantine", "poison", "discarded", "work", "cache"}
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.

@@ -173,6 +173,9 @@ func (s *Site) readChores(ctx context.Context, r *reading) error {
 	if err := s.readReactors(ctx, r); err != nil {
 		return err
 	}
+	if err := s.readDesk(ctx, r); err != nil {
+		return err
+	}
 	runs, _, err := periodic.List(ctx, s.Pool)
 	for _, run := range runs {
 		r.add("periodic_failed", "Whether the newest run of a periodic job failed.", bit(run.Failed), "job", run.Job)
@@ -183,6 +186,23 @@ func (s *Site) readChores(ctx context.Context, r *reading) error {
 		r.add("periodic_last_done_timestamp_seconds", "When a periodic job was last done; 0: never.", last, "job", run.Job)
 	}
 	return err
+}
+
+// readDesk tells what waits for analysts.
+func (s *Site) readDesk(ctx context.Context, r *reading) error {
+	desk, err := s.Reader.WorkWaiting(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	const waiting = "Requests that wait for an analyst's answer, by whether somebody has claimed them."
+	r.add("manual_work", waiting, float64(desk.Open), "state", "open")
+	r.add("manual_work", waiting, float64(desk.Claimed), "state", "claimed")
+	since := 0.0
+	if !desk.Oldest.IsZero() {
+		since = float64(desk.Oldest.UnixMilli()) / 1000
+	}
+	r.add("manual_work_since_timestamp_seconds", "Since when the first request waits for an analyst's answer; 0: none does.", since)
+	return nil
 }
 
 func (s *Site) readReactors(ctx context.Context, r *reading) error {
