@@ -9,6 +9,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/projections"
+	"sallyport/projections/tally"
 	"sallyport/responders/queue"
 )
 
@@ -124,7 +125,7 @@ func (s *server) siteStats(ctx context.Context, c *call) (answer, error) {
 	if out.Users, err = s.countUsers(ctx); err != nil {
 		return answer{}, err
 	}
-	if out.Requests, err = s.countRequests(ctx, projections.RequestFilter{}); err != nil {
+	if out.Requests, err = s.countRequests(ctx, tally.Filter{}); err != nil {
 		return answer{}, err
 	}
 	jobs, err := queue.Counts(ctx, s.Pool)

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"sallyport/domain"
-	"sallyport/projections"
+	"sallyport/projections/tally"
 )
 
 type statsShape struct {
@@ -12,6 +12,8 @@ type statsShape struct {
 	ByStatus map[domain.Status]int64 `json:"by_status"` // every status, 0 or not
 	ByType   map[string]int64        `json:"by_type"`
 	Items    []countShape            `json:"items"` // by type, then status; none of 0
+	// Uncounted is how many positions of the log are not in the counts yet.
+	Uncounted int64 `json:"uncounted"`
 }
 
 type countShape struct {
@@ -26,7 +28,7 @@ func (s *server) requestStats(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f := projections.RequestFilter{User: c.user.ID}
+	f := tally.Filter{User: c.user.ID}
 	if f.From, err = timeOf(values, "from"); err != nil {
 		return answer{}, err
 	}
@@ -37,20 +39,20 @@ func (s *server) requestStats(ctx context.Context, c *call) (answer, error) {
 	return answer{value: counts}, err
 }
 
-func (s *server) countRequests(ctx context.Context, f projections.RequestFilter) (statsShape, error) {
+func (s *server) countRequests(ctx context.Context, f tally.Filter) (statsShape, error) {
 	link, err := s.Crossing(ctx)
 	if err != nil {
 		return statsShape{}, err
 	}
-	counts, err := s.Reader.CountRequests(ctx, f, link.ExportedThrough, link.AckedThrough)
+	counts, err := s.tally.Requests(ctx, f, link.counted())
 	if err != nil {
 		return statsShape{}, err
 	}
-	out := statsShape{ByStatus: map[domain.Status]int64{}, ByType: map[string]int64{}, Items: []countShape{}}
+	out := statsShape{Uncounted: counts.Uncounted, ByStatus: map[domain.Status]int64{}, ByType: map[string]int64{}, Items: []countShape{}}
 	for _, status := range statuses {
 		out.ByStatus[status] = 0
 	}
-	for _, n := range counts {
+	for _, n := range counts.Requests {
 		out.Total += n.Count
 		out.ByStatus[n.Status] += n.Count
 		out.ByType[n.Type] += n.Count

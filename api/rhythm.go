@@ -5,6 +5,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/projections"
+	"sallyport/projections/tally"
 )
 
 // Crossing is the state of the link that requests leave by. The zero value
@@ -18,6 +19,11 @@ type Crossing struct {
 	// RoundTrip is how long answers took of late, from the submission until they
 	// were here; the zero value: not known.
 	RoundTrip projections.RoundTrip
+}
+
+// counted is the link as the tally knows it.
+func (c Crossing) counted() tally.Link {
+	return tally.Link{ExportedThrough: c.ExportedThrough, AckedThrough: c.AckedThrough}
 }
 
 // expectedCrossing is when a request is likely gone, and when its answer is

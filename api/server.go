@@ -32,6 +32,7 @@ import (
 	"sallyport/projections"
 	"sallyport/projections/reactor"
 	"sallyport/projections/responsecache"
+	"sallyport/projections/tally"
 	"sallyport/responders/manual"
 	"sallyport/responders/queue"
 )
@@ -111,6 +112,7 @@ type server struct {
 	cacheLog  atomic.Int64 // when a failing cache was last logged, Unix seconds
 	page      map[string]pageFile
 	poison    *reactor.Poison
+	tally     *tally.Tally
 	cors      *cors.Cors    // nil: no other origin may call
 	draining  chan struct{} // closed when the process is to end
 	started   time.Time
@@ -170,7 +172,7 @@ func New(c Config) (*API, error) {
 	s := &server{Config: c, role: c.Log.Role(), tokens: tokens, sessions: sessions,
 		closed:   session.NewWatch(sessions, c.SessionEnds, token.Lifetime, tokens.CloseSession),
 		throttle: c.Throttle, known: throttle.NewKnown(c.Throttle), page: page,
-		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
+		cors: newCORS(c.AllowedOrigins), poison: reactor.NewPoison(c.Pool), tally: tally.New(c.Pool), counts: counts, draining: make(chan struct{}), started: c.Now()}
 	s.limiter = ratelimit.New(ratelimit.Config{Redis: c.RateLimits, Failed: s.redisFailed})
 	s.room = hold.New(c.Log, c.Pool, func(ctx context.Context) (exportedThrough, ackedThrough int64) {
 		link, _ := s.Crossing(ctx) // what is not known has not moved

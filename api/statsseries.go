@@ -1,20 +1,23 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
 
 	"sallyport/domain"
-	"sallyport/projections"
+	"sallyport/projections/tally"
 )
 
 // seriesShape is what became of requests, by when they were submitted.
 type seriesShape struct {
 	From  domain.Timestamp `json:"from"`
 	To    domain.Timestamp `json:"to"`
-	Step  string           `json:"step"`
+	Step  tally.Step       `json:"step"`
 	Items []spanShape      `json:"items"`
+	// Uncounted is how many positions of the log are not in the counts yet.
+	Uncounted int64 `json:"uncounted"`
 }
 
 type spanShape struct {
@@ -26,22 +29,20 @@ type spanShape struct {
 	CrossedIn  *tookShape              `json:"crossed_in"`  // what came from the other site
 }
 
-// tookShape is how long something took, of the newest of a span.
+// tookShape is how long something took.
 type tookShape struct {
 	HalfMS       int64 `json:"half_ms"`
 	NineTenthsMS int64 `json:"nine_tenths_ms"`
 	Of           int64 `json:"of"`
 }
 
-func shapeOfTook(t projections.Took) *tookShape {
+func shapeOfTook(t tally.Took) *tookShape {
 	if t.Of == 0 {
 		return nil
 	}
 	// The two sites' clocks may say that it came before it left.
 	return &tookShape{HalfMS: max(t.Half.Milliseconds(), 0), NineTenthsMS: max(t.Most.Milliseconds(), 0), Of: t.Of}
 }
-
-var steps = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 
 const (
 	usualSpans = 24
@@ -58,11 +59,11 @@ func (s *server) siteSeries(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	spans, err := s.Reader.Series(ctx, time.Time(out.From), steps[out.Step], n,
-		projections.Link{Site: s.Log.Site(), Peer: link.Peer, ExportedThrough: link.ExportedThrough, AckedThrough: link.AckedThrough})
+	spans, uncounted, err := s.tally.Series(ctx, time.Time(out.From), out.Step, n, link.counted())
 	if err != nil {
 		return answer{}, err
 	}
+	out.Uncounted = uncounted
 	for _, span := range spans {
 		shown := spanShape{From: domain.Timestamp(span.From), To: domain.Timestamp(span.To), ByStatus: map[domain.Status]int64{},
 			AnsweredIn: shapeOfTook(span.Answer), CrossedIn: shapeOfTook(span.Crossing)}
@@ -81,11 +82,9 @@ func (s *server) seriesAskedFor(c *call) (out seriesShape, n int, _ error) {
 	if err != nil {
 		return out, 0, err
 	}
-	if out.Step = values.Get("step"); out.Step == "" {
-		out.Step = "hour"
-	}
-	step, known := steps[out.Step]
-	if !known {
+	out.Step = cmp.Or(tally.Step(values.Get("step")), tally.Hour)
+	step := out.Step.Length()
+	if step == 0 {
 		return out, 0, badQuery("step", "must be minute, hour or day")
 	}
 	from, err := timeOf(values, "from")

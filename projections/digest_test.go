@@ -89,7 +89,7 @@ func TestDigestSeesEveryColumn(t *testing.T) {
 	store(t, site, [][]eventstore.Record{h.logs["center"], h.logs["field"]})
 	before := digest(t, site, projections.Scope{})
 	rows, err := site.Pool.Query(t.Context(), `SELECT table_name, column_name, data_type FROM information_schema.columns
-		WHERE table_schema = 'readmodel' AND table_name NOT IN ('responder_configs', 'settings', 'webhooks', 'api_keys', 'retention', 'work')`) // these stay on their site, or some do
+		WHERE table_schema = 'readmodel' AND table_name NOT IN ('responder_configs', 'settings', 'webhooks', 'api_keys', 'retention', 'work', 'request_counts', 'request_times', 'requests_counted')`) // these stay on their site, or some do
 	if err != nil {
 		t.Fatal(err)
 	}

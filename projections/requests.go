@@ -173,6 +173,9 @@ type RequestFilter struct {
 	// (exclusive, inclusive), so that the link's cursors can tell pending,
 	// exported and delivered apart.
 	After, Through int64
+	// FirstPos and LastPos bound the position where it was submitted (inclusive):
+	// what is known of that saves looking at all of a user's.
+	FirstPos, LastPos int64
 	Page
 }
 
@@ -205,6 +208,7 @@ func (f RequestFilter) conditions() (w conditions) {
 	w.add(!f.To.IsZero(), "q.created_at < ?", f.To)
 	w.add(f.After > 0, askedPos+" > ?", f.After)
 	w.add(f.Through > 0, askedPos+" <= ?", f.Through)
+	w.add(f.LastPos > 0, "q.pos BETWEEN ? AND ?", f.FirstPos, f.LastPos)
 	return w
 }
 

@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/periodic"
 	"sallyport/internal/tlsfiles"
 	"sallyport/projections/reactor"
+	"sallyport/projections/tally"
 	"sallyport/responders/queue"
 )
 
@@ -212,6 +213,11 @@ func (s *Site) readReactors(ctx context.Context, r *reading) error {
 		r.add("reactor_behind_events", "Events that a reactor has still to look at.", float64(p.Behind), "reactor", p.Reactor)
 		r.add("reactor_behind_seconds", "How long the first of these has been waiting.", p.BehindSeconds, "reactor", p.Reactor)
 	}
+	if err != nil {
+		return err
+	}
+	uncounted, err := tally.New(s.Pool).Uncounted(ctx)
+	r.add("requests_uncounted", "Positions of the log that are not in the counts of requests yet.", float64(uncounted))
 	return err
 }
 

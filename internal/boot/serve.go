@@ -15,6 +15,7 @@ import (
 	"sallyport/api"
 	"sallyport/projections"
 	"sallyport/projections/reactor"
+	"sallyport/projections/tally"
 )
 
 // Parts are what one process of a site does. Several processes may share a
@@ -84,6 +85,9 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	if parts.Bridge {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
 	}
+	if parts.Workers {
+		group.Go(func() error { return tally.New(s.Pool).Run(ctx, s.Log, s.crossed, s.Logger) })
+	}
 	own := s.periodic(parts)
 	switch {
 	case parts.Workers:
@@ -121,6 +125,19 @@ func (s *Site) work(ctx context.Context, join func(*river.Config)) error {
 	group.Go(func() error { return r.Run(ctx) })
 	group.Go(func() error { return s.Webhooks.Run(ctx, join) })
 	return group.Wait()
+}
+
+// crossed is how far the link to the response site has got, by the database: a
+// request site has one.
+func (s *Site) crossed(ctx context.Context) (tally.Link, error) {
+	if s.isResponse() {
+		return tally.Link{}, nil
+	}
+	links, err := s.Bridge.Crossings(ctx)
+	if err != nil || len(links) == 0 {
+		return tally.Link{}, err
+	}
+	return tally.Link{ExportedThrough: links[0].ExportedThrough, AckedThrough: links[0].AckedThrough}, nil
 }
 
 // crossings keeps in memory how far the link to the response site has got,

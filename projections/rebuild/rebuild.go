@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/projections"
+	"sallyport/projections/tally"
 )
 
 // Step is what a rebuild is about.
@@ -72,7 +73,7 @@ func (e *UnknownModelError) Error() string {
 
 // Units returns those units that the models are of, or all if there are none.
 func Units(models []string) (chosen []projections.Unit, err error) {
-	all := projections.Units()
+	all := units()
 	if len(models) == 0 {
 		return all, nil
 	}
@@ -87,6 +88,12 @@ func Units(models []string) (chosen []projections.Unit, err error) {
 		}
 	}
 	return chosen, nil
+}
+
+// units are all there are: those that commit with the events, and the tally,
+// which follows them.
+func units() []projections.Unit {
+	return append(projections.Units(), projections.Unit{Models: tally.Models()})
 }
 
 // run is one rebuild at work, on a connection of its own.
@@ -200,7 +207,36 @@ func (r *run) fill(ctx context.Context, u projections.Unit) (through int64, err 
 	if err := r.index(ctx, u); err != nil {
 		return 0, err
 	}
+	if slices.Equal(u.Models, tally.Models()) {
+		return through, r.recount(ctx, u, through)
+	}
 	return through, replay(ctx, r.conn, u.Types, u.Inline, 0, through, r.telling(Filling, u, through))
+}
+
+const placeOfTally = `
+	INSERT INTO readmodel_rebuild.requests_counted (seq, exported_through, acked_through)
+	SELECT 0, coalesce(max(exported_through), 0), coalesce(max(acked_through), 0) FROM readmodel.requests_counted`
+
+// recount counts all requests. What comes meanwhile is counted after the swap,
+// from the place on that comes with the tables.
+func (r *run) recount(ctx context.Context, u projections.Unit, through int64) error {
+	if _, err := r.conn.Exec(ctx, placeOfTally); err != nil {
+		return err
+	}
+	var link tally.Link
+	if err := r.conn.QueryRow(ctx, `SELECT exported_through, acked_through FROM readmodel_rebuild.requests_counted`).Scan(&link.ExportedThrough, &link.AckedThrough); err != nil {
+		return err
+	}
+	told := r.telling(Filling, u, through)
+	for {
+		left, err := tally.Advance(ctx, r.conn, "readmodel_rebuild", link, tally.Page)
+		if err == nil {
+			err = told(max(through-left, 0))
+		}
+		if err != nil || left <= few {
+			return err
+		}
+	}
 }
 
 // index makes the indexes, without which nothing can be replayed. Where all

@@ -3,12 +3,13 @@ package rebuild
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"sallyport/projections"
+	"sallyport/projections/tally"
 )
 
 // Status says how one read model stands.
@@ -16,8 +17,8 @@ type Status struct {
 	Model string `json:"model"`
 	Rows  int64  `json:"rows"`
 	Bytes int64  `json:"bytes"` // on disk, indexes included
-	// Seq is the log's position that it reflects: that of the head, because it
-	// commits with the events.
+	// Seq is the log's position that it reflects: that of the head where it
+	// commits with the events, and how far is counted where it follows them.
 	Seq int64 `json:"seq"`
 	// RebuiltAt, RebuiltSeq and TookMS are of its last rebuild; nil and 0: there
 	// was none.
@@ -38,7 +39,7 @@ type Overview struct {
 }
 
 const selectStatus = `
-	SELECT (SELECT seq FROM log_head), (SELECT count(*) FROM %[1]s), pg_total_relation_size('%[1]s'::regclass),
+	SELECT CASE WHEN $2 THEN (SELECT max(seq) FROM readmodel.requests_counted) ELSE (SELECT seq FROM log_head) END, (SELECT count(*) FROM %[1]s), pg_total_relation_size('%[1]s'::regclass),
 	       (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 	        WHERE n.nspname IN ('readmodel_rebuild', 'readmodel_replaced') AND c.relkind = 'r' AND c.relname = $1),
 	       r.rebuilt_at, coalesce(r.seq, 0), coalesce(r.took_ms, 0)
@@ -56,11 +57,11 @@ const selectRunning = `
 func Look(ctx context.Context, pool *pgxpool.Pool) (o Overview, err error) {
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, pool, moment, func(tx pgx.Tx) error {
-		for _, u := range projections.Units() {
+		for _, u := range units() {
 			for _, m := range u.Models {
 				s := Status{Model: m, Together: u.Models}
 				table := pgx.Identifier{"readmodel", m}.Sanitize()
-				err := tx.QueryRow(ctx, fmt.Sprintf(selectStatus, table), m).Scan(&s.Seq, &s.Rows, &s.Bytes, &s.Leftover, &s.RebuiltAt, &s.RebuiltSeq, &s.TookMS)
+				err := tx.QueryRow(ctx, fmt.Sprintf(selectStatus, table), m, slices.Contains(tally.Models(), m)).Scan(&s.Seq, &s.Rows, &s.Bytes, &s.Leftover, &s.RebuiltAt, &s.RebuiltSeq, &s.TookMS)
 				if err != nil {
 					return fmt.Errorf("look at the read model %s: %w", m, err)
 				}
