@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
 )
@@ -147,5 +148,44 @@ func exec(t *testing.T, site *eventstoretest.Site, statement string) {
 	t.Helper()
 	if _, err := site.Owner.Exec(t.Context(), statement); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPlansHoldAsTheLogGrows makes plans on a log that is known to be small,
+// where to read it all is cheapest, and sees that none of them does.
+func TestPlansHoldAsTheLogGrows(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	if _, err := site.Owner.Exec(t.Context(), `ANALYZE events`); err != nil {
+		t.Fatal(err)
+	}
+	scans := func() (whole, byIndex int64) {
+		t.Helper()
+		if err := site.Owner.QueryRow(t.Context(), `SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'events'`).Scan(&whole, &byIndex); err != nil {
+			t.Fatal(err)
+		}
+		return whole, byIndex
+	}
+	wholeBefore, before := scans()
+	pool, err := eventstore.Pool(t.Context(), site.Pool.Config().ConnString(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, site, pool)
+	const appends = 20 // a plan is kept from the sixth on
+	for range appends {
+		_, a := submitted(`{}`)
+		mustAppend(t, s, a)
+		id, b := submitted(`{}`)
+		b.Writes[0].Expected = eventstore.Any // asks for the versions first
+		mustAppend(t, s, b)
+		if _, err := s.Origins(t.Context(), []string{domain.RequestStream(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool.Close() // a connection tells what it did when it ends
+	eventually(t, "the statistics to be told", func() bool { whole, byIndex := scans(); return whole+byIndex >= wholeBefore+before+3*appends })
+	if whole, _ := scans(); whole != wholeBefore {
+		t.Errorf("the log was read as a whole %d times", whole-wholeBefore)
 	}
 }

@@ -147,8 +147,10 @@ func (s *Store) Origins(ctx context.Context, streams []string) (map[string]strin
 }
 
 // Pool opens a connection pool with the settings that the log relies on: a
-// holder of the head that falls asleep is cut off after ten seconds. Each of
-// change may add to them.
+// holder of the head that falls asleep is cut off after ten seconds, and tables
+// are read by their indexes. A connection keeps the plans that it made when the
+// tables were small, and a plan that reads a whole table would cost more with
+// each event until somebody analyses it. Each of change may add to them.
 func Pool(ctx context.Context, url string, maxConns int32, change ...func(*pgxpool.Config)) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -158,6 +160,8 @@ func Pool(ctx context.Context, url string, maxConns int32, change ...func(*pgxpo
 	c.MaxConnIdleTime = 5 * time.Minute
 	c.ConnConfig.RuntimeParams["application_name"] = "sallyport"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	c.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	c.ConnConfig.RuntimeParams["jit"] = "off" // it takes what is off for dear, and compiles it
 	c.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
 	for _, f := range change {
