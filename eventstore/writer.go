@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,8 +42,9 @@ func (p *pending) finish(err error) {
 }
 
 // writer merges concurrent appends into one transaction at a time: the log
-// has one lock, so what shares a commit pays for it once. It never lingers
-// for more: while one group commits, the next one gathers by itself.
+// has one lock, so what shares a commit pays for it once. It never waits for
+// more: while one group commits, the next one gathers by itself. It only lets
+// those go first who are about to submit, which costs nothing when nobody is.
 type writer struct {
 	store    *Store
 	queue    chan *pending
@@ -112,6 +114,7 @@ func (w *writer) close() {
 func (w *writer) run(ctx context.Context) {
 	defer close(w.idle)
 	for first := range w.queue {
+		runtime.Gosched()
 		if group := w.gather(first); len(group) > 0 {
 			w.commit(ctx, group)
 		}

@@ -3,16 +3,18 @@ package ratelimit
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // together sends concurrent calls in one trip: while one trip is under way the
-// next gathers by itself, so that a single call never waits for company. Calls
-// of one user that ask alike are counted by one run of the script, as a party.
-// At most one goroutine is under way, for as long as calls wait and no longer
-// than a trip may take after the last of them gave up.
+// next gathers by itself, so that a single call never waits for company; those
+// that are about to ask, and need but a processor, go first. Calls of one user
+// that ask alike are counted by one run of the script, as a party. At most one
+// goroutine is under way, for as long as calls wait and no longer than a trip
+// may take after the last of them gave up.
 type together struct {
 	client redis.UniversalClient
 
@@ -57,6 +59,7 @@ func (t *together) run(ctx context.Context, c call) (bool, []Counter, error) {
 
 func (t *together) trips(ctx context.Context) {
 	for {
+		runtime.Gosched()
 		t.mu.Lock()
 		n := min(len(t.waiting), maxTogether)
 		group := t.waiting[:n:n]
