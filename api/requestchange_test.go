@@ -80,6 +80,23 @@ func TestAnAnsweredRequestStays(t *testing.T) {
 	field.call("POST", "/requests/"+id+"/retry", alice, "").want(t, 409, "already-answered")
 }
 
+// A failure is not final: who does not ask again may give up.
+func TestAFailedRequestIsGivenUp(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	field := newField(t, core)
+	alice := field.token("alice")
+	id := field.submitted(alice)
+	answer(core, field, id, failure)
+	field.call("GET", "/requests/"+id+"/response", alice, "").want(t, 200, "")
+	if got := field.call("DELETE", "/requests/"+id, alice, ""); got.StatusCode != 200 || got.body["status"] != "cancelled" {
+		t.Errorf("given up: %d %s", got.StatusCode, got.text)
+	}
+	field.call("GET", "/requests/"+id+"/response", alice, "").want(t, 410, "cancelled")
+	field.call("POST", "/requests/"+id+"/retry", alice, "").want(t, 409, "already-cancelled")
+	field.call("DELETE", "/requests/"+id, alice, "").want(t, 409, "already-cancelled")
+}
+
 func TestAFailedRequestIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)

@@ -87,7 +87,8 @@ func (e *end) readsAsTheLog(t *testing.T, others ...*end) (dir string, a *archiv
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []eventstore.Filter{{}, {After: 4, Through: 9}, {After: 7}, {Origin: "core"}, {Type: "request.submitted"}, {Actor: "cli:test", Through: 15}} {
+	for _, f := range []eventstore.Filter{{}, {After: 4, Through: 9}, {After: 7}, {Origin: "core"}, {Type: "request.submitted"}, {Actor: "cli:test", Through: 15},
+		{Backward: true}, {Backward: true, After: 4, Through: 9}, {Backward: true, Type: "request.submitted"}} {
 		want, got := stored(t, e.Log.Search(t.Context(), f)), stored(t, a.Search(t.Context(), f))
 		if !slices.EqualFunc(want, got, func(x, y eventstore.Stored) bool {
 			return x.Seq == y.Seq && x.Origin == y.Origin && x.Type == y.Type && x.StoredAt.Equal(y.StoredAt) && bytes.Equal(x.Line, y.Line)

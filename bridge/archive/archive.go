@@ -11,6 +11,7 @@ import (
 
 	"sallyport/bridge/bundle"
 	"sallyport/bridge/wholefile"
+	"sallyport/eventstore"
 )
 
 // Archive is a folder that was opened for reading. Several goroutines may use it.
@@ -18,7 +19,11 @@ type Archive struct {
 	Index
 	root  *os.Root
 	trust bundle.Trust
+	kept  int // bytes of lines that are kept to be given backward
 }
+
+// maxKept is as much as a page of the log itself.
+const maxKept = eventstore.MaxPageBytes
 
 // Open reads the index of a folder and looks that each segment is there, as long
 // as it should be. Trust knows the keys of the site whose log it is. The folder
@@ -41,7 +46,7 @@ func Open(root *os.Root, trust bundle.Trust) (*Archive, error) {
 			return nil, s.wrap(&bundle.Error{Code: bundle.Damaged, Msg: fmt.Sprintf("the file goes on for %d bytes after its end", info.Size()-s.Bytes)})
 		}
 	}
-	return &Archive{Index: x, root: root, trust: trust}, nil
+	return &Archive{Index: x, root: root, trust: trust, kept: maxKept}, nil
 }
 
 // wrap says which segment an error is about.

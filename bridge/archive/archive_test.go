@@ -10,6 +10,7 @@ import (
 
 	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
+	"sallyport/eventstore"
 )
 
 // What an archive holds is what is read of it, and where each log stands.
@@ -31,6 +32,41 @@ func TestVerify(t *testing.T) {
 	}
 	if _, err := a.Verify(t.Context(), archive.Checks{}); bundle.CodeOf(err) != bundle.Damaged || !strings.Contains(err.Error(), "the index does not say") {
 		t.Errorf("an index that lies: %v", err)
+	}
+}
+
+// Backward is forward in the opposite order, however little is kept of a segment.
+func TestBackward(t *testing.T) {
+	t.Parallel()
+	a, err := archive.Open(made(t, good(t), nil), trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		keep   int
+		filter eventstore.Filter
+		want   []int64
+	}{
+		{1 << 20, eventstore.Filter{}, []int64{4, 3, 2, 1}},
+		{1, eventstore.Filter{}, []int64{4, 3, 2, 1}},
+		{500, eventstore.Filter{Origin: "field", Through: 3}, []int64{3, 1}},
+		{1, eventstore.Filter{After: 1, Through: 3}, []int64{3, 2}},
+		{1, eventstore.Filter{Origin: "nobody"}, nil},
+	} {
+		a.Keep(c.keep)
+		c.filter.Backward = true
+		var got []int64
+		for e, err := range a.Search(t.Context(), c.filter) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, e.Seq); !bytes.Contains(e.Line, []byte(`"type":"`+e.Type)) {
+				t.Errorf("seq %d has no line", e.Seq)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v, %d bytes kept: %v, want %v", c.filter, c.keep, got, c.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"sallyport/bridge/bundle"
@@ -21,21 +22,28 @@ func (a *Archive) beyond() error {
 }
 
 // Search gives the events that a filter seeks, as [eventstore.Store.Search] does.
+// Each segment is verified before anything of it is given.
 func (a *Archive) Search(ctx context.Context, f eventstore.Filter) iter.Seq2[eventstore.Stored, error] {
+	f.Through = cmp.Or(f.Through, a.end())
+	switch {
+	case f.Through > a.end():
+		return func(yield func(eventstore.Stored, error) bool) { yield(eventstore.Stored{}, a.beyond()) }
+	case f.Backward:
+		return a.backward(ctx, f)
+	}
+	return a.forward(ctx, f)
+}
+
+func (a *Archive) forward(ctx context.Context, f eventstore.Filter) iter.Seq2[eventstore.Stored, error] {
 	return func(yield func(eventstore.Stored, error) bool) {
-		through := cmp.Or(f.Through, a.end())
-		if through > a.end() {
-			yield(eventstore.Stored{}, a.beyond())
-			return
-		}
-		for l, err := range a.Lines(ctx, f.After, through) {
+		for l, err := range a.Lines(ctx, f.After, f.Through) {
 			switch {
 			case err != nil:
 				yield(eventstore.Stored{}, err)
 				return
 			case l.Entry == nil || l.Entry.Seq <= f.After || !sought(f, l.Entry):
 				continue
-			case l.Entry.Seq > through:
+			case l.Entry.Seq > f.Through:
 				return
 			}
 			e := l.Entry
@@ -44,6 +52,51 @@ func (a *Archive) Search(ctx context.Context, f eventstore.Filter) iter.Seq2[eve
 			}
 		}
 	}
+}
+
+// backward goes from the last segment to the first. A segment can only be read
+// forward: of one that holds more of what is sought than is kept in memory, the
+// newest part is given, and it is read again for the part before.
+func (a *Archive) backward(ctx context.Context, f eventstore.Filter) iter.Seq2[eventstore.Stored, error] {
+	return func(yield func(eventstore.Stored, error) bool) {
+		for _, s := range slices.Backward(a.Segments) {
+			part := f
+			part.After, part.Through = max(f.After, s.After), min(f.Through, s.Through)
+			for part.After < part.Through {
+				newest, rest, err := a.newest(ctx, part)
+				if err != nil {
+					yield(eventstore.Stored{}, err)
+					return
+				}
+				for _, e := range slices.Backward(newest) {
+					if !yield(e, nil) {
+						return
+					}
+				}
+				part.Through = rest
+			}
+		}
+	}
+}
+
+// newest are the last of what is sought, in their order, as many as are kept, and
+// the seq through which there may be more.
+func (a *Archive) newest(ctx context.Context, f eventstore.Filter) (all []eventstore.Stored, rest int64, err error) {
+	rest = f.After
+	bytes := 0
+	for e, err := range a.forward(ctx, f) {
+		if err != nil {
+			return nil, 0, err
+		}
+		e.Line = slices.Clone(e.Line)
+		all, bytes = append(all, e), bytes+len(e.Line)
+		for bytes > a.kept && len(all) > 1 {
+			rest, bytes = all[0].Seq, bytes-len(all[0].Line)
+			all[0].Line = nil // all's array outlives it
+			all = all[1:]
+		}
+	}
+	return all, rest, nil
 }
 
 func sought(f eventstore.Filter, e *bundle.Entry) bool {

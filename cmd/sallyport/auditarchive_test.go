@@ -38,6 +38,8 @@ func TestAuditArchive(t *testing.T) {
 	for _, command := range [][]string{
 		{"audit", "log", "-o", "jsonl", "--to", "3000"}, {"audit", "log", "-o", "table", "--from", "90", "--to", "110"},
 		{"audit", "log", "-o", "json", "--stream", stream, "--to", "3000"}, {"audit", "log", "--after", "2990", "--to", "3000", "--limit", "5", "-o", "jsonl"},
+		{"audit", "log", "--reverse", "--before", "2950", "--limit", "120", "-o", "jsonl"}, {"audit", "log", "--last", "7", "--stream", stream, "--to", "3000", "-o", "jsonl"},
+		{"audit", "log", "--last", "150", "--to", "2990", "-o", "json"},
 		{"audit", "state", stream, "--as-of", "3000", "-o", "json"}, {"audit", "state", stream, "--as-of", "1234", "-o", "table"},
 	} {
 		want := field.here(t, command...)

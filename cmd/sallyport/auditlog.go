@@ -76,8 +76,6 @@ func (q logQuery) check(output string) error {
 		return &usageError{errors.New("--follow goes forward and has no end: leave out --reverse and --before")}
 	case q.follow && q.archived.dir != "":
 		return &usageError{errors.New("nothing comes into an archive that could be followed: leave out --follow or --archive")}
-	case q.archived.dir != "" && (q.filter.Backward || q.last > 0):
-		return &usageError{errors.New("an archive is read from its beginning: leave out --reverse and --last, or --archive")}
 	case q.follow && q.to != "":
 		return &usageError{errors.New("--follow has no end, and --to is one: give one of them")}
 	case q.follow && output == "json":
