@@ -124,7 +124,7 @@ func newSite(t testing.TB, name string, role domain.Role, change ...func(*api.Co
 	}
 	if role == domain.ResponseSite {
 		c.Desk = manual.New(manual.Config{Log: store, Cases: knownCases{c}, Now: s.now})
-		c.Tryout = tryout.New(tryout.Config{Log: c.Log, Reader: c.Reader, Directory: directory, Params: schema.NewParameterCache(0), Responders: s.responders,
+		c.Tryout = tryout.New(tryout.Config{Holds: queue.Holds(c.Log), Reader: c.Reader, Directory: directory, Params: schema.NewParameterCache(0), Responders: s.responders,
 			Sources: func() map[domain.ResponderKind][]string {
 				return map[domain.ResponderKind][]string{domain.ResponderSQL: {"airports"}}
 			},

@@ -32,7 +32,7 @@ func (s *Site) sources(ctx context.Context) (*sqlresponder.Responder, error) {
 // openTryout gives a response site what tries out how it answers.
 func (s *Site) openTryout(context.Context) error {
 	if s.isResponse() {
-		s.Tryout = tryout.New(tryout.Config{Log: s.Log, Reader: s.Reader, Directory: s.Directory, Params: s.Params, Knows: s.Config.Responders.knows, Sources: s.Config.Responders.names, Responders: s.responders})
+		s.Tryout = tryout.New(tryout.Config{Holds: queue.Holds(s.Log), Reader: s.Reader, Directory: s.Directory, Params: s.Params, Knows: s.Config.Responders.knows, Sources: s.Config.Responders.names, Responders: s.responders})
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"sallyport/domain"
-	"sallyport/eventstore"
 	"sallyport/projections"
 	"sallyport/responders"
 	"sallyport/responders/queue"
@@ -16,8 +15,8 @@ import (
 
 // Config is what is needed to try out. All fields are required.
 type Config struct {
-	// Log would hold the answers.
-	Log       *eventstore.Store
+	// Holds tells what the site's log would refuse of an answer, see [queue.Holds].
+	Holds     func(domain.ResponseRecorded) error
 	Reader    *projections.Reader
 	Directory *projections.Directory
 	Params    *schema.ParameterCache
@@ -141,7 +140,7 @@ func (t *Tryout) Ask(ctx context.Context, q Question) (queue.Tried, error) {
 	if err != nil {
 		return queue.Tried{}, err
 	}
-	tried := queue.Try(ctx, t.Log, c, known, t.Params)
+	tried := queue.Try(ctx, t.Holds, c, known, t.Params)
 	if f := tried.Failure; f != nil && !f.Retryable && tried.MaxResults > 0 {
 		tried.Failure = t.explained(ctx, *f, c, known)
 	}

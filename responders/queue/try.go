@@ -23,10 +23,19 @@ type Tried struct {
 	Took       time.Duration
 }
 
+// Holds returns what tells whether a log would hold an answer.
+func Holds(log *eventstore.Store) func(domain.ResponseRecorded) error {
+	const none = "00000000-0000-7000-8000-000000000000" // in place of a request's id
+	return func(f domain.ResponseRecorded) error {
+		return log.Check(eventstore.Append{Actor: "site:" + log.Site(), Corr: none, Writes: []eventstore.Write{{
+			Stream: domain.ResponseStream(none), Facts: []domain.Fact{f}}}})
+	}
+}
+
 // Try asks what a request would be answered now, by the same rules and within
 // the same limits, also those of the log that would hold the answer. It tries once
 // and records nothing.
-func Try(ctx context.Context, log *eventstore.Store, c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) Tried {
+func Try(ctx context.Context, holds func(domain.ResponseRecorded) error, c Case, known map[domain.ResponderKind]Responder, cache *schema.ParameterCache) Tried {
 	var out Tried
 	if c.Config != nil {
 		out.Responder = c.Config.Kind
@@ -47,9 +56,7 @@ func Try(ctx context.Context, log *eventstore.Store, c Case, known map[domain.Re
 		out.Failure = asFailure(got.err)
 		return out
 	}
-	const none = "00000000-0000-7000-8000-000000000000" // in place of a request's id
-	err = log.Check(eventstore.Append{Actor: "site:" + log.Site(), Corr: none, Writes: []eventstore.Write{{
-		Stream: domain.ResponseStream(none), Facts: []domain.Fact{a.recorded(got)}}}})
+	err = holds(a.recorded(got))
 	switch f := unfit(err); {
 	case f != nil:
 		f.Cause = errors.Unwrap(f.Cause) // without the stream, which is none
