@@ -10,6 +10,7 @@ import (
 
 	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/bundle/bundletest"
 	"sallyport/eventstore"
 )
 
@@ -136,7 +137,7 @@ func TestIndexRules(t *testing.T) {
 	} {
 		x := index()
 		change(&x)
-		if _, err := x.Sign(signer(t, "field")); err == nil {
+		if _, err := x.Sign(bundletest.Signer(t, "field")); err == nil {
 			t.Errorf("%s was signed", what)
 		}
 	}
@@ -144,7 +145,7 @@ func TestIndexRules(t *testing.T) {
 		"a newer format": strings.Replace(text(t, x), "archive/1", "archive/2", 1), "a key more": strings.Replace(text(t, x), "{", `{"x":1,`, 1),
 		"other spaces": strings.Replace(text(t, x), "  ", " ", 1), "no JSON": "{\n", "another site's": strings.ReplaceAll(text(t, x), `"field"`, `"core"`),
 	} {
-		signed, err := bundle.SignNote([]byte(text), signer(t, "field"))
+		signed, err := bundle.SignNote([]byte(text), bundletest.Signer(t, "field"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +215,7 @@ func FuzzParseLine(f *testing.F) {
 // Whatever the site signs as an index is refused or can be signed again.
 func FuzzParseIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		signed, err := bundle.SignNote(raw, signer(t, "field"))
+		signed, err := bundle.SignNote(raw, bundletest.Signer(t, "field"))
 		if err != nil {
 			return
 		}

@@ -2,8 +2,6 @@ package archive_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +12,7 @@ import (
 
 	"sallyport/bridge/archive"
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/bundle/bundletest"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -25,24 +24,7 @@ const (
 	noon  = "2026-01-31T12:00:00.000000Z"
 )
 
-func key(site string) ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte(site))
-	return ed25519.NewKeyFromSeed(seed[:])
-}
-
-func signer(t testing.TB, site string) *bundle.Signer {
-	t.Helper()
-	s, err := bundle.NewSigner(site, key(site))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func trust(id string) (ed25519.PublicKey, bool) {
-	pub, _ := key("field").Public().(ed25519.PublicKey)
-	return pub, bundle.KeyID("field", pub) == id
-}
+var trust = bundletest.Trust("field")
 
 func event(pos int64) []byte {
 	return fmt.Appendf(nil, `{"pos":%d,"id":"019aa1d4-11f3-7d02-8a47-6f1f5a3b%04d","stream":"site-x","ver":1,"type":"site.founded","schema":1,"at":"%s","actor":"site:x","corr":"x","cause":"","data":{}}`,
@@ -113,7 +95,7 @@ func segment(t testing.TB, no, after int64, prev string, lines [][]byte) (file [
 	}
 	m := c.Manifest()
 	m.Head, m.CreatedAt = bundle.Head{Position: through, Seq: no}, noon
-	signed, err := m.Sign(signer(t, "field"))
+	signed, err := m.Sign(bundletest.Signer(t, "field"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +128,7 @@ func made(t *testing.T, lines [][]byte, logs []archive.Log) *os.Root {
 
 func sign(t testing.TB, x archive.Index) []byte {
 	t.Helper()
-	text, err := x.Sign(signer(t, "field"))
+	text, err := x.Sign(bundletest.Signer(t, "field"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package evidence_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"sallyport/bridge/bundle"
+	"sallyport/bridge/bundle/bundletest"
 	"sallyport/bridge/evidence"
 )
 
@@ -18,32 +18,6 @@ const (
 	epoch   = "0123456789abcdef0123456789abcdef"
 	vector  = "testdata/evidence-1.txt"
 )
-
-func key(site string) ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte(site))
-	return ed25519.NewKeyFromSeed(seed[:])
-}
-
-func signer(t testing.TB, site string) *bundle.Signer {
-	t.Helper()
-	s, err := bundle.NewSigner(site, key(site))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// trust knows the keys of some sites.
-func trust(sites ...string) bundle.Trust {
-	return func(id string) (ed25519.PublicKey, bool) {
-		for _, site := range sites {
-			if pub := key(site).Public().(ed25519.PublicKey); bundle.KeyID(site, pub) == id {
-				return pub, true
-			}
-		}
-		return nil, false
-	}
-}
 
 func line(pos int, stream, typ, data string) string {
 	return fmt.Sprintf(`{"pos":%d,"id":"019aa1d4-11f3-7d02-8a47-6f1f5a3b%04d","stream":"%s","ver":1,"type":"%s","schema":1,"at":"2026-01-31T12:00:00.000000Z","actor":"site:field","corr":"x","cause":"","data":%s}`,
@@ -97,7 +71,7 @@ func manifest(t testing.TB, of, acked log, to string) string {
 			Rejected: []bundle.Rejection{}, Understands: []string{}},
 		CreatedAt: "2026-01-31T12:00:00.000000Z",
 	}
-	signed, err := m.Sign(signer(t, of.origin))
+	signed, err := m.Sign(bundletest.Signer(t, of.origin))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +92,7 @@ func good(t testing.TB) evidence.Evidence {
 
 func signed(t testing.TB, e evidence.Evidence, by string) []byte {
 	t.Helper()
-	file, err := e.Sign(signer(t, by))
+	file, err := e.Sign(bundletest.Signer(t, by))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +109,7 @@ func TestVector(t *testing.T) {
 	if got := signed(t, good(t), "field"); !bytes.Equal(got, want) {
 		t.Errorf("written otherwise than %s:\n%s", vector, got)
 	}
-	r, err := evidence.Check(want, trust("field", "core"))
+	r, err := evidence.Check(want, bundletest.Trust("field", "core"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +126,7 @@ func TestVector(t *testing.T) {
 func TestEveryBit(t *testing.T) {
 	t.Parallel()
 	file := signed(t, good(t), "field")
-	known := trust("field", "core")
+	known := bundletest.Trust("field", "core")
 	for i := range file {
 		changed := bytes.Clone(file)
 		changed[i] ^= 1 << (i % 8)
@@ -201,7 +175,7 @@ func TestRefused(t *testing.T) {
 		if c.trust == nil {
 			c.trust = []string{"field", "core"}
 		}
-		if _, err := evidence.Check(signed(t, e, c.by), trust(c.trust...)); bundle.CodeOf(err) != c.want {
+		if _, err := evidence.Check(signed(t, e, c.by), bundletest.Trust(c.trust...)); bundle.CodeOf(err) != c.want {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
@@ -216,7 +190,7 @@ func TestRefused(t *testing.T) {
 	} {
 		e := good(t)
 		change(&e)
-		if _, err := e.Sign(signer(t, "field")); err == nil {
+		if _, err := e.Sign(bundletest.Signer(t, "field")); err == nil {
 			t.Errorf("%s was signed", name)
 		}
 	}
@@ -230,14 +204,14 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add(file)
 	f.Add(file[:len(file)/2])
-	known := trust("field", "core")
+	known := bundletest.Trust("field", "core")
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if _, err := evidence.Check(raw, known); err == nil && !bytes.Equal(raw, file) {
 			t.Errorf("taken: %q", raw)
 		}
 		// The same text, signed by one who may lie.
 		if text, _, ok := bytes.Cut(raw, []byte("\n\n")); ok {
-			if again, err := bundle.SignNote(append(text, '\n'), signer(t, "field")); err == nil {
+			if again, err := bundle.SignNote(append(text, '\n'), bundletest.Signer(t, "field")); err == nil {
 				_, _ = evidence.Check(again, known)
 			}
 		}
