@@ -130,7 +130,9 @@ func (b *Bridge) exportTurn(ctx context.Context, now time.Time, last map[string]
 		b.complain(ctx, "the links could not be read", err)
 		return
 	}
-	b.agree(links)
+	if err := b.agree(ctx, links); err != nil {
+		b.complain(ctx, "it is not known which versions of events may be written; it stays as it was", err)
+	}
 	head, err := b.Log.Head(ctx)
 	if err != nil {
 		b.complain(ctx, "the log's head could not be read", err)

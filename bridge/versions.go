@@ -12,8 +12,9 @@ import (
 	"sallyport/domain"
 )
 
-// AgreeVersions has the log write what may cross in versions that every peer
-// reads, as it last said. A peer that was never heard is taken to read the first
+// AgreeVersions has the log write in versions that every program reads which is
+// connected to its database, and what may cross in versions that every peer reads,
+// as it last said. A peer that was never heard is taken to read the first
 // version of each type alone. What is written already stays as it is, and a peer
 // that does not read it keeps it until it is upgraded, see [Status].
 //
@@ -22,23 +23,28 @@ import (
 func (b *Bridge) AgreeVersions(ctx context.Context) error {
 	links, err := b.Links(ctx)
 	if err == nil {
-		b.agree(links)
+		err = b.agree(ctx, links)
 	}
 	return err
 }
 
-func (b *Bridge) agree(links []Link) {
+func (b *Bridge) agree(ctx context.Context, links []Link) error {
+	oldest, err := b.Log.OldestProgram(ctx)
+	if err != nil {
+		return err
+	}
 	older := map[string]int{}
 	for _, k := range domain.Catalogue() {
-		if k.Schema == 1 || !k.MayLeave(b.Log.Role()) {
+		if k.Schema == 1 {
 			continue
 		}
-		older[k.Type] = k.Schema
-		for older[k.Type] > 1 && slices.ContainsFunc(links, func(l Link) bool { return !l.reads(k.Type, older[k.Type]) }) {
+		older[k.Type] = k.ReadBy(oldest)
+		for k.MayLeave(b.Log.Role()) && older[k.Type] > 1 && slices.ContainsFunc(links, func(l Link) bool { return !l.reads(k.Type, older[k.Type]) }) {
 			older[k.Type]--
 		}
 	}
 	b.Log.WriteAs(older)
+	return nil
 }
 
 // reads reports whether the peer has said that it reads a version.

@@ -5,9 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"sallyport/bridge"
 	"sallyport/bridge/bundle"
 	"sallyport/domain"
+	"sallyport/eventstore"
 	"sallyport/schema/schematest"
 )
 
@@ -89,6 +92,50 @@ func TestAVersionIsWrittenWhenEveryPeerReadsIt(t *testing.T) {
 	core.grant(t)
 	if got := core.versions(t); got[3] != "1" {
 		t.Errorf("with a peer that was never heard it writes version %s", got[3])
+	}
+}
+
+// TestAnOlderProgramOnTheSameLogIsWrittenFor: while two releases work on one log, as
+// during an upgrade, nothing is written that the older one does not read.
+func TestAnOlderProgramOnTheSameLogIsWrittenFor(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	for range 2 {
+		exchange(t, field, core)
+		field.submit(t)
+	}
+	grant := func() {
+		t.Helper()
+		if err := core.AgreeVersions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		core.grant(t)
+	}
+	grant()
+	for _, name := range []string{"sallyport", "sallyport/0"} { // of before generations were told, and after
+		old, err := eventstore.Pool(t.Context(), core.site.Pool.Config().ConnString(), 1, func(c *pgxpool.Config) {
+			c.ConnConfig.RuntimeParams["application_name"] = name
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(old.Close)
+		var pid int
+		if err := old.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		grant()
+		old.Close()
+		if _, err := core.site.Owner.Exec(t.Context(), `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1`, pid); err != nil {
+			t.Fatal(err)
+		}
+		grant()
+	}
+	for range 2 {
+		exchange(t, core, field)
+	}
+	if got := field.versions(t); !slices.Equal(got, []string{"2", "1", "2", "1", "2"}) {
+		t.Errorf("written as versions %q", got)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // step joins one version of a type's data with the next. Both ways are pure,
 // and lose nothing of what data says that is valid under its schema.
 type step struct {
+	// generation is the number of the step among all, in the order in which programs
+	// learned them, from 1.
+	generation int
 	// up makes the next version of data that was once written. What it makes is
 	// as valid under the next version's schema as data was under its own.
 	up func(data json.RawMessage) (json.RawMessage, error)
@@ -23,7 +26,28 @@ type step struct {
 var steps = map[string][]step{
 	// Version 1 came to have `indices` when searches did, and meant all by leaving
 	// it out. An older program reads that as the grant that it knows.
-	"user.access_granted": {{up: withMember("indices", `[]`), down: withoutLast("indices", `[]`)}},
+	"user.access_granted": {{generation: 1, up: withMember("indices", `[]`), down: withoutLast("indices", `[]`)}},
+}
+
+// Generation is how many steps this program knows. Of two programs the one with
+// less is older, and reads nothing that the other does not.
+func Generation() int {
+	n := 0
+	for _, of := range steps {
+		n += len(of)
+	}
+	return n
+}
+
+// ReadBy returns the newest version of the kind that programs of a generation read.
+func (k Kind) ReadBy(generation int) int {
+	version := 1
+	for _, s := range steps[k.Type] {
+		if s.generation <= generation {
+			version++
+		}
+	}
+	return version
 }
 
 // Upcast returns an event as it would be written today: data of an older

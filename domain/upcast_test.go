@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,30 @@ func TestEveryVersionHasItsSteps(t *testing.T) {
 	}
 }
 
+// TestGenerations: each step has a number of its own, and those of a type go up.
+func TestGenerations(t *testing.T) {
+	t.Parallel()
+	var all []int
+	for eventType, of := range steps {
+		k := kinds[eventType]
+		if k.ReadBy(0) != 1 || k.ReadBy(Generation()) != k.Schema {
+			t.Errorf("%s is read by the first program as version %d, by this one as %d", eventType, k.ReadBy(0), k.ReadBy(Generation()))
+		}
+		for i, s := range of {
+			if all = append(all, s.generation); k.ReadBy(s.generation) != i+2 || k.ReadBy(s.generation-1) != i+1 {
+				t.Errorf("%s: step %d is of generation %d, which reads version %d", eventType, i+1, s.generation, k.ReadBy(s.generation))
+			}
+		}
+	}
+	slices.Sort(all)
+	for i, generation := range all {
+		if generation != i+1 {
+			t.Errorf("the generations are %v, want 1 to %d", all, len(all))
+			break
+		}
+	}
+}
+
 // TestStepsAreChained: each version's data takes the steps above it, in order,
 // and none below.
 func TestStepsAreChained(t *testing.T) {
@@ -35,7 +60,7 @@ func TestStepsAreChained(t *testing.T) {
 	append1 := func(what string) func(json.RawMessage) (json.RawMessage, error) {
 		return func(data json.RawMessage) (json.RawMessage, error) { return json.RawMessage(string(data) + what), nil }
 	}
-	chain := []step{{append1("a"), append1("x")}, {append1("b"), append1("y")}, {append1("c"), append1("z")}}
+	chain := []step{{up: append1("a"), down: append1("x")}, {up: append1("b"), down: append1("y")}, {up: append1("c"), down: append1("z")}}
 	for from, want := range map[int][2]string{1: {"|abc", "|zyx"}, 2: {"|bc", "|zy"}, 3: {"|c", "|z"}, 4: {"|", "|"}} {
 		up, err := climb(chain, from, []byte("|"))
 		if err != nil || string(up) != want[0] {

@@ -158,7 +158,7 @@ func Pool(ctx context.Context, url string, maxConns int32, change ...func(*pgxpo
 	}
 	c.MaxConns = maxConns
 	c.MaxConnIdleTime = 5 * time.Minute
-	c.ConnConfig.RuntimeParams["application_name"] = "sallyport"
+	c.ConnConfig.RuntimeParams["application_name"] = programName(domain.Generation())
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	c.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	c.ConnConfig.RuntimeParams["jit"] = "off" // it takes what is off for dear, and compiles it
