@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -20,10 +21,11 @@ import (
 //go:embed events/*.json
 var eventFiles embed.FS
 
-// Events holds the compiled JSON Schemas of every event version that this
-// program reads. It is safe for concurrent use.
+// Events holds the JSON Schemas of every event version that this program reads.
+// Each is compiled when it is first needed: most commands need few of them. It
+// is safe for concurrent use.
 type Events struct {
-	schemas map[version]*jsonschema.Schema
+	schemas map[version]func() (*jsonschema.Schema, error)
 	known   []string
 }
 
@@ -47,12 +49,14 @@ func (e *EventError) Error() string {
 	return fmt.Sprintf("the data of %s, schema version %d, breaks its schema at %q: %s; nothing was stored", e.Type, e.Version, e.Pointer, e.Rule)
 }
 
-// LoadEvents compiles the schemas that are built into the program. An error
-// means that the program itself is damaged.
-func LoadEvents() (*Events, error) { return ReadEvents(eventFiles) }
+// LoadEvents gives the schemas that are built into the program, the same to all
+// who ask. An error means that the program itself is damaged.
+func LoadEvents() (*Events, error) { return builtIn() }
 
-// ReadEvents compiles the schemas in the folder events of files: what is not
-// there is unknown to the program.
+var builtIn = sync.OnceValues(func() (*Events, error) { return ReadEvents(eventFiles) })
+
+// ReadEvents gives the schemas in the folder events of files: what is not there
+// is unknown to the program.
 func ReadEvents(files fs.FS) (*Events, error) {
 	names, err := fs.Glob(files, "events/*.json")
 	if err != nil {
@@ -61,41 +65,36 @@ func ReadEvents(files fs.FS) (*Events, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no event schema is built into this program: build it anew")
 	}
-	e := &Events{schemas: make(map[version]*jsonschema.Schema, len(names))}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.UseLoader(refuseToLoad{})
+	e := &Events{schemas: make(map[version]func() (*jsonschema.Schema, error), len(names))}
 	for _, name := range names {
-		v, compiled, err := compile(c, files, name)
+		v, err := parseVersion(strings.TrimSuffix(path.Base(name), ".json"))
 		if err != nil {
 			return nil, fmt.Errorf("event schema %s: %w", name, err)
 		}
-		e.schemas[v] = compiled
+		e.schemas[v] = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(files, name, v) })
 		e.known = append(e.known, v.String())
 	}
 	slices.Sort(e.known)
 	return e, nil
 }
 
-func compile(c *jsonschema.Compiler, files fs.FS, name string) (version, *jsonschema.Schema, error) {
-	v, err := parseVersion(strings.TrimSuffix(path.Base(name), ".json"))
-	if err != nil {
-		return v, nil, err
-	}
+func compile(files fs.FS, name string, v version) (*jsonschema.Schema, error) {
 	text, err := fs.ReadFile(files, name)
 	if err != nil {
-		return v, nil, err
+		return nil, err
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
-		return v, nil, err
+		return nil, err
 	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.UseLoader(refuseToLoad{})
 	url := fmt.Sprintf("urn:sallyport:event:%s:v%d", v.eventType, v.number)
 	if err := c.AddResource(url, doc); err != nil {
-		return v, nil, err
+		return nil, err
 	}
-	s, err := c.Compile(url)
-	return v, s, err
+	return c.Compile(url)
 }
 
 // parseVersion reads `<type>.v<number>`.
@@ -121,9 +120,14 @@ func (e *Events) Known() []string { return slices.Clone(e.known) }
 // it. A member whose schema is `true`, such as the result of an answer, is
 // scanned and never decoded, however large it is.
 func (e *Events) Validate(eventType string, number int, data []byte) error {
-	s, ok := e.schemas[version{eventType, number}]
+	v := version{eventType, number}
+	load, ok := e.schemas[v]
 	if !ok {
 		return &domain.UnknownEventError{Type: eventType, Schema: number}
+	}
+	s, err := load()
+	if err != nil {
+		return fmt.Errorf("this program is damaged: event schema %s: %w; nothing was stored", v, err)
 	}
 	value, err := decodeData(data, func(member string) bool {
 		m := s.Properties[member]
