@@ -29,8 +29,8 @@ demo: ## build, then carry real requests across the gap and their answers back, 
 
 test: ## run every check and test; installs or downloads what is missing, and says what
 	@set -euo pipefail; begun=$$SECONDS; \
-	added=$$(scripts/setup-test.sh); export PATH="$${added:+$$added:}$$PATH"; \
-	trap 'go run ./internal/pgdev/pgtest/pgteststop || true' EXIT; \
+	added=$$(mktemp); scripts/setup-test.sh >"$$added" & setup=$$!; \
+	trap 'wait; rm -f "$$added"; go run ./internal/pgdev/pgtest/pgteststop || true' EXIT; \
 	unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted; exit 1; fi; \
 	race=-race; export CGO_ENABLED=1; \
@@ -38,6 +38,7 @@ test: ## run every check and test; installs or downloads what is missing, and sa
 		race=; CGO_ENABLED=0; echo "no C compiler found: the tests run without the race detector"; \
 	fi; \
 	go vet $$race ./...; \
+	wait "$$setup"; export PATH="$$(sed 's/$$/:/' "$$added")$$PATH"; \
 	failed() { echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; }; \
 	go test $$race $(TEST_FLAGS) $(LONGEST) ./... || failed; \
 	[ -z "$$race" ] || go test $(TEST_FLAGS) -run Schedules ./bridge ./bridge/simulate || failed; \

@@ -29,14 +29,23 @@ quietly() {
 	return "$status"
 }
 
+# debian gets packages of Debian as root, with the lists of packages brought up to date once.
+updated=
+debian() {
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+	[ -n "$updated" ] || quietly apt-get update || return 1
+	updated=yes
+	quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
 # Debian starts a service it installs, unless policy-rc.d says no, and at every boot. Ours says no for the time of the install; one
 # that is there already is the machine owner's and stays in force.
-install_as_root() {
+install_redis() {
 	local policy=/usr/sbin/policy-rc.d ours= status=0
 	if [ ! -e "$policy" ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && ours=$policy
 	fi
-	quietly apt-get update && quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server || status=$?
+	debian redis-server || status=$?
 	[ -z "$ours" ] || rm -f "$ours"
 	if [ "$status" = 0 ] && [ -d /run/systemd/system ]; then
 		quietly systemctl disable redis-server || say "redis-server will start at boot: systemctl disable redis-server"
@@ -72,7 +81,7 @@ test_tools() {
 	for tool in jq openssl zstd xxd strace; do command -v "$tool" >/dev/null || missing+=" $tool"; done
 	[ -n "$missing" ] || return 0
 	# shellcheck disable=SC2086 # a list of package names, which are those of the programs
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && quietly apt-get update && quietly apt-get install -y --no-install-recommends $missing; then
+	if debian $missing; then
 		say "installed$missing"
 	else
 		say "not here:$missing; bundles are read by our own reader alone, or no disk fails"
@@ -88,8 +97,7 @@ browser() {
 			return
 		fi
 	done
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && quietly apt-get update &&
-		quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-noto-core; then
+	if debian chromium fonts-noto-core; then
 		say "chromium installed from the Debian package in $((SECONDS - began)) s: $(command -v chromium)"
 	else
 		say "no browser: the tests of api/console fail; install one: apt-get install chromium (Debian), or Google Chrome"
@@ -104,7 +112,7 @@ elif [ -x "$unpacked/bin/redis-server" ]; then
 	echo "$unpacked/bin"
 elif ! command -v apt-get >/dev/null; then
 	say "no redis-server and no apt-get: tests use the in-process cache alone; install redis-server to test Redis too"
-elif [ "$(id -u)" = 0 ] && install_as_root; then
+elif [ "$(id -u)" = 0 ] && install_redis; then
 	say "redis-server installed from the Debian package redis-server in $((SECONDS - began)) s: $(found)"
 elif [ "$(id -u)" != 0 ] && (unpack_as_user); then
 	say "redis-server unpacked from the Debian package redis-server into $unpacked in $((SECONDS - began)) s"
