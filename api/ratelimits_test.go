@@ -225,6 +225,13 @@ func TestAdministratorsSeeAndReset(t *testing.T) {
 	field.call("GET", path, bob, "").want(t, 403, "role-not-allowed")
 	field.call("DELETE", path, bob, "").want(t, 403, "role-not-allowed")
 	core.call("GET", path, core.token("root"), "").want(t, 405, "wrong-site")
+	for _, part := range []string{"bob", "BO"} {
+		found := field.call("GET", "/admin/users?q="+part, root, "")
+		found.want(t, 200, "")
+		if items := found.body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["id"] != id {
+			t.Errorf("by %q: %s", part, found.text)
+		}
+	}
 	list := field.call("GET", "/admin/rate-limits", root, "")
 	list.want(t, 200, "")
 	if n := len(list.body["items"].([]any)); n != 2 {

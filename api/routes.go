@@ -160,6 +160,7 @@ func (s *server) ofAdministrators() []endpoint {
 		on("/admin/cache/stats", get, onBoth, admins, s.cacheStats),
 		on("/admin/cache/clear", del, onBoth, admins, s.clearCache),
 		on("/admin/cache/user/{user_id}", del, onBoth, admins, s.clearCacheOf),
+		on("/admin/users", get, onRequest, admins, s.viewed(s.listUsers)),
 		on("/admin/rate-limits", get, onRequest, admins, s.listRateLimits),
 		on("/admin/rate-limits/{user_id}", get, onRequest, admins, s.viewed(s.limitsOfOther)),
 		on("/admin/rate-limits/{user_id}", del, onRequest, admins, s.resetLimits),

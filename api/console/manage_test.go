@@ -189,6 +189,10 @@ func TestLimitsAndPoison(t *testing.T) {
 	b := w.tab(t, domain.RequestSite, domain.RoleAdmin)
 	b.visit("rate-limits")
 	b.do(chromedp.SendKeys("#user", asked.ID), chromedp.Submit("#user"), chromedp.WaitVisible("#limits"))
+	b.visit("rate-limits")
+	b.do(chromedp.SendKeys("#user", narrow.Username[1:]), chromedp.Submit("#user"), chromedp.WaitVisible("#found"))
+	b.accessible("users that were found")
+	b.do(chromedp.Click(`#found a[href$="`+asked.ID+`"]`), chromedp.WaitVisible("#limits"))
 	if text := result(b, chromedp.Text("#limits")); !strings.Contains(text, "1 of") {
 		t.Errorf("before: %s", text)
 	}

@@ -73,7 +73,7 @@ func closed() map[string][]string {
 var closedOfAdministrators = map[string][]string{
 	"per.%s": windowNames, "limit-of.%s": windowNames, "rule.%s": ruleNames, "from.%s": {"user", "profile", "default"},
 	"call-site.%s": {"both", "request", "response"}, "kind.%s": kinds, "kind.%s.what": kinds,
-	"dashboard.lead.%s": {"request", "response"}, "dashboard.times.%s": {"request", "response"}, "cache.user.%s": {"request", "response"},
+	"dashboard.lead.%s": {"request", "response"}, "dashboard.times.%s": {"request", "response"},
 	"span.%s": {"hour", "day", "month"}, "trouble.%s": troubleKeys, "trouble.%s.next": troubleKeys,
 	"job.%s": jobStates, "lasting.%s": lastingNames(), "check.%s": checkNames, "check.%s.next": checkNames, "health.%s": siteStates, "health.chip.%s": siteStates,
 }

@@ -196,14 +196,18 @@ type profileLimits struct {
 }
 
 type rateLimits struct {
-	filtered[profileLimits]
-	Windows []string
-	User    string
+	filtered[managed]
+	Profiles list[profileLimits]
+	Windows  []string
 }
 
+// rateLimits are those of all profiles, and the users that are searched for.
 func (v *visit) rateLimits() (rateLimits, error) {
 	l := rateLimits{Windows: windowNames}
-	return l, find(v, &l.filtered, "rate-limits", "/admin/rate-limits")
+	if err := v.get("/admin/rate-limits?limit=1000", &l.Profiles); err != nil || v.r.URL.Query().Get("q") == "" {
+		return l, err
+	}
+	return l, find(v, &l.filtered, "rate-limits", v.usersPath(), "q")
 }
 
 func showRateLimits(v *visit) error {
@@ -214,20 +218,14 @@ func showRateLimits(v *visit) error {
 	return v.show(l)
 }
 
-// findRateLimits leads to one user's.
+// findRateLimits leads to one user's by their id, and else to those whose names
+// have in them what was given.
 func findRateLimits(v *visit) error {
-	id := v.form("user")
-	err := v.get("/admin/rate-limits/"+url.PathEscape(id), nil)
-	if err == nil && id != "" {
-		return v.done("rate-limits/"+url.PathEscape(id), "")
+	user := v.form("user")
+	if len(user) == idLength && v.get("/admin/rate-limits/"+url.PathEscape(user), nil) == nil {
+		return v.done("rate-limits/"+url.PathEscape(user), "")
 	}
-	l, lookErr := v.rateLimits()
-	if lookErr != nil {
-		return lookErr
-	}
-	l.User = id
-	return v.again(l, &problem{Title: "No such user", Status: http.StatusUnprocessableEntity, Key: "fields", Detail: "no user of this id is known here",
-		Errors: []fieldError{{Pointer: "/user", Detail: string(v.T("form.no-user-id"))}}})
+	return v.done("rate-limits?q="+url.QueryEscape(user), "")
 }
 
 // limitsOf is how a user's limits stand.
@@ -275,11 +273,14 @@ func clearCache(v *visit) error {
 	return v.done("cache", "cache-cleared")
 }
 
-// clearCacheOf forgets the answers to one user, who is named by their id, or on
-// the response site by their username.
+// idLength is that of an id.
+const idLength = len("00000000-0000-7000-8000-000000000000")
+
+// clearCacheOf forgets the answers to one user, who is named by their id or
+// username.
 func clearCacheOf(v *visit) error {
 	id, err := v.form("user"), error(nil)
-	if len(id) != len("00000000-0000-7000-8000-000000000000") && v.console.Role == domain.ResponseSite {
+	if len(id) != idLength {
 		id, err = v.idOf(id)
 	}
 	if err == nil {

@@ -3,7 +3,6 @@ package console
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"sallyport/api/console/schemaform"
@@ -95,19 +94,4 @@ func tryType(v *visit) error {
 	}
 	t.Table = tableOf(t.Tried.Result)
 	return v.show(t)
-}
-
-// idOf finds the user of a name.
-func (v *visit) idOf(username string) (string, error) {
-	var found list[managed]
-	if err := v.get("/users?limit=100&q="+url.QueryEscape(username), &found); err != nil {
-		return "", err
-	}
-	for _, u := range found.Items {
-		if u.Username == username {
-			return u.ID, nil
-		}
-	}
-	return "", &problem{Title: "No such user", Status: http.StatusUnprocessableEntity, Key: "fields", Detail: "there is no user of this name",
-		Errors: []fieldError{{Pointer: "/user", Detail: string(v.T("form.no-user"))}}}
 }

@@ -116,3 +116,26 @@ func (v *visit) twice() (string, error) {
 	}
 	return password, nil
 }
+
+// usersPath is where the API lists the users of a site: a request site has a copy.
+func (v *visit) usersPath() string {
+	if v.console.Role == domain.RequestSite {
+		return "/admin/users"
+	}
+	return "/users"
+}
+
+// idOf finds the user of a name.
+func (v *visit) idOf(username string) (string, error) {
+	var found list[managed]
+	if err := v.get(v.usersPath()+"?limit=100&q="+url.QueryEscape(username), &found); err != nil {
+		return "", err
+	}
+	for _, u := range found.Items {
+		if u.Username == username {
+			return u.ID, nil
+		}
+	}
+	return "", &problem{Title: "No such user", Status: http.StatusUnprocessableEntity, Key: "fields", Detail: "there is no user of this name",
+		Errors: []fieldError{{Pointer: "/user", Detail: string(v.T("form.no-user"))}}}
+}
