@@ -11,9 +11,9 @@ import (
 // Who counts by itself must not be felt by those who write: it rests so many
 // times as long as it works, less while nobody writes or when it is far behind.
 const (
-	shareBusy  = 20
+	shareBusy  = 50
 	shareQuiet = 3
-	far        = 100_000
+	far        = 1_000_000
 	// rest is how long events are let gather: counting many at once is cheaper.
 	rest = 2 * time.Second
 	// afterError is when a database that was away is asked again.
