@@ -28,9 +28,7 @@ func (t *Tally) Run(ctx context.Context, log *eventstore.Store, link func(contex
 		left, now, err := t.further(ctx, log, link)
 		pause := shareBusy * time.Since(began)
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			logger.WarnContext(ctx, "requests are not counted; figures stay as they are, and it is tried again", "error", err)
 			pause = afterError
 		case left == 0:
