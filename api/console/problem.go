@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -27,6 +28,9 @@ type fieldError struct {
 	Parameter string `json:"parameter"`
 	Detail    string `json:"detail"`
 }
+
+// Field is the name of what it is about; empty: the whole.
+func (e fieldError) Field() string { return cmp.Or(strings.TrimPrefix(e.Pointer, "/"), e.Parameter) }
 
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
