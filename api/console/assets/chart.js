@@ -67,5 +67,5 @@
 	document.addEventListener("htmx:after:swap", all);
 	let soon;
 	addEventListener("resize", () => { clearTimeout(soon); soon = setTimeout(all, 150); });
-	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
+	for (const look of ["print", "(prefers-color-scheme: dark)"]) matchMedia(look).addEventListener("change", all);
 })();

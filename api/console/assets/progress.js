@@ -69,12 +69,14 @@
 	});
 
 	// How long a claim lasts still.
+	const two = new Intl.NumberFormat(document.documentElement.lang, { minimumIntegerDigits: 2 });
+	const one = new Intl.NumberFormat(document.documentElement.lang);
 	const tick = () => {
 		for (const at of document.querySelectorAll("[data-until]")) {
 			const left = Math.max(0, Math.round((new Date(at.dataset.until) - Date.now()) / 1000));
-			const two = (n) => String(n).padStart(2, "0");
 			const shown = at.querySelector("strong");
-			shown.textContent = left ? `${Math.floor(left / 3600)}:${two(Math.floor(left / 60) % 60)}:${two(left % 60)}` : at.dataset.over;
+			shown.textContent = left ? `${one.format(Math.floor(left / 3600))}:${two.format(Math.floor(left / 60) % 60)}:${two.format(left % 60)}` : at.dataset.over;
+			at.querySelector(".muted").textContent = left ? at.dataset.left : "";
 			shown.dir = left ? "ltr" : "auto";
 			at.classList.toggle("soon", left < 300);
 		}
