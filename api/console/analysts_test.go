@@ -16,7 +16,7 @@ import (
 
 // fillForAnalysts asks what only a person answers, and waits until it has crossed.
 func (w *world) fillForAnalysts(ctx context.Context) error {
-	for _, name := range []string{"task", "task/answered"} {
+	for _, name := range []string{"task/ended", "task", "task/answered"} {
 		id, err := w.askForOpinion(ctx)
 		if err != nil {
 			return err

@@ -222,3 +222,22 @@ func TestLimitsAndPoison(t *testing.T) {
 		t.Errorf("what was dropped is still there: %d", status)
 	}
 }
+
+// Whoever sees to the queue says why a job is called off, and whoever asked is
+// told it.
+func TestJobIsCalledOff(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	id, v := w.ids["task/ended"], w.visitor(t, domain.ResponseSite, domain.RoleOperator)
+	why := url.Values{"reason": {"the airport is closed"}, "sure": {"yes"}}
+	if status, where, body := v.post("queue/"+id+"/cancel", why); status != http.StatusSeeOther || where != "/console/queue?note=job-cancelled" {
+		t.Fatalf("called off: %d %s %s", status, where, body)
+	}
+	var told string
+	if err := w.stack.Core.Pool.QueryRow(t.Context(), `SELECT error_detail FROM readmodel.responses WHERE request_id = $1`, id).Scan(&told); err != nil || !strings.HasSuffix(told, ": the airport is closed") {
+		t.Errorf("whoever asked is told %q (%v)", told, err)
+	}
+	if status, _, body := v.post("queue/"+id+"/retry", nil); status != http.StatusSeeOther {
+		t.Errorf("once more: %d %s", status, body)
+	}
+}
