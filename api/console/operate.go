@@ -23,7 +23,7 @@ func ofSite() []page {
 		{key: "rate-limits", path: "rate-limits", site: domain.RequestSite, roles: admins, area: areaRun, show: showRateLimits,
 			acts: []act{{"rate-limits", findRateLimits}}},
 		{key: "rate-limits-of", path: "rate-limits/{id}", site: domain.RequestSite, roles: admins, show: showRateLimitsOf,
-			acts: []act{{"rate-limits/{id}/reset", sure("rates.reset-all.sure", resetRateLimits)}}},
+			acts: []act{{"rate-limits/{id}/reset", resetRateLimits}}},
 		{key: "cache", path: "cache", roles: admins, area: areaRun, show: showCache,
 			acts: []act{{"cache/clear", sure("cache.clear.sure", clearCache)}, {"cache/user", clearCacheOf}}},
 		{key: "health", path: "health", roles: admins, area: areaRun, show: showHealth},
@@ -242,7 +242,16 @@ func showRateLimitsOf(v *visit) error {
 	return v.show(l)
 }
 
+// resetRateLimits lets a user begin anew: in one window at once, in all of them
+// after it was asked.
 func resetRateLimits(v *visit) error {
+	if v.form("window") == "" {
+		return sure("rates.reset-all.sure", resetLimits)(v)
+	}
+	return resetLimits(v)
+}
+
+func resetLimits(v *visit) error {
 	path := "/admin/rate-limits/" + v.part("id")
 	if window := v.form("window"); window != "" {
 		path += "?window=" + url.QueryEscape(window)
