@@ -102,7 +102,7 @@ func readOnly(c *pgxpool.Config, maxConns int32) *pgxpool.Config {
 	c.MaxConnIdleTime = 5 * time.Minute
 	c.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
-		"application_name":                    "sallyport",
+		"application_name":                    "sallyport-responder", // not as one that works on the log
 		"default_transaction_read_only":       "on",
 		"statement_timeout":                   "30s",
 		"idle_in_transaction_session_timeout": "10s",
