@@ -153,32 +153,7 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 		body = a.raw
 	}
 	h := w.Header()
-	switch {
-	case a.media != "":
-		h["Content-Type"] = []string{a.media}
-	case h["Content-Type"] == nil && len(body) > 0:
-		h["Content-Type"] = jsonType
-	}
-	set(h, "Content-Encoding", a.encoding)
-	set(h, "Content-Security-Policy", a.policy)
-	set(h, "Location", a.location)
-	set(h, "Link", a.link)
-	set(h, "X-Cache", a.cache)
-	if a.replay {
-		h["Idempotent-Replay"] = []string{"true"}
-	}
-	if a.etag != "" {
-		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
-	}
-	if a.waited > 0 {
-		h["Preference-Applied"] = []string{"wait=" + seconds(a.waited)}
-	}
-	if a.position > 0 {
-		h["X-Log-Position"] = []string{strconv.FormatInt(a.position, 10)}
-	}
-	if a.retryAfter > 0 {
-		h["Retry-After"] = []string{seconds(a.retryAfter)}
-	}
+	a.head(h, len(body) > 0)
 	if c.metered != nil {
 		showLimits(h, c.metered, s.Now())
 		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
@@ -200,6 +175,36 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 			}
 			return
 		}
+	}
+}
+
+// head is what an answer says of itself before its body.
+func (a *answer) head(h http.Header, body bool) {
+	switch {
+	case a.media != "":
+		h["Content-Type"] = []string{a.media}
+	case h["Content-Type"] == nil && body:
+		h["Content-Type"] = jsonType
+	}
+	set(h, "Content-Encoding", a.encoding)
+	set(h, "Content-Security-Policy", a.policy)
+	set(h, "Location", a.location)
+	set(h, "Link", a.link)
+	set(h, "X-Cache", a.cache)
+	if a.replay {
+		h["Idempotent-Replay"] = []string{"true"}
+	}
+	if a.etag != "" {
+		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
+	}
+	if a.waited > 0 {
+		h["Preference-Applied"] = []string{"wait=" + seconds(a.waited)}
+	}
+	if a.position > 0 {
+		h["X-Log-Position"] = []string{strconv.FormatInt(a.position, 10)}
+	}
+	if a.retryAfter > 0 {
+		h["Retry-After"] = []string{seconds(a.retryAfter)}
 	}
 }
 

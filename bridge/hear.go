@@ -46,13 +46,7 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 			if alarm != nil && b.halt(l, alarm.Error()) {
 				notes = append(notes, domain.LinkStopped{Peer: peer, Reason: alarm.Error()})
 			}
-			if m.Ack != nil && l.Heard.No == m.Ack.No && m.Head.Position < l.In.Through {
-				b.Logger.WarnContext(ctx, "the peer's log is shorter than what this site holds of it: it was restored; `sallyport link return` gives it back what it lost",
-					"peer", peer, "ends_at", m.Head.Position, "held_through", l.In.Through)
-			}
-			if l.Self.Incarnation != restored {
-				b.Logger.WarnContext(ctx, "the peer has seen later words of this site than it remembers: it was restored, and asks again for what it lost", "peer", peer)
-			}
+			b.tellOfRestores(ctx, l, m, restored)
 			if l.Out.AckedThrough > before {
 				acked = &domain.BundleAcknowledged{Peer: peer, Seq: l.Out.AckedSeq, Position: l.Out.AckedThrough}
 			}
@@ -81,6 +75,18 @@ func (b *Bridge) hear(ctx context.Context, under Card, m bundle.Manifest) (l Lin
 		b.Logger.ErrorContext(ctx, "link stopped", "peer", peer, "reason", alarm.Error())
 	}
 	return l, err
+}
+
+// tellOfRestores warns if what was heard shows that one of the two sites was
+// restored; was is this end's incarnation before.
+func (b *Bridge) tellOfRestores(ctx context.Context, l *Link, m bundle.Manifest, was string) {
+	if m.Ack != nil && l.Heard.No == m.Ack.No && m.Head.Position < l.In.Through {
+		b.Logger.WarnContext(ctx, "the peer's log is shorter than what this site holds of it: it was restored; `sallyport link return` gives it back what it lost",
+			"peer", l.Card.Name, "ends_at", m.Head.Position, "held_through", l.In.Through)
+	}
+	if l.Self.Incarnation != was {
+		b.Logger.WarnContext(ctx, "the peer has seen later words of this site than it remembers: it was restored, and asks again for what it lost", "peer", l.Card.Name)
+	}
 }
 
 // errNewCard is what an import finds whose peer got another card meanwhile.
