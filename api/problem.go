@@ -56,17 +56,17 @@ type fieldError struct {
 const problemPrefix = "urn:sallyport:problem:"
 
 var (
-	errNoPath    = &problem{Status: http.StatusNotFound, code: "no-such-path", Detail: "this API has no such path"}
-	errNotFound  = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "there is nothing of this name here, or it is not yours"}
+	errNoPath    = &problem{Status: http.StatusNotFound, code: "no-such-path", Detail: "this API has no such path: GET /openapi.json lists those that it has"}
+	errNotFound  = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "there is nothing of this name here, or it is not yours: look for it in its list; nothing was changed"}
 	errNoLink    = &problem{Status: http.StatusNotFound, code: "not-found", Detail: "this site has no link to a site of this name: see GET /admin/links"}
-	errCancelled = &problem{Status: http.StatusGone, code: "cancelled", Detail: "this request was cancelled: it gets no answer"}
+	errCancelled = &problem{Status: http.StatusGone, code: "cancelled", Detail: "this request was cancelled: it gets no answer, submit it anew if you need one"}
 	errCleared   = &problem{Status: http.StatusGone, code: "cleared-away", Detail: "this request was finished long ago and is no longer kept for looking up; its history is kept for auditors"}
 	errMediaType = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type", Detail: "send application/json in UTF-8, not compressed; nothing was stored"}
 	errNoToken   = &problem{Status: http.StatusUnauthorized, code: "login-required", challenge: true, Detail: "log in by POST /auth/login and send the access token as Authorization: Bearer"}
 	errToken     = &problem{Status: http.StatusUnauthorized, code: "invalid-token", challenge: true, Detail: "the access token is not valid here or has expired: log in again"}
-	errAPIKey    = &problem{Status: http.StatusUnauthorized, code: "invalid-api-key", challenge: true, Detail: "the API key is not valid here, has expired or was revoked"}
+	errAPIKey    = &problem{Status: http.StatusUnauthorized, code: "invalid-api-key", challenge: true, Detail: "the API key is not valid here, has expired or was revoked: log in and issue another by POST /api-keys"}
 	errNoKeys    = &problem{Status: http.StatusForbidden, code: "login-required-in-person", Detail: "this cannot be done with an API key: log in by POST /auth/login; nothing was stored"}
-	errLogin     = &problem{Status: http.StatusUnauthorized, code: "invalid-credentials", challenge: true, Detail: "the username or the password is wrong"}
+	errLogin     = &problem{Status: http.StatusUnauthorized, code: "invalid-credentials", challenge: true, Detail: "the username or the password is wrong: try again, or ask an administrator for a new password"}
 )
 
 // wrongRole says who may call what somebody of another role called.

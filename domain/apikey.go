@@ -131,7 +131,7 @@ func (APIKey) Issue(c IssueAPIKey) ([]Fact, error) {
 // revoked before. Another's key is not there, but for an administrator.
 func (k APIKey) Revoke(user string, admin bool, reason string) ([]Fact, error) {
 	if !k.issued || k.user != user && !admin {
-		return nil, refuse(NotFound, "not-found", "you have no API key of this id")
+		return nil, refuse(NotFound, "not-found", "you have no API key of this id: see GET /api-keys; nothing was changed")
 	}
 	if k.revoked {
 		return nil, nil

@@ -83,5 +83,5 @@ func (f fieldErrors) err(what string) error {
 		return nil
 	}
 	return &Error{Kind: Invalid, Code: "invalid-" + what, Fields: f,
-		Detail: "the " + strings.ReplaceAll(what, "-", " ") + " is not valid: " + strings.TrimSpace(f[0].Pointer+" "+f[0].Detail)}
+		Detail: "the " + strings.ReplaceAll(what, "-", " ") + " is not valid: " + strings.TrimSpace(f[0].Pointer+" "+f[0].Detail) + "; nothing was stored"}
 }

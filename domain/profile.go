@@ -100,7 +100,7 @@ func (p Profile) Decide(c ProfileCommand) ([]Fact, error) { return c.decide(p) }
 
 func (c ProfileDefined) decide(p Profile) ([]Fact, error) {
 	if p.Exists() {
-		return nil, refuse(Conflict, "profile-exists", "a profile named %s exists already", c.Name)
+		return nil, refuse(Conflict, "profile-exists", "a profile named %s exists already: change it, or choose another name; nothing was stored", c.Name)
 	}
 	c = c.filled()
 	if err := c.check(); err != nil {

@@ -83,7 +83,7 @@ type DefineRequestType struct {
 
 func (c DefineRequestType) decide(t RequestType) ([]Fact, error) {
 	if t.Exists() {
-		return nil, refuse(Conflict, "request-type-exists", "a request type named %s exists already", c.Name)
+		return nil, refuse(Conflict, "request-type-exists", "a request type named %s exists already: change it, or choose another name; nothing was stored", c.Name)
 	}
 	d, err := c.definition(t.Definition().Version + 1)
 	if err != nil {

@@ -85,7 +85,7 @@ func (r Response) Begun() bool { return r.begun }
 func (r Response) Attempts() int { return r.attempts }
 
 // ErrAnswered is the refusal to answer a second time.
-var ErrAnswered = refuse(Conflict, "already-answered", "this request was answered already; the first answer stands")
+var ErrAnswered = refuse(Conflict, "already-answered", "this request was answered already; the first answer stands, and nothing was changed")
 
 // ErrNotFailed is the refusal to answer again what has not failed.
 var ErrNotFailed = refuse(Conflict, "not-failed", "only a request that failed can be answered again; nothing was changed")

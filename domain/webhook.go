@@ -91,7 +91,7 @@ func (w Webhook) Decide(command any) ([]Fact, error) {
 		return w.register(c)
 	case RemoveWebhook:
 		if w.user == "" || w.user != c.User || w.ended {
-			return nil, refuse(NotFound, "not-found", "you have no such webhook")
+			return nil, refuse(NotFound, "not-found", "you have no such webhook: see GET /webhooks; nothing was changed")
 		}
 		return []Fact{WebhookRemoved{Reason: c.Reason}}, nil
 	case SwitchOffWebhook:

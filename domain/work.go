@@ -131,7 +131,7 @@ func (c ReleaseWork) decide(w Work) ([]Fact, error) {
 	case w.holder != c.By && w.held(c.Now) && !c.Others:
 		return nil, w.refuseHeld()
 	case w.holder != c.By && !w.held(c.Now):
-		return nil, refuse(Conflict, "work-not-claimed", "nobody has claimed this work, or the claim has ended by itself: there is nothing to hand back")
+		return nil, refuse(Conflict, "work-not-claimed", "nobody has claimed this work, or the claim has ended by itself: there is nothing to hand back, and nothing was changed")
 	}
 	var f fieldErrors
 	f.text("/reason", c.Reason, 0, maxRequestReason)
@@ -172,7 +172,7 @@ func (c EndWork) decide(w Work) ([]Fact, error) {
 
 func (w Work) refuseClosed() error {
 	if !w.opened {
-		return refuse(NotFound, "not-found", "there is no such work")
+		return refuse(NotFound, "not-found", "there is no such work: see GET /work; nothing was changed")
 	}
 	what := "was answered already: the first answer stands"
 	switch w.outcome {

@@ -82,7 +82,7 @@ func New(c Config) *Hasher {
 func (h *Hasher) Hash(ctx context.Context, password string) (domain.Credential, error) {
 	if wrong := domain.CheckPassword(password); len(wrong) > 0 {
 		return domain.Credential{}, &domain.Error{Kind: domain.Invalid, Code: "invalid-password", Fields: wrong,
-			Detail: "the password is not valid: it " + wrong[0].Detail}
+			Detail: "the password is not valid: it " + wrong[0].Detail + "; nothing was stored"}
 	}
 	made := phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes)}
 	err := h.slot(ctx, func() { made.key = made.derive(password, keyBytes) })
