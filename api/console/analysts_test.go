@@ -103,6 +103,9 @@ func TestAnalystsForms(t *testing.T) {
 			t.Fatal("the request did not cross")
 		}
 	}
+	if status, body := v.postFile("work/"+id+"/answer", "file", "large", make([]byte, domain.MaxAnswerFile+1)); status != http.StatusRequestEntityTooLarge || !strings.Contains(body, "file is too large") {
+		t.Errorf("a file that is too large: %d", status)
+	}
 	for _, step := range []struct {
 		verb   string
 		form   map[string][]string

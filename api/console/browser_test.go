@@ -157,6 +157,9 @@ func result[T any](b *tab, action chromedp.Action[T]) T {
 func (b *tab) visit(path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(b.base+"/console/"+path), chromedp.WaitReady("main h1"))
+	if broken := result(b, chromedp.Evaluate[string](`document.body.innerText.match(/.*%!.*/)?.[0] ?? ""`)); broken != "" {
+		b.t.Errorf("%s says %q", path, broken)
+	}
 }
 
 // forgive takes it that pages were answered with a status: the browser logs it.
@@ -226,8 +229,9 @@ func TestEveryPageForEveryRole(t *testing.T) {
 					case p.Admits(site, role):
 						path := w.example(t, p, site, role)
 						b.visit(path)
-						// What differs by role is navigation and the front page.
-						if _, seen := w.seen.LoadOrStore(string(site)+p.Key, true); !seen || p.Path == "" {
+						// A page is looked at once for all who are offered the same by it.
+						offered := result(b, chromedp.Evaluate[string](`[...new Set([...document.querySelectorAll("main :is(form, button, h2, .tile)")].map((e) => e.tagName + (e.name || e.className)))].sort().join()`))
+						if _, seen := w.seen.LoadOrStore(string(site)+p.Key+offered, true); !seen {
 							b.accessible(path)
 							b.narrow(path)
 						}

@@ -239,7 +239,7 @@ func (v *visit) troubles(d dashboard) (all []trouble, _ error) {
 		}
 		for _, c := range h.checks() {
 			if c.Says != "ok" {
-				all = append(all, trouble{Key: "health", URL: "health", Of: c.Name + ": " + c.Says})
+				all = append(all, trouble{Key: "health", URL: "health", Of: string(v.T("check." + c.Name))})
 			}
 		}
 	}

@@ -76,7 +76,11 @@ func TestOperatorTakesInAndReleases(t *testing.T) {
 	}
 	b := w.tab(t, domain.ResponseSite, domain.RoleOperator)
 	b.visit("exchange")
-	b.do(chromedp.SetUploadFiles("#files", []string{good, bad}), chromedp.Submit("#files"), chromedp.WaitVisible("#uploaded"))
+	b.do(chromedp.Evaluate[chromedp.Void](`new MutationObserver(() => { window.progress = true; }).observe(document.querySelector(".progress"), { attributes: true })`),
+		chromedp.SetUploadFiles("#files", []string{good, bad}), chromedp.Click(`form[action$="upload"] button`), chromedp.WaitVisible("#uploaded"))
+	if !result(b, chromedp.Evaluate[bool](`window.progress && document.activeElement.contains(document.querySelector("#uploaded"))`)) {
+		t.Error("it does not show how far it is, or the focus is not at what came of it")
+	}
 	if n := result(b, chromedp.Evaluate[int](`document.querySelectorAll(".chip.upload-stored").length`)); n != 2 {
 		t.Errorf("%d files were stored", n)
 	}
@@ -90,6 +94,22 @@ func TestOperatorTakesInAndReleases(t *testing.T) {
 		t.Error("it can be decided about twice")
 	}
 	b.clean("taking in and releasing")
+}
+
+// An operator stops a link with a reason, is asked first, and resumes it.
+func TestOperatorStopsAndResumes(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	b := w.tab(t, domain.ResponseSite, domain.RoleOperator)
+	t.Cleanup(func() { // whatever happens: other tests wait for what crosses
+		if token, err := w.token(context.WithoutCancel(t.Context()), domain.ResponseSite, domain.RoleOperator); err == nil {
+			_ = w.api(context.WithoutCancel(t.Context()), domain.ResponseSite, http.MethodPost, "/admin/links/field/resume", token, `{"reason":"the test is over"}`, nil)
+		}
+	})
+	b.visit("links/field")
+	b.do(chromedp.SendKeys("#reason", "a try"), chromedp.Click(`form[action$="stop"] button`), chromedp.Click("#sure [value=yes]"), chromedp.WaitVisible(`form[action$="resume"]`),
+		chromedp.SendKeys("#reason", "it is over"), chromedp.Click(`form[action$="resume"] button`), chromedp.Click("#sure [value=yes]"), chromedp.WaitVisible(`form[action$="stop"]`))
+	b.clean("stopping and resuming")
 }
 
 // What operators send without scripts is done, or refused beside its field.

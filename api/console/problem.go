@@ -32,6 +32,14 @@ type fieldError struct {
 // Field is the name of what it is about; empty: the whole.
 func (e fieldError) Field() string { return cmp.Or(strings.TrimPrefix(e.Pointer, "/"), e.Parameter) }
 
+// Anchor is the id of its field on the page.
+func (e fieldError) Anchor() string {
+	if strings.HasPrefix(e.Pointer, "/params/") || strings.HasPrefix(e.Pointer, "/result/") {
+		return "f" + e.Pointer
+	}
+	return e.Field()
+}
+
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
 const problemPrefix = "urn:sallyport:problem:"

@@ -40,7 +40,7 @@ type work struct {
 	ClaimedBy    *string `json:"claimed_by"`
 	ClaimedUntil *string `json:"claimed_until"`
 	Mine         bool    `json:"mine"`
-	Outcome      *string `json:"outcome"`
+	Outcome      string  `json:"outcome"` // empty: none yet
 	ClosedAt     *string `json:"closed_at"`
 	ClosedBy     *string `json:"closed_by"`
 }

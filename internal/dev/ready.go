@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"sallyport/bridge"
 	"sallyport/projections"
 )
 
@@ -52,10 +53,15 @@ func (s *Stack) WaitReady(ctx context.Context) (Ready, error) {
 	return r, s.exportFirst(ctx)
 }
 
+// exportFirst writes what is due. A link that somebody stopped stays so: they
+// resume it where they stopped it.
 func (s *Stack) exportFirst(ctx context.Context) error {
-	_, err1 := s.Core.Bridge.Export(ctx, s.Field.Name, actor)
-	_, err2 := s.Field.Bridge.Export(ctx, s.Core.Name, actor)
-	return errors.Join(err1, err2)
+	for from, to := range map[*End]*End{s.Core: s.Field, s.Field: s.Core} {
+		if _, err := from.Bridge.Export(ctx, to.Name, actor); err != nil && !errors.Is(err, bridge.ErrStopped) {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitForUser waits until a user has crossed. It looks at the read model:

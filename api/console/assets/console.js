@@ -37,6 +37,13 @@
 		}
 	});
 
+	// What is wrong leads to its field.
+	document.addEventListener("click", (e) => {
+		const to = e.target.closest("[role=alert] a[href^='#']");
+		const field = to && document.getElementById(decodeURIComponent(to.hash.slice(1)));
+		if (field) { e.preventDefault(); field.focus(); }
+	});
+
 	// A form that asks before it is sent. Without this the site asks.
 	document.addEventListener("submit", (e) => {
 		const form = e.target, button = e.submitter, dialog = document.getElementById("sure");

@@ -39,14 +39,15 @@
 	others.onmessage = (e) => changed(e.data);
 	const tell = (kinds) => { changed(kinds); others.postMessage(kinds); };
 	const listen = (until) => {
-		let stream, again, lost = false;
+		let stream, again, late, lost = false;
 		const begin = () => {
 			stream = new EventSource(from);
 			stream.onmessage = (e) => tell(e.data.split(" "));
-			stream.onopen = () => { root.dataset.live = "yes"; if (lost) { lost = false; tell(["everything"]); } };
+			stream.onopen = () => { clearTimeout(late); late = undefined; root.dataset.live = "yes"; if (lost) { lost = false; tell(["everything"]); } };
 			stream.onerror = () => {
 				lost = true;
 				delete root.dataset.live;
+				late ??= setTimeout(() => tell(["everything"]), 10_000);
 				if (stream.readyState !== EventSource.CLOSED) return;
 				// It was refused, and the browser does not come again by itself.
 				tell(["everything"]);
@@ -54,7 +55,7 @@
 			};
 		};
 		begin();
-		until.addEventListener("abort", () => { clearTimeout(again); stream.close(); });
+		until.addEventListener("abort", () => { clearTimeout(again); clearTimeout(late); stream.close(); });
 	};
 	let turn;
 	const open = () => {
@@ -87,11 +88,12 @@
 	document.addEventListener("htmx:error", (e) => { if (e.detail.ctx) failed(e.detail.ctx.sourceElement, 0); });
 	document.addEventListener("htmx:before:request", (e) => e.target.closest?.("[data-live], [aria-live]")?.setAttribute("aria-busy", "true"));
 	document.addEventListener("htmx:finally:request", (e) => e.target.closest?.("[aria-busy]")?.removeAttribute("aria-busy"));
-	document.addEventListener("htmx:after:swap", () => { notice("old", false); notice("ended", false); });
-
-	// A time that is shown as somebody wants it is not written anew.
-	document.addEventListener("htmx:before:morph:node", (e) => {
-		const { oldNode: old, newNode: next } = e.detail;
-		if (old.dataset?.local !== undefined && old.dateTime === next.dateTime) e.preventDefault();
+	document.addEventListener("htmx:after:swap", (e) => {
+		const ctx = e.detail?.ctx;
+		if (!(ctx?.response?.status < 400)) return;
+		notice("old", false);
+		notice("ended", false);
+		// What was filtered is there still when the page is loaded again.
+		if (ctx.sourceElement.matches("form[hx-replace-url]")) history.replaceState(history.state, "", ctx.response.raw.url);
 	});
 })();
