@@ -185,6 +185,7 @@ func (s *site) warmKey(key string) {
 func TestGuessingAPIKeysIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
+	core.standStill()
 	_, good := core.issue(core.token("alice"), both)
 	core.warmKey(good)
 	core.withKey("GET", "/auth/me", good[:len(good)-1]+"!", "").want(t, 401, "invalid-api-key")

@@ -109,6 +109,7 @@ func TestLoginIsThrottled(t *testing.T) {
 func TestGuessesAtOnce(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
+	core.standStill()
 	var mu sync.Mutex
 	answers := map[int]int{}
 	var wg sync.WaitGroup

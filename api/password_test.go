@@ -79,6 +79,7 @@ func TestWhichPasswordsMayBe(t *testing.T) {
 func TestGuessingTheOldPassword(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
+	core.standStill()
 	alice := core.token("alice")
 	for range 10 {
 		core.changePassword(alice, "wrong", better).want(t, 403, "wrong-password")
@@ -94,6 +95,7 @@ func TestGuessingTheOldPassword(t *testing.T) {
 func TestManyGuessAtOneAccount(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
+	core.standStill()
 	core.token("alice")
 	answers := map[int]int{}
 	home := core.address
@@ -113,6 +115,7 @@ func TestManyGuessAtOneAccount(t *testing.T) {
 func TestGuessingRefreshTokens(t *testing.T) {
 	t.Parallel()
 	core := newCore(t)
+	core.standStill()
 	_, refresh := core.login("alice")
 	answers := map[int]int{}
 	for range 110 {

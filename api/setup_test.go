@@ -59,13 +59,26 @@ type site struct {
 	bridge    *bridge.Bridge
 	dir       string // the bridge's folders
 	crossing  atomic.Pointer[api.Crossing]
-	clock     atomic.Int64 // what was added to the time
+	clock     atomic.Int64              // what was added to the time
+	stood     atomic.Pointer[time.Time] // the time that stands still; nil: none
 	logged    *bytes.Buffer
 	address   string // where calls come from
 	sources   *sqlresponder.Responder
 }
 
-func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.clock.Load())) }
+func (s *site) now() time.Time {
+	at := time.Now()
+	if stood := s.stood.Load(); stood != nil {
+		at = *stood
+	}
+	return at.Add(time.Duration(s.clock.Load()))
+}
+
+// standStill lets time pass by clock alone: a slow machine gives no guess back.
+func (s *site) standStill() {
+	at := time.Now()
+	s.stood.Store(&at)
+}
 
 // events are the schemas of all events.
 var events = sync.OnceValues(schema.LoadEvents)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // caller is a REST client of one site, as one user or nobody.
@@ -47,7 +46,7 @@ func (c caller) try(t *testing.T, method, path, body string, headers ...string) 
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: patience}
 	res, err := client.Do(req)
 	if err != nil {
 		return reply{}, err

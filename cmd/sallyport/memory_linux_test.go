@@ -27,7 +27,7 @@ const mostMemory = 64 << 10
 func TestBadInputTakesLittleMemory(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "sallyport")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	field, core := newStations(t)

@@ -99,7 +99,7 @@ func TestMet(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "sallyport")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "sallyport/cmd/sallyport")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", program, "sallyport/cmd/sallyport")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}
