@@ -30,7 +30,7 @@ func TestAuditorFindsVerifiesAndTakesAway(t *testing.T) {
 	b.do(chromedp.WaitVisible("#then"))
 	b.accessible("as of a moment")
 	b.visit("audit/verify")
-	b.do(chromedp.Click("form[data-progress] button"), chromedp.WaitVisible("main .banner"))
+	b.do(chromedp.Click("form[data-progress] button"), chromedp.WaitVisible("main section .banner"))
 	if found := result(b, chromedp.Text("main")); !strings.Contains(found, "All logs are whole") {
 		t.Errorf("verified: %s", found)
 	}

@@ -49,7 +49,10 @@ type stored struct {
 
 // Request is the request that the event is of; empty: it is of something else.
 func (e stored) Request() string {
-	id, _ := domain.RequestOf(e.Stream)
+	id, ok := domain.RequestOf(e.Stream)
+	if !ok {
+		return ""
+	}
 	return id
 }
 

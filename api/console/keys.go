@@ -28,8 +28,8 @@ type keysPage struct {
 	Name   string
 	Chosen []string // scopes
 	Scopes []domain.Scope
-	Days   string
-	Offers []string // of Days; empty: for good
+	Days   int   // 0: for good
+	Offers []int // of Days
 	Issued *apiKey
 }
 
@@ -37,7 +37,7 @@ type keysPage struct {
 func (k keysPage) Has(s domain.Scope) bool { return slices.Contains(k.Chosen, string(s)) }
 
 func (v *visit) keysPage() (keysPage, error) {
-	k := keysPage{Scopes: v.user.Role.Scopes(), Offers: []string{"7", "30", "90", "365", ""}, Days: "90"}
+	k := keysPage{Scopes: v.user.Role.Scopes(), Offers: []int{7, 30, 90, 365, 0}, Days: 90}
 	path := "/api-keys?limit=50"
 	if cursor := v.r.URL.Query().Get("cursor"); cursor != "" {
 		path += "&cursor=" + queryEscape(cursor)
@@ -66,7 +66,8 @@ type newKey struct {
 // address and no cookie.
 func issueKey(v *visit) error {
 	in := newKey{Name: v.form("name"), Scopes: append([]string{}, v.r.PostForm["scopes"]...)}
-	if days, err := strconv.Atoi(v.form("days")); err == nil && days > 0 {
+	days, err := strconv.Atoi(v.form("days"))
+	if err == nil && days > 0 {
 		at := domain.Timestamp(v.console.Now().UTC().Add(time.Duration(days) * 24 * time.Hour))
 		in.Expires = &at
 	}
@@ -77,7 +78,7 @@ func issueKey(v *visit) error {
 		return err
 	}
 	if wrong != nil {
-		k.Name, k.Chosen, k.Days = in.Name, in.Scopes, v.form("days")
+		k.Name, k.Chosen, k.Days = in.Name, in.Scopes, days
 		return v.again(k, wrong)
 	}
 	k.Issued = issued

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,8 @@ func (l *language) Has(key string) bool { _, ok := l.messages[key]; return ok }
 // T is a message with its placeholders filled in: T("key", "name", value, …) puts
 // value where the message has {name}. Texts are data of users: they are escaped
 // and kept apart from the message's direction. A key without a message is shown
-// as it is, and fails a test.
+// as it is, and fails a test. What a message has between backticks is to be
+// typed: it is shown as code.
 func (l *language) T(key string, args ...any) template.HTML {
 	message, ok := l.messages[key]
 	if !ok {
@@ -84,8 +86,10 @@ func (l *language) T(key string, args ...any) template.HTML {
 	for i := 0; i+1 < len(args); i += 2 {
 		pairs = append(pairs, "{"+fmt.Sprint(args[i])+"}", string(l.shown(args[i+1])))
 	}
-	return template.HTML(strings.NewReplacer(pairs...).Replace(html.EscapeString(message))) //nolint:gosec // both are escaped
+	return template.HTML(strings.NewReplacer(pairs...).Replace(toType.ReplaceAllString(html.EscapeString(message), `<code dir="ltr">$1</code>`))) //nolint:gosec // both are escaped
 }
+
+var toType = regexp.MustCompile("`([^`]+)`")
 
 func (l *language) shown(value any) template.HTML {
 	switch x := pointed(value).(type) {
@@ -139,10 +143,13 @@ func (l *language) Size(bytes int64) template.HTML {
 	return template.HTML(`<span dir="ltr">` + l.figures(text) + " " + unit + `</span>`) //nolint:gosec // digits
 }
 
-// figures writes digits as the language does.
+// figures writes digits as the language does, a sign on their left.
 func (l *language) figures(text string) string {
 	if l.digits == "" {
 		return text
+	}
+	if strings.HasPrefix(text, "-") {
+		text = leftToRight + text
 	}
 	own := []rune(l.digits)
 	return strings.Map(func(r rune) rune {
@@ -158,6 +165,9 @@ func (l *language) figures(text string) string {
 		return r
 	}, text)
 }
+
+// leftToRight is a mark that turns what stands after it.
+const leftToRight = "\u200e"
 
 func grouped(digits string) string {
 	sign := ""

@@ -217,10 +217,13 @@ func TestMessagesOfProblems(t *testing.T) {
 // What users wrote stays text, whatever the message and the direction.
 func TestMessagesEscape(t *testing.T) {
 	t.Parallel()
-	l := &language{messages: map[string]string{"k": "Hello <you>, {name} has {n}"}, digits: "۰۱۲۳۴۵۶۷۸۹"}
+	l := &language{messages: map[string]string{"k": "Hello <you>, {name} has {n}: `<ls>`"}, digits: "۰۱۲۳۴۵۶۷۸۹"}
 	got := string(l.T("k", "name", "<script>{n}", "n", 1234567))
-	if want := "Hello &lt;you&gt;, <bdi>&lt;script&gt;{n}</bdi> has ۱٬۲۳۴٬۵۶۷"; got != want {
+	if want := "Hello &lt;you&gt;, <bdi>&lt;script&gt;{n}</bdi> has ۱٬۲۳۴٬۵۶۷: <code dir=\"ltr\">&lt;ls&gt;</code>"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := l.Number(-1234), "\u200e-۱٬۲۳۴"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 	if got := (&language{}).Number(int64(-1234)); got != "-1,234" {
 		t.Error(got)

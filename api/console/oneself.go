@@ -20,15 +20,26 @@ func ofOneself() []page {
 // bare shows a page that needs nothing but who is signed in.
 func (v *visit) bare() error { return v.show(nil) }
 
-// home is the front page: where somebody can go, and of who asks what they
-// asked last.
+// home is the front page: what waits for somebody, and where they can go.
 type home struct {
+	Links  []link // of who carries
+	Work   *list[work]
 	Recent []request
 	Limits *limits
 }
 
+// Asks reports whether the front page is about asking: of users it always is, of
+// the others once they have asked.
+func (h home) Asks(u *user) bool { return h.Limits != nil && (u.Is("user") || len(h.Recent) > 0) }
+
 func showHome(v *visit) error {
 	var h home
+	if v.user.Is("operator", "admin") {
+		var err error
+		if h.Links, err = v.links(); err != nil {
+			return err
+		}
+	}
 	if v.console.Role == domain.RequestSite {
 		var found list[request]
 		if err := v.get("/requests?limit=5", &found); err != nil {
@@ -36,6 +47,11 @@ func showHome(v *visit) error {
 		}
 		h.Recent = found.Items
 		if err := v.get("/rate-limit", &h.Limits); err != nil {
+			return err
+		}
+	} else if v.user.Is("analyst") {
+		h.Work = &list[work]{}
+		if err := v.get("/work?state=open&limit=5", h.Work); err != nil {
 			return err
 		}
 	}
