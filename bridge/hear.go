@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -170,8 +171,24 @@ func (b *Bridge) telling(ctx context.Context, l Link) (link.Telling, error) {
 	for _, r := range t.Rejected {
 		here = append(here, r.Seq)
 	}
-	t.Missing = l.In.Missing(here...)
-	return t, nil
+	atHand, err := b.atHand(l)
+	t.Missing = slices.DeleteFunc(l.In.Missing(here...), func(n int64) bool { return slices.Contains(atHand, n) })
+	return t, err
+}
+
+// atHand returns the numbers of a peer whose files are being taken in: nobody is
+// to bring or to make them again meanwhile. By their names, which only their
+// manifests prove; a file that lied is out of there as soon as it was read.
+func (b *Bridge) atHand(l Link) ([]int64, error) {
+	files, err := b.staged()
+	var numbers []int64
+	for _, f := range files {
+		n, err := bundle.ParseName(originalName(f))
+		if err == nil && n.Beacon == 0 && n.Between(l.Card.Name, b.Log.Site()) && strings.HasPrefix(l.In.Epoch, n.Epoch8) {
+			numbers = append(numbers, n.Seq)
+		}
+	}
+	return numbers, err
 }
 
 // heldNumbers returns the numbers of a peer that are here and must wait.

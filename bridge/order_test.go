@@ -12,6 +12,25 @@ import (
 	"sallyport/domain"
 )
 
+func TestWhatIsBeingTakenInIsNotMissing(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	field.submit(t)
+	carry(t, field, core, field.exportOne(t, "core").File)
+	heard := false
+	core.Progress = func(int64) { // the file is read before its manifest is believed, and after
+		s := core.status(t)
+		heard = heard || s.LastContact != nil
+		if len(s.Missing) > 0 {
+			t.Errorf("while it is taken in, %d are missing: %s", s.Missing, s.NextAction)
+		}
+	}
+	core.expect(t, bridge.Applied)
+	if !heard {
+		t.Error("nobody looked after its manifest was believed")
+	}
+}
+
 func TestOutOfOrderIsHeldAskedForAndAppliedInOrder(t *testing.T) {
 	t.Parallel()
 	field, core := pair(t)
