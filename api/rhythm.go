@@ -22,8 +22,8 @@ type Crossing struct {
 }
 
 // counted is the link as the tally knows it.
-func (c Crossing) counted() tally.Link {
-	return tally.Link{ExportedThrough: c.ExportedThrough, AckedThrough: c.AckedThrough}
+func (link Crossing) counted() tally.Link {
+	return tally.Link{ExportedThrough: link.ExportedThrough, AckedThrough: link.AckedThrough}
 }
 
 // expectedCrossing is when a request is likely gone, and when its answer is
