@@ -1,8 +1,10 @@
 package domain
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
+	"strconv"
 )
 
 // Notice is the type of a message that a webhook gets.
@@ -137,6 +139,8 @@ func (f *fieldErrors) webhookURL(pointer, text string) {
 	if ok {
 		f.require(u.User == nil, pointer, "must not hold a name or password")
 		f.require(u.Fragment == "", pointer, "must not hold a fragment")
+		port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+		f.require(err == nil && port > 0, pointer, "must have a port of 1 to 65535, or none")
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
+	"strings"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -47,7 +49,38 @@ func NewGuard(allow []netip.Prefix) Guard {
 // CheckHost refuses a host that is an address which would never be called. What
 // a name resolves to is looked at when it is called.
 func (g Guard) CheckHost(host string) error {
-	if ip, named := netip.ParseAddr(host); named == nil && g.of.SafeAddr(ip.Unmap()) != nil {
+	if ip, named := netip.ParseAddr(host); named == nil {
+		return g.admits(ip)
+	}
+	return nil
+}
+
+// CheckGiven is [Guard.CheckHost] for a host that any user may give: it also
+// refuses the names of this machine, and addresses that are written as nobody
+// writes them who has nothing to hide.
+func (g Guard) CheckGiven(host string) error {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	switch {
+	case name == "localhost", strings.HasSuffix(name, ".localhost"): // RFC 6761, 6.3
+		if g.admits(netip.IPv6Loopback()) == nil {
+			return nil
+		}
+		return g.admits(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	case endsInNumber.MatchString(name):
+		if ip, err := netip.ParseAddr(name); err == nil {
+			return g.admits(ip)
+		}
+		return ErrAddress
+	}
+	return g.CheckHost(host)
+}
+
+// endsInNumber matches what no name of a domain does, and what resolvers may
+// take for an IPv4 address, such as 127.1, 2130706433 or 0x7f.1.
+var endsInNumber = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+
+func (g Guard) admits(ip netip.Addr) error {
+	if g.of.SafeAddr(ip.Unmap()) != nil {
 		return ErrAddress
 	}
 	return nil
