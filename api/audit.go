@@ -60,6 +60,15 @@ func (s *server) acted(ctx context.Context, c *call, action, target string) erro
 	return s.unlessReadOnly(ctx, c, action+" "+target, err)
 }
 
+// behind gives the answer to an act that was recorded the position of the log's
+// end: behind the record, and behind all that the act itself stored.
+func (s *server) behind(ctx context.Context, a answer, err error) (answer, error) {
+	if err != nil {
+		return answer{}, err
+	}
+	return s.written(ctx, commands.Stored{}, a)
+}
+
 // unlessReadOnly lets a call go on whose record a read-only site cannot take
 // into its log: to look, and to bring a restored site home, must be possible
 // there. The program's own log then has what the audit trail lacks.

@@ -11,6 +11,7 @@ import (
 	"sallyport/api/throttle"
 	"sallyport/api/token"
 	"sallyport/domain"
+	"sallyport/internal/commands"
 	"sallyport/internal/password"
 	"sallyport/projections"
 )
@@ -62,7 +63,7 @@ func (s *server) login(ctx context.Context, c *call, in loginRequest) (answer, e
 	if err != nil {
 		return answer{}, err
 	}
-	return s.grant(opened)
+	return s.grant(ctx, opened)
 }
 
 // checkLogin finds the user of a username and its password, unless too many
@@ -137,13 +138,14 @@ func (s *server) someUser(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) grant(of session.Session) (answer, error) {
+// grant gives out what a session stands for.
+func (s *server) grant(ctx context.Context, of session.Session) (answer, error) {
 	access, err := s.tokens.Issue(of.User, of.ID)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{value: loginAnswer{AccessToken: access, TokenType: "Bearer",
-		ExpiresIn: int(token.Lifetime / time.Second), RefreshToken: of.Token}}, nil
+	return s.written(ctx, commands.Stored{Seq: of.Position}, answer{value: loginAnswer{AccessToken: access, TokenType: "Bearer",
+		ExpiresIn: int(token.Lifetime / time.Second), RefreshToken: of.Token}})
 }
 
 type refreshRequest struct {
@@ -163,7 +165,7 @@ func (s *server) refresh(ctx context.Context, c *call, in refreshRequest) (answe
 	case err != nil:
 		return answer{}, err
 	}
-	return s.grant(next)
+	return s.grant(ctx, next)
 }
 
 // refused turns a refusal of the sessions into one of the API, and counts it.
@@ -187,7 +189,7 @@ func (s *server) logout(ctx context.Context, c *call, in refreshRequest) (answer
 		return answer{}, err
 	}
 	s.tokens.CloseSession(closed.ID)
-	return answer{status: http.StatusNoContent}, nil
+	return s.written(ctx, commands.Stored{}, answer{status: http.StatusNoContent})
 }
 
 // me tells who asks.

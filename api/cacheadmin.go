@@ -57,7 +57,8 @@ func (s *server) clearCache(ctx context.Context, c *call) (answer, error) {
 	if err := s.acted(ctx, c, "cache.clear", ""); err != nil {
 		return answer{}, err
 	}
-	return cacheCleared(s.Cache.Clear(ctx))
+	cleared, err := s.Cache.Clear(ctx)
+	return s.cacheCleared(ctx, cleared, err)
 }
 
 // clearCacheOf forgets the answers to one user, known here or not.
@@ -72,12 +73,13 @@ func (s *server) clearCacheOf(ctx context.Context, c *call) (answer, error) {
 	if err := s.acted(ctx, c, "cache.clear", "user-"+user); err != nil {
 		return answer{}, err
 	}
-	return cacheCleared(s.Cache.ClearUser(ctx, user))
+	cleared, err := s.Cache.ClearUser(ctx, user)
+	return s.cacheCleared(ctx, cleared, err)
 }
 
-func cacheCleared(n int64, err error) (answer, error) {
+func (s *server) cacheCleared(ctx context.Context, n int64, err error) (answer, error) {
 	if err != nil {
 		return answer{}, busy("cache-unavailable", "the cache does not answer; what it holds expires within 24 hours, and nothing older than the database is shown", 5*time.Second)
 	}
-	return answer{value: clearedShape{Success: true, Cleared: n}}, nil
+	return s.behind(ctx, answer{value: clearedShape{Success: true, Cleared: n}}, nil)
 }

@@ -111,7 +111,7 @@ func (s *server) upload(ctx context.Context, c *call) (answer, error) {
 	if received.Already {
 		status = http.StatusOK
 	}
-	return answer{status: status, value: received}, nil
+	return s.behind(ctx, answer{status: status, value: received}, nil)
 }
 
 var errWholeFile = &problem{Status: http.StatusUnsupportedMediaType, code: "media-type",

@@ -68,10 +68,7 @@ func (s *server) requeuePoison(ctx context.Context, c *call) (answer, error) {
 	if err == nil {
 		err = s.poison.Requeue(ctx, p.ID)
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{status: http.StatusAccepted, value: p}, nil
+	return s.behind(ctx, answer{status: http.StatusAccepted, value: p}, err)
 }
 
 func (s *server) dropPoison(ctx context.Context, c *call) (answer, error) {
@@ -79,10 +76,7 @@ func (s *server) dropPoison(ctx context.Context, c *call) (answer, error) {
 	if err == nil {
 		err = s.poison.Drop(ctx, p.ID)
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{value: p}, nil
+	return s.behind(ctx, answer{value: p}, err)
 }
 
 // actOnPoison finds what the path names and records what is about to be done.

@@ -230,5 +230,5 @@ func (s *server) seenTo(ctx context.Context, t target, status int, err error) (a
 			shown.Job = &shape
 		}
 	}
-	return answer{status: status, value: shown}, nil
+	return s.behind(ctx, answer{status: status, value: shown}, nil)
 }

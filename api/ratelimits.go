@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -183,6 +182,5 @@ func (s *server) resetLimits(ctx context.Context, c *call) (answer, error) {
 	}
 	s.limiter.Reset(ctx, u.ID, windows, s.Now())
 	a, err := s.limitsOfUser(ctx, u, ratelimit.Windows[:])
-	a.status = http.StatusOK
-	return a, err
+	return s.behind(ctx, a, err)
 }

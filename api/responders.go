@@ -40,7 +40,8 @@ type sourceShape struct {
 
 // listSources lists the sources that the site's configuration has.
 func (s *server) listSources(_ context.Context, c *call) (answer, error) {
-	if err := noQuery(c); err != nil {
+	q, err := parseQuery(c)
+	if err != nil {
 		return answer{}, err
 	}
 	items, known := []sourceShape{}, s.Tryout.Sources()
@@ -49,7 +50,7 @@ func (s *server) listSources(_ context.Context, c *call) (answer, error) {
 			items = append(items, sourceShape{kind, name})
 		}
 	}
-	return list(c, items, ""), nil
+	return listByName(c, q.page, items, func(s sourceShape) string { return string(s.Kind) + "." + s.Name })
 }
 
 // putResponder says how a request type is answered, once its source was seen
@@ -140,7 +141,7 @@ func (s *server) tryRequestType(ctx context.Context, c *call, in trial) (answer,
 			shown.Error.Cause = f.Cause.Error()
 		}
 	}
-	return answer{value: shown}, nil
+	return s.behind(ctx, answer{value: shown}, nil)
 }
 
 // draftOf is a definition that is not recorded yet.

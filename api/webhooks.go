@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"sallyport/domain"
 	"sallyport/projections"
@@ -51,9 +53,11 @@ func (s *server) addWebhook(ctx context.Context, c *call, in newWebhook) (answer
 	return answer{status: http.StatusCreated, location: "/webhooks/" + w.ID, position: w.Pos, value: shown}, nil
 }
 
-// listWebhooks shows all that the one who asks has: they are few.
+// listWebhooks shows those of the one who asks. Their ids are in the order of
+// their making.
 func (s *server) listWebhooks(ctx context.Context, c *call) (answer, error) {
-	if err := noQuery(c); err != nil {
+	q, err := parseQuery(c)
+	if err != nil {
 		return answer{}, err
 	}
 	found, err := s.Reader.Webhooks(ctx, c.user.ID)
@@ -64,7 +68,8 @@ func (s *server) listWebhooks(ctx context.Context, c *call) (answer, error) {
 	for i, w := range found {
 		items[i] = shapeOfWebhook(w)
 	}
-	return list(c, items, ""), nil
+	slices.SortFunc(items, func(a, b webhookShape) int { return strings.Compare(a.ID, b.ID) })
+	return listByName(c, q.page, items, func(w webhookShape) string { return w.ID })
 }
 
 func (s *server) removeWebhook(ctx context.Context, c *call) (answer, error) {

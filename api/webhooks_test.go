@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +27,7 @@ func TestWebhooks(t *testing.T) {
 	if others := field.call("GET", "/webhooks", bob, ""); strings.Contains(others.text, id) {
 		t.Errorf("another sees %s", others.text)
 	}
-	for body, pointer := range map[string]string{`{"url":"ftp://example.org"}`: "/url", `{"url":"http://127.0.0.1/"}`: "/url",
+	for body, pointer := range map[string]string{`{"url":"ftp://example.org"}`: "/url", `{"url":"http://127.0.0.1/"}`: "/url", `{"url":"http://localhost/"}`: "/url", `{"url":"https://example.org:99999/"}`: "/url",
 		`{"url":"https://example.org","events":["user.registered"]}`: "/events"} {
 		r := field.call("POST", "/webhooks", alice, body)
 		r.want(t, 422, "invalid-webhook")
@@ -40,6 +42,14 @@ func TestWebhooks(t *testing.T) {
 		field.call("POST", "/webhooks", alice, `{"url":"https://example.org/hook"}`).want(t, 201, "")
 	}
 	field.call("POST", "/webhooks", alice, `{"url":"https://example.org/hook"}`).want(t, 409, "too-many-webhooks")
+	all := field.call("GET", "/webhooks", alice, "").body["items"].([]any)
+	page := field.call("GET", "/webhooks?limit=6", alice, "")
+	page.want(t, 200, "")
+	cursor, _ := page.body["next_cursor"].(string)
+	rest := field.call("GET", "/webhooks?limit=6&cursor="+cursor, alice, "")
+	if got := slices.Concat(page.body["items"].([]any), rest.body["items"].([]any)); !reflect.DeepEqual(got, all) || len(got) != 10 || rest.body["next_cursor"] != nil {
+		t.Errorf("in pages: %s, %s", page.text, rest.text)
+	}
 }
 
 func TestPoisonQueue(t *testing.T) {

@@ -89,6 +89,9 @@ type Session struct {
 	ID    string
 	User  string
 	Token string // the refresh token to give out; empty when closed
+	// Position is where the log has that it was opened; 0: it was opened before,
+	// or while the log was read-only.
+	Position int64
 }
 
 // Open begins a user's session.
@@ -109,13 +112,16 @@ func (s *Store) Open(ctx context.Context, user string, by Caller) (Session, erro
 		queueToken(b, out, now)
 		return tx.SendBatch(ctx, b).Close()
 	}
-	_, err = s.log.Append(ctx, eventstore.Append{Actor: domain.UserStream(user), Corr: by.Corr, With: rows, Writes: []eventstore.Write{{
+	stored, err := s.log.Append(ctx, eventstore.Append{Actor: domain.UserStream(user), Corr: by.Corr, With: rows, Writes: []eventstore.Write{{
 		Stream: domain.SessionStream(out.ID), Facts: []domain.Fact{domain.OpenSession(user, by.IP, by.Agent, domain.ByPassword)}}}})
 	if isReadOnly(err) {
 		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return rows(ctx, tx) })
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("open a session: %w", err)
+	}
+	if len(stored) > 0 {
+		out.Position = stored[0].Seq
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -95,13 +96,16 @@ func statuses(o Operation) []int {
 	return out
 }
 
-// lintResponses sees that each refusal is a problem document and each JSON
-// body has a schema and its examples fit.
+// lintResponses sees that each refusal is a problem document, that each write
+// tells its position, and that each JSON body has a schema and its examples fit.
 func (s *Spec) lintResponses(o Operation) []error {
 	var errs []error
 	responses := o.node["responses"].(map[string]any)
 	for _, text := range slices.Sorted(maps.Keys(responses)) {
 		response, pointer := s.resolve(responses[text].(map[string]any), o.pointer+"/responses/"+text)
+		if headers, _ := response["headers"].(map[string]any); o.Method != http.MethodGet && text < "300" && headers["X-Log-Position"] == nil {
+			errs = append(errs, fmt.Errorf("%s writes and answers %s without X-Log-Position", o, text))
+		}
 		content, _ := response["content"].(map[string]any)
 		if _, problem := content["application/problem+json"]; text >= "400" && !problem {
 			errs = append(errs, fmt.Errorf("%s answers %s without application/problem+json", o, text))
