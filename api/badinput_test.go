@@ -178,8 +178,14 @@ func TestProblemsSayWhatIsMeant(t *testing.T) {
 		{"POST", "/requests", `{"kind":"airport"}`, "/kind is not a known field; known are type, params, name, priority"},
 		{"POST", "/requests?x=1", `{}`, "parameter x is not a known parameter"},
 		{"POST", "/users", `{}`, "nothing was stored"},
+		{"POST", "/requests", `{"type":"submarine"}`, "/type names no request type; nothing was stored"},
+		{"POST", "/requests", `{"type":"airport","params":` + nested(20_000) + `}`, "the body is nested too deep"},
+		{"POST", "/api-keys", `{"name":"a","scopes":["requests:read"],"expires_at":"tomorrow"}`, "/expires_at must be a time such as 2026"},
+		{"PUT", "/auth/password", `{}`, "PUT /auth/password is served by the response site"},
+		{"DELETE", "/profiles/free", "", "DELETE /profiles/{name} is served by the response site"},
+		{"GET", "/work/x/claim", "", "/work/{id}/claim is served by the response site"},
 	} {
-		if got := field.call(c.method, c.path, alice, c.body); !strings.Contains(got.text, c.says) || got.StatusCode < 400 {
+		if got := field.call(c.method, c.path, alice, c.body); !strings.Contains(got.text, c.says) || got.StatusCode < 400 || len(got.text) > 4<<10 {
 			t.Errorf("%s %s: %s, want %q", c.method, c.path, got.text, c.says)
 		}
 	}

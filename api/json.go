@@ -81,12 +81,15 @@ func jsonError(err error) error {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
 		what := "the body is not one JSON value in UTF-8"
-		if errors.Is(err, jsontext.ErrDuplicateName) {
+		switch {
+		case errors.Is(err, jsontext.ErrDuplicateName):
 			what = "the body has a name twice in one object"
+		case strings.Count(string(syntax.JSONPointer), "/") >= maxDepth:
+			what = "the body is nested too deep"
 		}
 		return &problem{Status: http.StatusBadRequest, code: "malformed-json",
 			Detail: fmt.Sprintf("%s: look at byte %d; nothing was stored", what, syntax.ByteOffset),
-			Errors: []fieldError{{Pointer: string(syntax.JSONPointer), Detail: what}}}
+			Errors: []fieldError{{Pointer: place(syntax.JSONPointer), Detail: what}}}
 	}
 	var wrong *strict.SemanticError
 	if !errors.As(err, &wrong) {
@@ -99,10 +102,26 @@ func jsonError(err error) error {
 			detail += "; known are " + strings.Join(known, ", ")
 		}
 	}
-	pointer := string(wrong.JSONPointer)
+	pointer := place(wrong.JSONPointer)
 	return &domain.Error{Kind: domain.Invalid, Code: "invalid-body",
 		Detail: strings.TrimSpace(pointer+" "+detail) + "; nothing was stored",
 		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+}
+
+const (
+	// maxDepth is where the reader of JSON gives up.
+	maxDepth = 10_000
+	// maxPlace bounds what a refusal repeats of a body, in bytes.
+	maxPlace = 1 << 10
+)
+
+// place is a pointer, or that to the nearest value around it which is not too
+// long to be told.
+func place(p jsontext.Pointer) string {
+	for len(p) > maxPlace {
+		p = p.Parent()
+	}
+	return string(p)
 }
 
 // namesIn lists the members that an object read into a Go type may have.
@@ -124,6 +143,9 @@ func namesIn(t reflect.Type) []string {
 func kindOf(t reflect.Type) string {
 	if t == nil {
 		return "of another type"
+	}
+	if t == reflect.TypeFor[domain.Timestamp]() {
+		return "a time such as 2026-01-31T12:00:00Z"
 	}
 	switch t.Kind() {
 	case reflect.String:

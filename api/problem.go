@@ -93,9 +93,14 @@ func wrongMethod(allowed []string) *problem {
 		Detail: "this path takes " + strings.Join(allowed, ", ")}
 }
 
-// elsewhere says where to go with what the other role does.
+// elsewhere says where to go with what the other role does: a path, or one
+// method of a path that is here too.
 func elsewhere(e endpoint, method string, allowed []string) *problem {
-	detail := fmt.Sprintf("/%s is served by the %s site: go there with this call", strings.Split(e.path, "/")[1], e.site)
+	what := e.path
+	if e.method == method {
+		what = method + " " + what
+	}
+	detail := fmt.Sprintf("%s is served by the %s site: go there with this call", what, e.site)
 	return &problem{Status: http.StatusMethodNotAllowed, code: commands.CodeWrongSite, allow: allowed, Detail: unchanged(detail, method)}
 }
 

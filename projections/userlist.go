@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/google/uuid"
+
 	"sallyport/domain"
 )
 
@@ -42,6 +44,9 @@ func afterUser(u User) string { return cursor(u.Username, u.ID) }
 // (ADR 13).
 func (f UserFilter) conditions() (w conditions, _ error) {
 	username, id, err := f.after()
+	if err == nil && f.Cursor != "" && uuid.Validate(id) != nil { // another list's
+		err = ErrCursor
+	}
 	w.add(f.Cursor != "", "(username, id) > (?, ?)", text(username), text(id))
 	w.add(f.Search != "", `(username || E'\n' || email || E'\n' || full_name) ~ ?`, text(inEitherCase(f.Search)))
 	w.add(f.Role != "", "role = ?", text(string(f.Role)))

@@ -148,7 +148,7 @@ func conflict(code, format string, args ...any) *domain.Error {
 
 // invalid is the refusal of one field.
 func invalid(code, pointer, detail string) *domain.Error {
-	return &domain.Error{Kind: domain.Invalid, Code: code, Detail: pointer + " " + detail,
+	return &domain.Error{Kind: domain.Invalid, Code: code, Detail: pointer + " " + detail + "; nothing was stored",
 		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
 }
 
