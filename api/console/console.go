@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -43,7 +42,7 @@ type Console struct {
 	renewals  *renewals
 	assets    *assets
 	languages map[string]*language
-	templates map[string]map[string]*template.Template // by language and page
+	templates map[string]templates // by language
 	streams   streams
 	draining  chan struct{}
 	drain     sync.Once
@@ -74,8 +73,11 @@ func New(c Config) (*Console, error) {
 	if k.languages, err = loadLanguages(); err != nil {
 		return nil, err
 	}
-	if k.templates, err = loadTemplates(k.languages, k.assets); err != nil {
-		return nil, err
+	k.templates = map[string]templates{}
+	for name, l := range k.languages {
+		if k.templates[name], err = loadTemplates(l, k.assets); err != nil {
+			return nil, err
+		}
 	}
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.SuffixETag("-gzip"), gzhttp.SetContentType(false),
 		gzhttp.ContentTypes([]string{"text/html", "text/css", "text/javascript", "application/json"}))

@@ -100,12 +100,16 @@ func TestMessagesOfTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	templates, err := loadTemplates(languagesOf(t), a)
+	pages, err := loadTemplates(english, a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	used := map[string]bool{}
-	for _, set := range templates["en"] {
+	for key := range pages {
+		set, err := pages.page(key)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, one := range set.Templates() {
 			if one.Tree != nil {
 				keysIn(one.Tree.Root, used)

@@ -2,22 +2,16 @@ package console
 
 import (
 	"bytes"
-	"embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
 	"sallyport/domain"
 )
-
-//go:embed templates/*.html
-var templateFiles embed.FS
 
 // document is what a template is given.
 type document struct {
@@ -54,9 +48,9 @@ func (v *visit) render(status int, key string, data any, wrong *problem) error {
 	if v.r.Method == http.MethodGet && len(q) > 0 {
 		d.URL += "?" + q.Encode()
 	}
-	t, ok := k.templates[v.Lang][key]
-	if !ok {
-		return fmt.Errorf("there is no template %s.html", key)
+	t, err := k.templates[v.Lang].page(key)
+	if err != nil {
+		return err
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "layout", d); err != nil {
@@ -73,35 +67,6 @@ func (v *visit) render(status int, key string, data any, wrong *problem) error {
 		return nil //nolint:nilerr // the browser went away
 	}
 	return nil
-}
-
-// loadTemplates parses every page with the layout and the parts, once for each
-// language.
-func loadTemplates(languages map[string]*language, a *assets) (map[string]map[string]*template.Template, error) {
-	names, err := fs.Glob(templateFiles, "templates/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("the templates: %w", err)
-	}
-	all := map[string]map[string]*template.Template{}
-	for name, l := range languages {
-		shared, err := template.New("layout").Funcs(l.functions(a)).ParseFS(templateFiles, "templates/layout.html", "templates/parts*.html")
-		if err != nil {
-			return nil, fmt.Errorf("the templates: %w", err)
-		}
-		all[name] = map[string]*template.Template{}
-		for _, file := range names {
-			key := strings.TrimSuffix(path.Base(file), ".html")
-			if key == "layout" || strings.HasPrefix(key, "parts") {
-				continue
-			}
-			own, err := template.Must(shared.Clone()).ParseFS(templateFiles, file)
-			if err != nil {
-				return nil, fmt.Errorf("the templates: %w", err)
-			}
-			all[name][key] = own
-		}
-	}
-	return all, nil
 }
 
 // functions are what templates may call.
