@@ -3,7 +3,6 @@ package domain
 import (
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 )
 
@@ -81,10 +80,13 @@ const (
 	limitsBound     = "must each be 0, which means no limit, to %d"
 )
 
-var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`)
+// ValidSlug reports whether s may name a profile or a request type:
+// `^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`, which every request asks of its type.
+func ValidSlug(s string) bool {
+	return len(s) >= 2 && len(s) <= 64 && only(s, isSlug) && s[0] != '-' && s[len(s)-1] != '-'
+}
 
-// ValidSlug reports whether s may name a profile or a request type.
-func ValidSlug(s string) bool { return slug.MatchString(s) }
+func isSlug(c byte) bool { return isLower(c) || isDigit(c) || c == '-' }
 
 // ProfileCommand is what may be asked of a profile: [ProfileDefined] and
 // [ProfileChanged], which are their own commands, [RetireProfile] and

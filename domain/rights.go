@@ -44,38 +44,74 @@ type Ruling struct {
 // over the profile's list; then the list decides, and an empty one means every
 // public type.
 func (r Rights) Rule(requestType string, public bool) Ruling {
-	said, own := r.Access[requestType]
-	ruling := func(allowed bool, rule Rule, format string, args ...any) Ruling {
-		return Ruling{allowed, rule, fmt.Sprintf(format, args...)}
+	rule := r.rule(requestType, public)
+	profile := ""
+	if r.Profile != nil {
+		profile = r.Profile.Name
 	}
+	return Ruling{rule.allows(), rule, rule.detail(requestType, profile)}
+}
+
+// rule is Rule without words: most calls want none.
+func (r Rights) rule(requestType string, public bool) Rule {
+	said, own := r.Access[requestType]
 	switch p := r.Profile; {
 	case !r.Active:
-		return ruling(false, RuleInactive, "the user is not active")
+		return RuleInactive
 	case p == nil:
-		return ruling(false, RuleNoProfile, "the user's profile is not known at this site, or was retired")
+		return RuleNoProfile
 	case own && said.Blocked:
-		return ruling(false, RuleBlockedForUser, "the request type %s is blocked for this user", requestType)
+		return RuleBlockedForUser
 	case slices.Contains(p.Blocked, requestType):
-		return ruling(false, RuleBlockedByProfile, "the profile %s blocks the request type %s", p.Name, requestType)
+		return RuleBlockedByProfile
 	case own:
-		return ruling(true, RuleGrantedToUser, "the request type %s is granted to this user", requestType)
+		return RuleGrantedToUser
 	case slices.Contains(p.Allowed, requestType):
-		return ruling(true, RuleListedByProfile, "the profile %s lists the request type %s", p.Name, requestType)
+		return RuleListedByProfile
 	case len(p.Allowed) > 0:
-		return ruling(false, RuleNotListed, "the profile %s does not list the request type %s", p.Name, requestType)
+		return RuleNotListed
 	case public:
-		return ruling(true, RulePublic, "the request type %s is public, and the profile %s lists none", requestType, p.Name)
+		return RulePublic
 	default:
-		return ruling(false, RuleNotPublic, "the request type %s is not public", requestType)
+		return RuleNotPublic
+	}
+}
+
+func (r Rule) allows() bool {
+	return r == RuleGrantedToUser || r == RuleListedByProfile || r == RulePublic
+}
+
+// detail says to people what the rule means of a request type and the profile
+// that was asked.
+func (r Rule) detail(requestType, profile string) string {
+	switch r {
+	case RuleInactive:
+		return "the user is not active"
+	case RuleNoProfile:
+		return "the user's profile is not known at this site, or was retired"
+	case RuleBlockedForUser:
+		return fmt.Sprintf("the request type %s is blocked for this user", requestType)
+	case RuleBlockedByProfile:
+		return fmt.Sprintf("the profile %s blocks the request type %s", profile, requestType)
+	case RuleGrantedToUser:
+		return fmt.Sprintf("the request type %s is granted to this user", requestType)
+	case RuleListedByProfile:
+		return fmt.Sprintf("the profile %s lists the request type %s", profile, requestType)
+	case RuleNotListed:
+		return fmt.Sprintf("the profile %s does not list the request type %s", profile, requestType)
+	case RulePublic:
+		return fmt.Sprintf("the request type %s is public, and the profile %s lists none", requestType, profile)
+	default:
+		return fmt.Sprintf("the request type %s is not public", requestType)
 	}
 }
 
 // MayUse returns the refusal of a request type that the user may not use.
 func (r Rights) MayUse(requestType string, public bool) error {
-	if ruling := r.Rule(requestType, public); !ruling.Allowed {
-		return refuse(Forbidden, "type-not-allowed", "%s", ruling.Detail)
+	if r.rule(requestType, public).allows() {
+		return nil
 	}
-	return nil
+	return refuse(Forbidden, "type-not-allowed", "%s", r.Rule(requestType, public).Detail)
 }
 
 // Priority is the highest that the user may give a request, and what one gets

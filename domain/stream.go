@@ -80,18 +80,40 @@ func RequestOf(stream string) (id string, ok bool) {
 // MaxStreamLength bounds a stream's name in bytes.
 const MaxStreamLength = 200
 
-var (
-	siteName   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	streamName = regexp.MustCompile(`^[a-z]+(-[a-z]+)?-[A-Za-z0-9._-]+$`)
-)
+var siteName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 // ValidSiteName reports whether s may name a site: lower-case letters, digits
 // and dashes, 1 to 32 of them.
 func ValidSiteName(s string) bool { return siteName.MatchString(s) }
 
-// ValidStream reports whether s has the form of a stream's name.
+// ValidStream reports whether s has the form of a stream's name:
+// `^[a-z]+(-[a-z]+)?-[A-Za-z0-9._-]+$` and at most [MaxStreamLength] bytes. It is
+// asked at every append, and so not by the pattern; what may stand in a key may
+// stand in a second word as well.
 func ValidStream(s string) bool {
-	return len(s) <= MaxStreamLength && streamName.MatchString(s)
+	if len(s) > MaxStreamLength {
+		return false
+	}
+	word, key, cut := strings.Cut(s, "-")
+	return cut && word != "" && key != "" && only(word, isLower) && only(key, isKey)
+}
+
+// only reports whether all bytes of s are of a kind.
+func only(s string, is func(byte) bool) bool {
+	for i := range len(s) {
+		if !is(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isKey(c byte) bool {
+	return isLower(c) || isDigit(c) || c >= 'A' && c <= 'Z' || c == '.' || c == '_' || c == '-'
 }
 
 func digest(s string) string {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -196,6 +197,34 @@ func TestValidNames(t *testing.T) {
 			t.Errorf("ValidSlug(%q) = %v", s, !ok)
 		}
 	}
+}
+
+// FuzzNames holds what says a rule byte by byte to the pattern that is documented.
+func FuzzNames(f *testing.F) {
+	rules := map[string]struct {
+		pattern *regexp.Regexp
+		longest int
+		valid   func(string) bool
+	}{
+		"stream": {regexp.MustCompile(`^[a-z]+(-[a-z]+)?-[A-Za-z0-9._-]+$`), domain.MaxStreamLength, domain.ValidStream},
+		"slug":   {regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$`), 64, domain.ValidSlug},
+	}
+	for _, s := range []string{"", "-", "a", "a-", "-a", "a-b", "a--", "a-b-", "a-b-c", "a1-b", "aB-c", "a-B_.-9", "9-9", "a-é", "a-b\n", "a\x00-b",
+		strings.Repeat("a", 64), strings.Repeat("a", 65), "a-" + strings.Repeat("x", 198), "a-" + strings.Repeat("x", 199)} {
+		f.Add(s)
+	}
+	for c := range 256 { // each byte at each place
+		f.Add(string([]byte{byte(c), 'a', '-', 'b'}))
+		f.Add(string([]byte{'a', byte(c), 'b'}))
+		f.Add(string([]byte{'a', '-', 'b', byte(c)}))
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for name, rule := range rules {
+			if want := len(s) <= rule.longest && rule.pattern.MatchString(s); rule.valid(s) != want {
+				t.Errorf("%q as a %s: %v, and the pattern says %v", s, name, !want, want)
+			}
+		}
+	})
 }
 
 func TestRequestOf(t *testing.T) {
