@@ -149,6 +149,6 @@ func (r *Reader) CountAPIKeys(ctx context.Context, user string, now time.Time) (
 
 // APIKey returns the key of a hash, or [ErrNotFound].
 func (d *Directory) APIKey(ctx context.Context, hash [32]byte) (APIKey, error) {
-	return lookUp(d, func() map[string]APIKey { return d.keys }, string(hash[:]),
-		func() (APIKey, error) { return d.reader.APIKey(ctx, hash) })
+	return copied(lookUp(d, func() map[string]*APIKey { return d.keys }, string(hash[:]),
+		func() (APIKey, error) { return d.reader.APIKey(ctx, hash) }))
 }

@@ -43,10 +43,10 @@ type Directory struct {
 	now    func() time.Time
 
 	mu       sync.RWMutex
-	users    map[string]User
-	profiles map[string]domain.ProfileDefined
-	types    map[string]RequestType
-	keys     map[string]APIKey           // by hash
+	users    map[string]*User
+	profiles map[string]*domain.ProfileDefined
+	types    map[string]*RequestType
+	keys     map[string]*APIKey          // by hash
 	list     []domain.RequestTypeDefined // all types that are not retired; nil: not known
 	// announced is the largest seq of a change that Apply has seen. Until Run
 	// has got that far the change may not be committed, and what the tables
@@ -85,27 +85,35 @@ func NewDirectory(pool *pgxpool.Pool, log *slog.Logger) *Directory {
 
 // User returns the user of an id, or [ErrNotFound].
 func (d *Directory) User(ctx context.Context, id string) (User, error) {
-	return lookUp(d, func() map[string]User { return d.users }, id,
+	return copied(d.user(ctx, id))
+}
+
+func (d *Directory) user(ctx context.Context, id string) (*User, error) {
+	return lookUp(d, func() map[string]*User { return d.users }, id,
 		func() (User, error) { return d.reader.User(ctx, id) })
 }
 
 // Profile returns the definition of a profile, or [ErrNotFound].
 func (d *Directory) Profile(ctx context.Context, name string) (domain.ProfileDefined, error) {
-	return lookUp(d, func() map[string]domain.ProfileDefined { return d.profiles }, name,
+	return copied(d.profile(ctx, name))
+}
+
+func (d *Directory) profile(ctx context.Context, name string) (*domain.ProfileDefined, error) {
+	return lookUp(d, func() map[string]*domain.ProfileDefined { return d.profiles }, name,
 		func() (domain.ProfileDefined, error) { return d.reader.Profile(ctx, name) })
 }
 
 // Rights returns all that decides what a user may do, or [ErrNotFound]. A
 // profile that is not known leads to rights to nothing.
 func (d *Directory) Rights(ctx context.Context, user string) (domain.Rights, error) {
-	u, err := d.User(ctx, user)
+	u, err := d.user(ctx, user)
 	if err != nil {
 		return domain.Rights{}, err
 	}
 	rights := domain.Rights{Active: u.Active, Limits: u.Limits, Access: u.Access}
-	switch p, err := d.Profile(ctx, u.Profile); {
+	switch p, err := d.profile(ctx, u.Profile); {
 	case err == nil:
-		rights.Profile = &p
+		rights.Profile = p
 	case !errors.Is(err, ErrNotFound):
 		return domain.Rights{}, err
 	}
@@ -127,8 +135,8 @@ func (d *Directory) RequestType(ctx context.Context, name string) (domain.Reques
 
 // KnownRequestType returns a request type, retired or not, or [ErrNotFound].
 func (d *Directory) KnownRequestType(ctx context.Context, name string) (RequestType, error) {
-	return lookUp(d, func() map[string]RequestType { return d.types }, name,
-		func() (RequestType, error) { return d.reader.RequestType(ctx, name) })
+	return copied(lookUp(d, func() map[string]*RequestType { return d.types }, name,
+		func() (RequestType, error) { return d.reader.RequestType(ctx, name) }))
 }
 
 // RequestTypes returns all request types that are not retired, ordered by name.
@@ -153,7 +161,7 @@ func (d *Directory) RequestTypes(ctx context.Context) ([]domain.RequestTypeDefin
 
 // lookUp takes the row of a key from memory, else from load. The map is
 // fetched by a function because it is only to be touched under the lock.
-func lookUp[V any](d *Directory, from func() map[string]V, key string, load func() (V, error)) (V, error) {
+func lookUp[V any](d *Directory, from func() map[string]*V, key string, load func() (V, error)) (*V, error) {
 	d.mu.RLock()
 	v, ok := from()[key]
 	changes, fresh := d.changes, d.fresh()
@@ -161,18 +169,26 @@ func lookUp[V any](d *Directory, from func() map[string]V, key string, load func
 	if ok && fresh {
 		return v, nil
 	}
-	v, err := load()
+	loaded, err := load()
 	if err != nil {
-		return v, err
+		return nil, err
 	}
 	d.keep(changes, func() {
 		m := from()
 		if len(m) >= maxEntries {
 			clear(m)
 		}
-		m[key] = v
+		m[key] = &loaded
 	})
-	return v, nil
+	return &loaded, nil
+}
+
+func copied[V any](v *V, err error) (V, error) {
+	if err != nil {
+		var none V
+		return none, err
+	}
+	return *v, nil
 }
 
 func (d *Directory) fresh() bool { return d.now().Sub(d.current) < maxStale }
@@ -215,17 +231,17 @@ func (d *Directory) forget(eventType, stream string) {
 		delete(d.types, key)
 		d.list = nil
 	case "apikey":
-		maps.DeleteFunc(d.keys, func(_ string, k APIKey) bool { return k.ID == key })
+		maps.DeleteFunc(d.keys, func(_ string, k *APIKey) bool { return k.ID == key })
 	}
 }
 
 func (d *Directory) forgetAll() {
 	d.changes++
-	d.users = map[string]User{}
-	d.profiles = map[string]domain.ProfileDefined{}
-	d.types = map[string]RequestType{}
+	d.users = map[string]*User{}
+	d.profiles = map[string]*domain.ProfileDefined{}
+	d.types = map[string]*RequestType{}
 	d.list = nil
-	d.keys = map[string]APIKey{}
+	d.keys = map[string]*APIKey{}
 }
 
 // Run follows the log until the context ends, and then returns nil. A
