@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -19,7 +20,8 @@ const maxDepth = 64
 // twice. A line of the log is held to that before it comes here, and the names
 // of an answer of 16 MiB would take ten times as much.
 func decodeData(data []byte, skip func(member string) bool) (map[string]any, error) {
-	d := newDecoder(data, maxDepth, number, jsontext.AllowDuplicateNames(true)) // object looks for them
+	d := newDecoder(data, maxDepth, number)
+	defer d.free()
 	if d.PeekKind() != '{' {
 		return nil, errors.New("it begins otherwise")
 	}
@@ -40,8 +42,23 @@ type decoder struct {
 	number func(text string) (any, error)
 }
 
-func newDecoder(data []byte, depth int, number func(string) (any, error), opts ...jsontext.Options) decoder {
-	return decoder{jsontext.NewDecoder(bytes.NewBuffer(data), opts...), depth, number}
+// decoders are kept for whoever reads next: to make one costs as much as to
+// read what most requests hold.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(nothing) }}
+
+var nothing = bytes.NewReader(nil)
+
+// newDecoder gives a decoder of data, to be freed when it was read.
+func newDecoder(data []byte, depth int, number func(string) (any, error)) decoder {
+	d := decoders.Get().(*jsontext.Decoder)
+	d.Reset(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)) // object looks for them
+	return decoder{d, depth, number}
+}
+
+// free lets go of the data; what was decoded holds none of it.
+func (d decoder) free() {
+	d.Reset(nothing)
+	decoders.Put(d.Decoder)
 }
 
 var errTwice = errors.New("it has two members of one name")

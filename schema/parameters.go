@@ -28,6 +28,7 @@ const (
 // is safe for concurrent use.
 type Parameters struct {
 	compiled *jsonschema.Schema
+	shape    *shape // of compiled
 	examples []json.RawMessage
 }
 
@@ -55,7 +56,7 @@ func CompileParameters(raw json.RawMessage) (*Parameters, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parameters{compiled: compiled}
+	p := &Parameters{compiled: compiled, shape: shapeOf(compiled)}
 	return p, p.takeExamples(raw)
 }
 
@@ -146,6 +147,9 @@ func (p *Parameters) Check(params []byte, prefix string) []domain.FieldError {
 	doc, err := strictJSON(params, MaxParameters)
 	if err != nil {
 		return []domain.FieldError{{Pointer: prefix, Detail: err.Error()}}
+	}
+	if p.shape.accepts(doc) {
+		return nil
 	}
 	return findings(p.compiled, doc, prefix)
 }

@@ -25,6 +25,7 @@ func strictJSON(raw []byte, maxBytes int) (any, error) {
 		return nil, fmt.Errorf("must be at most %d KiB", maxBytes>>10)
 	}
 	d := newDecoder(raw, maxParametersDepth, exactNumber)
+	defer d.free()
 	value, err := d.value()
 	var bound boundError
 	switch {
