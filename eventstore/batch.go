@@ -149,8 +149,7 @@ func (b *batch) expect(writes []Write) error {
 	return nil
 }
 
-// The events of one batch have one origin. Two columns are parameters of a
-// form that pgx encodes without trying others first: id and line.
+// The events of one batch have one origin.
 const insertEvents = `
 	INSERT INTO events (seq, origin, pos, id, stream, ver, type, at, actor, corr, line)
 	SELECT seq, $2::text, pos, id, stream, ver, type, at, actor, corr, line
@@ -163,9 +162,7 @@ const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3 RETURNING
 
 // queue queues the inserts, the read models and the head's new place.
 func (b *batch) queue() error {
-	if err := queueEvents(b.statements, b.records); err != nil {
-		return err
-	}
+	queueEvents(b.statements, b.records)
 	return b.queueModels()
 }
 
@@ -180,23 +177,29 @@ func (b *batch) queueModels() error {
 	return nil
 }
 
-func queueEvents(to *pgx.Batch, records []Record) error {
-	n := len(records)
-	if n == 0 {
-		return nil
+func queueEvents(to *pgx.Batch, records []Record) {
+	if len(records) == 0 {
+		return
 	}
-	seq, pos, ver := make([]int64, n), make([]int64, n), make([]int64, n)
-	stream, typ, actor, corr := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	id, at, line := make([]pgtype.UUID, n), make([]time.Time, n), make(pgtype.FlatArray[[]byte], n)
-	for i, r := range records {
-		if err := id[i].Scan(r.ID); err != nil {
-			return fmt.Errorf("append: the event id %q is no UUID; nothing was stored", r.ID)
-		}
-		seq[i], pos[i], ver[i], stream[i], typ[i] = r.Seq, r.Pos, r.Ver, r.Stream, r.Type
-		at[i], actor[i], corr[i], line[i] = r.At, r.Actor, r.Corr, r.Line
+	to.Queue(insertEvents,
+		Numbers(records, func(r *Record) int64 { return r.Seq }), records[0].Origin,
+		Numbers(records, func(r *Record) int64 { return r.Pos }),
+		&ids{column: over(records)},
+		Texts(records, func(r *Record) string { return r.Stream }),
+		Numbers(records, func(r *Record) int64 { return r.Ver }),
+		Texts(records, func(r *Record) string { return r.Type }),
+		Times(records, func(r *Record) time.Time { return r.At }),
+		Texts(records, func(r *Record) string { return r.Actor }),
+		Texts(records, func(r *Record) string { return r.Corr }),
+		&lines{over(records)})
+}
+
+func parseID(id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.UUID{}, fmt.Errorf("the event id %q is no UUID; nothing was stored", id)
 	}
-	to.Queue(insertEvents, seq, records[0].Origin, pos, id, stream, ver, typ, at, actor, corr, line)
-	return nil
+	return parsed, nil
 }
 
 var eventColumns = []string{"seq", "origin", "pos", "id", "stream", "ver", "type", "at", "actor", "corr", "line"}
@@ -210,9 +213,9 @@ func copyEvents(ctx context.Context, tx pgx.Tx, records []Record) error {
 	row := make([]any, len(eventColumns))
 	rows := pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
 		r := &records[i]
-		id, err := uuid.Parse(r.ID)
+		id, err := parseID(r.ID)
 		if err != nil {
-			return nil, fmt.Errorf("the event id %q is no UUID; nothing was stored", r.ID)
+			return nil, err
 		}
 		row[0], row[1], row[2], row[3], row[4], row[5] = r.Seq, r.Origin, r.Pos, pgtype.UUID{Bytes: id, Valid: true}, r.Stream, r.Ver
 		row[6], row[7], row[8], row[9], row[10] = r.Type, r.At, r.Actor, r.Corr, r.Line

@@ -34,9 +34,10 @@ func newDraft(e domain.Event, fact domain.Fact, version int) (draft, error) {
 			return draft{}, err
 		}
 	}
-	// One allocation holds both parts: few strings of an envelope need escapes.
+	// One allocation holds both parts and the room, as few strings of an envelope
+	// need escapes; those of others come to lie elsewhere.
 	plain := len(e.ID) + len(e.Stream) + len(e.Type) + len(e.Actor) + len(e.Corr) + len(e.Cause) + len(data)
-	b := make([]byte, 0, plain+maxPlaces)
+	b := make([]byte, 0, 2*(plain+maxPlaces)+maxNumbers)
 	b = appendString(append(b, `,"id":`...), e.ID)
 	b = appendString(append(b, `,"stream":`...), e.Stream)
 	b = append(b, `,"ver":`...)
@@ -48,7 +49,7 @@ func newDraft(e domain.Event, fact domain.Fact, version int) (draft, error) {
 	b = appendString(append(b, `,"corr":`...), e.Corr)
 	b = appendString(append(b, `,"cause":`...), e.Cause)
 	b = append(append(append(b, `,"data":`...), data...), '}')
-	return draft{event: e, fact: fact, mid: b[:mid], tail: b[mid:], room: make([]byte, 0, len(b)+maxNumbers)}, nil
+	return draft{event: e, fact: fact, mid: b[:mid:mid], tail: b[mid:len(b):len(b)], room: b[len(b):]}, nil
 }
 
 // What the fixed text of the two parts, and pos and ver with their keys, take

@@ -49,30 +49,45 @@ const upsertRequests = `
 	     AS e(id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
 	ON CONFLICT (id) DO NOTHING`
 
+// submitted is a row of upsertRequests.
+type submitted struct {
+	record *eventstore.Record
+	fact   domain.RequestSubmitted
+	params string
+}
+
 // applyRequests inserts what was submitted. A request's stream has one
 // origin and one first event, so the same id twice is the same event.
 func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
-	var id, origin, user, typ, params, name []string
-	var pos []int64
-	var version, priority []int
-	var at []time.Time
-	for _, r := range records {
-		f, ok := r.Fact.(domain.RequestSubmitted)
+	var rows []submitted
+	for i := range records {
+		f, ok := records[i].Fact.(domain.RequestSubmitted)
 		if !ok {
 			continue
 		}
-		p, err := compact(f.Params)
+		params, err := compact(f.Params)
 		if err != nil {
-			return fmt.Errorf("parameters of %s: %w", r.Stream, err)
+			return fmt.Errorf("parameters of %s: %w", records[i].Stream, err)
 		}
-		id, origin = append(id, strings.TrimPrefix(r.Stream, domain.RequestStream(""))), append(origin, r.Origin)
-		pos, at = append(pos, r.Pos), append(at, r.At)
-		user, typ, name = append(user, text(f.User)), append(typ, text(f.Type)), append(name, text(f.Name))
-		params, version, priority = append(params, p), append(version, f.TypeVersion), append(priority, f.Priority)
+		if rows == nil {
+			rows = make([]submitted, 0, len(records)-i)
+		}
+		rows = append(rows, submitted{&records[i], f, params})
 	}
-	if len(id) > 0 {
-		b.Queue(upsertRequests, id, origin, pos, user, typ, version, params, name, priority, at)
+	if len(rows) == 0 {
+		return nil
 	}
+	b.Queue(upsertRequests,
+		eventstore.Texts(rows, func(r *submitted) string { return strings.TrimPrefix(r.record.Stream, domain.RequestStream("")) }),
+		eventstore.Texts(rows, func(r *submitted) string { return r.record.Origin }),
+		eventstore.Numbers(rows, func(r *submitted) int64 { return r.record.Pos }),
+		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.User) }),
+		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.Type) }),
+		eventstore.Numbers(rows, func(r *submitted) int64 { return int64(r.fact.TypeVersion) }),
+		eventstore.Texts(rows, func(r *submitted) string { return r.params }),
+		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.Name) }),
+		eventstore.Numbers(rows, func(r *submitted) int64 { return int64(r.fact.Priority) }),
+		eventstore.Times(rows, func(r *submitted) time.Time { return r.record.At }))
 	return nil
 }
 
