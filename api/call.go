@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"sallyport/api/ratelimit"
@@ -97,7 +96,7 @@ func (p path) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inFlight.Inc()
 	defer s.inFlight.Dec()
 	s.secure(c)
-	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	ctx, cancel := context.WithDeadline(r.Context(), began.Add(callTimeout))
 	defer cancel()
 	a, err := p.answer(ctx, &c.sent, c)
 	if err != nil {
@@ -147,25 +146,15 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 		s.send(ctx, w, c, a.file)
 		return
 	}
-	body, err := a.encoded()
+	body, memory, err := a.encoded()
 	if err != nil {
 		a = s.problem(ctx, w, c, err)
 		body = a.raw
 	}
-	h := w.Header()
-	a.head(h, len(body) > 0)
-	if c.metered != nil {
-		showLimits(h, c.metered, s.Now())
-		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
-			h["Retry-After"] = []string{seconds(c.metered.Wait)}
-		}
-	}
+	s.head(w.Header(), c, &a, len(body))
 	if a.stream != nil {
 		s.flow(w, c, a) //nolint:contextcheck // the handler's time is over, the stream has its own
 		return
-	}
-	if n := len(body) + len(a.rest[0]) + len(a.rest[1]); n > 0 {
-		h["Content-Length"] = []string{strconv.Itoa(n)}
 	}
 	w.WriteHeader(a.statusCode())
 	for _, part := range [][]byte{body, a.rest[0], a.rest[1]} {
@@ -173,38 +162,55 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 			if s.Logger.Enabled(ctx, slog.LevelDebug) {
 				s.Logger.DebugContext(ctx, "the caller went away", "trace_id", c.id, "error", err)
 			}
-			return
+			return // HTTP/2 may still read the memory
 		}
 	}
+	memory.free()
 }
 
-// head is what an answer says of itself before its body.
-func (a *answer) head(h http.Header, body bool) {
-	switch {
-	case a.media != "":
-		h["Content-Type"] = []string{a.media}
-	case h["Content-Type"] == nil && body:
-		h["Content-Type"] = jsonType
+// head writes what an answer says before its body.
+func (s *server) head(to http.Header, c *call, a *answer, body int) {
+	if body > 0 && to["Content-Type"] == nil {
+		to["Content-Type"] = jsonType
 	}
-	set(h, "Content-Encoding", a.encoding)
-	set(h, "Content-Security-Policy", a.policy)
-	set(h, "Location", a.location)
-	set(h, "Link", a.link)
-	set(h, "X-Cache", a.cache)
+	h := headers{text: make([]byte, 0, 512), lines: make([]headerLine, 0, 16)} // as much as a submission needs
+	a.head(&h)
+	if n := body + len(a.rest[0]) + len(a.rest[1]); n > 0 {
+		h.setInt("Content-Length", int64(n))
+	}
+	if c.metered != nil {
+		showLimits(&h, c.metered, s.Now())
+		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
+			h.setInt("Retry-After", seconds(c.metered.Wait))
+		}
+	}
+	h.into(to)
+}
+
+// head is what an answer says of itself.
+func (a *answer) head(h *headers) {
+	h.set("Content-Type", a.media)
+	h.set("Content-Encoding", a.encoding)
+	h.set("Content-Security-Policy", a.policy)
+	h.set("Location", a.location)
+	h.set("Link", a.link)
+	h.set("X-Cache", a.cache)
 	if a.replay {
-		h["Idempotent-Replay"] = []string{"true"}
+		h.set("Idempotent-Replay", "true")
 	}
 	if a.etag != "" {
-		h["Etag"], h["Cache-Control"] = []string{a.etag}, revalidate
+		h.set("Etag", a.etag)
+		h.set("Cache-Control", "private, no-cache")
 	}
 	if a.waited > 0 {
-		h["Preference-Applied"] = []string{"wait=" + seconds(a.waited)}
+		h.add("wait=")
+		h.setInt("Preference-Applied", seconds(a.waited))
 	}
 	if a.position > 0 {
-		h["X-Log-Position"] = []string{strconv.FormatInt(a.position, 10)}
+		h.setInt("X-Log-Position", a.position)
 	}
 	if a.retryAfter > 0 {
-		h["Retry-After"] = []string{seconds(a.retryAfter)}
+		h.setInt("Retry-After", seconds(a.retryAfter))
 	}
 }
 
@@ -215,16 +221,8 @@ func (a answer) statusCode() int {
 	return a.status
 }
 
-func set(h http.Header, name, value string) {
-	if value != "" {
-		h[name] = []string{value}
-	}
-}
-
 // seconds rounds up: who waits that long has waited enough.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 const maxCallID = 64
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	strict "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -161,16 +162,39 @@ func kindOf(t reflect.Type) string {
 	}
 }
 
-// encoded returns the answer's body.
-func (a answer) encoded() ([]byte, error) {
+// encoded returns the answer's body, and the memory that it lies in, which is
+// to be freed once the body is sent.
+func (a *answer) encoded() ([]byte, *encoder, error) {
 	if a.value == nil {
-		return a.raw, nil
+		return a.raw, nil, nil
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(a.value); err != nil {
-		return nil, fmt.Errorf("encode an answer: %w", err)
+	e := encoders.Get().(*encoder)
+	if err := e.json.Encode(a.value); err != nil {
+		return nil, nil, fmt.Errorf("encode an answer: %w", err)
 	}
-	return b.Bytes(), nil
+	return e.buffer.Bytes(), e, nil
+}
+
+// encoder writes JSON into memory that is used again.
+type encoder struct {
+	buffer bytes.Buffer
+	json   *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	var e encoder
+	e.json = json.NewEncoder(&e.buffer)
+	e.json.SetEscapeHTML(false)
+	return &e
+}}
+
+// maxKept is the most memory that an encoder keeps; few answers are longer.
+const maxKept = 64 << 10
+
+// free lets the next answer have the memory; nil: there is none.
+func (e *encoder) free() {
+	if e != nil && e.buffer.Cap() <= maxKept {
+		e.buffer.Reset()
+		encoders.Put(e)
+	}
 }

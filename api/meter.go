@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"strconv"
 	"time"
 
 	"sallyport/api/ratelimit"
@@ -21,9 +19,10 @@ import (
 //	decided ──▶ admit ──▶ append ──▶ settle
 //	               │ 429                └ replayed, refused, failed: given back
 type meter struct {
-	s   *server
-	c   *call
-	ask ratelimit.Ask
+	s      *server
+	c      *call
+	ask    ratelimit.Ask
+	report ratelimit.Report
 }
 
 func (s *server) meter(c *call) *meter { return &meter{s: s, c: c} }
@@ -36,11 +35,11 @@ func (m *meter) admit(ctx context.Context, facts []domain.Fact) error {
 		return err
 	}
 	ask := ratelimit.Ask{User: m.c.user.ID, At: m.s.Now(), N: len(facts), Limits: rights.RequestLimits(), Types: typesOf(rights, facts)}
-	report := m.s.limiter.Take(ctx, ask)
-	m.c.metered = &report
-	m.s.metered(report)
-	if !report.Allowed {
-		return limited(ask, report)
+	m.report = m.s.limiter.Take(ctx, ask)
+	m.c.metered = &m.report
+	m.s.metered(&m.report)
+	if !m.report.Allowed {
+		return limited(&m.report)
 	}
 	m.ask = ask
 	return nil
@@ -69,7 +68,7 @@ func typesOf(rights domain.Rights, facts []domain.Fact) []ratelimit.OfType {
 	return types
 }
 
-func limited(a ratelimit.Ask, r ratelimit.Report) error {
+func limited(r *ratelimit.Report) error {
 	detail := r.Message + "; nothing was stored, wait as Retry-After says"
 	if r.Never {
 		detail = r.Message + "; nothing was stored: so many never fit, submit fewer at once"
@@ -83,63 +82,70 @@ func (m *meter) settle(ctx context.Context, replayed bool, err error) {
 	if !counted || err == nil && !replayed || errors.Is(err, eventstore.ErrUnknown) {
 		return
 	}
-	report := m.s.limiter.Give(context.WithoutCancel(ctx), m.ask)
-	m.c.metered = &report
+	m.report = m.s.limiter.Give(context.WithoutCancel(ctx), m.ask)
 }
 
-// showLimits writes how the limits stand into an answer's headers.
-func showLimits(h http.Header, r *ratelimit.Report, now time.Time) {
-	policy, left := make([]byte, 0, 128), make([]byte, 0, 128)
-	for _, u := range r.Uses {
-		if u.Type == "" {
-			h[remainingHeaders[u.Window]] = []string{remaining(u)}
+// showLimits says how the limits stand.
+func showLimits(h *headers, r *ratelimit.Report, now time.Time) {
+	for i := range r.Uses {
+		if u := &r.Uses[i]; u.Limit > 0 {
+			beginLimit(h, u)
+			h.add(";q=")
+			h.addInt(int64(u.Limit))
+			h.add(";w=")
+			h.addInt(int64(u.Resets.Sub(u.Start) / time.Second))
 		}
-		if u.Limit == 0 {
-			continue
-		}
-		if len(policy) > 0 {
-			policy, left = append(policy, ", "...), append(left, ", "...)
-		}
-		policy, left = appendName(policy, u), appendName(left, u)
-		policy = strconv.AppendInt(append(policy, ";q="...), int64(u.Limit), 10)
-		policy = strconv.AppendInt(append(policy, ";w="...), int64(u.Resets.Sub(u.Start)/time.Second), 10)
-		left = strconv.AppendInt(append(left, ";r="...), u.Remaining(), 10)
-		left = append(append(left, ";t="...), seconds(max(0, u.Resets.Sub(now)))...)
 	}
-	set(h, "Ratelimit-Policy", string(policy))
-	set(h, "Ratelimit", string(left))
-	h["X-Ratelimit-Status"] = []string{string(r.Status)}
-	h["X-Ratelimit-Message"] = []string{r.Message}
+	h.end("Ratelimit-Policy")
+	for i := range r.Uses {
+		if u := &r.Uses[i]; u.Limit > 0 {
+			beginLimit(h, u)
+			h.add(";r=")
+			h.addInt(u.Remaining())
+			h.add(";t=")
+			h.addInt(seconds(max(0, u.Resets.Sub(now))))
+		}
+	}
+	h.end("Ratelimit")
+	showRemaining(h, r.Uses)
+	h.set("X-Ratelimit-Status", string(r.Status))
+	h.set("X-Ratelimit-Message", r.Message)
 	if !r.GraceEnds.IsZero() {
-		h["X-Ratelimit-Grace-Period-Ends"] = []string{r.GraceEnds.Format(time.RFC3339)}
+		h.set("X-Ratelimit-Grace-Period-Ends", r.GraceEnds.Format(time.RFC3339))
 	}
 	if r.InMemory {
-		h["X-Ratelimit-Backend"] = inMemory
+		h.set("X-Ratelimit-Backend", "memory")
 	}
 }
 
-var (
-	remainingHeaders = [...]string{ratelimit.Minute: "X-Ratelimit-Remaining-Minute", ratelimit.Hour: "X-Ratelimit-Remaining-Hour",
-		ratelimit.Day: "X-Ratelimit-Remaining-Day", ratelimit.Month: "X-Ratelimit-Remaining-Month"}
-	inMemory = []string{"memory"}
-)
-
-func remaining(u ratelimit.Use) string {
-	if u.Limit == 0 {
-		return "unlimited"
-	}
-	return strconv.FormatInt(u.Remaining(), 10)
-}
-
-// appendName writes a policy's name as a string of RFC 9651; names of types
-// hold nothing that must be escaped.
-func appendName(b []byte, u ratelimit.Use) []byte {
-	b = append(b, '"')
+// beginLimit begins a member of a list of RFC 9651 by the limit's name as a
+// string; names of types hold nothing that must be escaped.
+func beginLimit(h *headers, u *ratelimit.Use) {
+	h.next()
+	h.add(`"`)
 	if u.Type != "" {
-		b = append(append(b, u.Type...), '/')
+		h.add(u.Type)
+		h.add("/")
 	}
-	return append(append(b, u.Window.String()...), '"')
+	h.add(u.Window.String())
+	h.add(`"`)
 }
+
+// showRemaining says what is left of the windows of all types.
+func showRemaining(h *headers, uses []ratelimit.Use) {
+	for _, u := range uses {
+		switch name := remainingHeaders[u.Window]; {
+		case u.Type != "":
+		case u.Limit == 0:
+			h.set(name, "unlimited")
+		default:
+			h.setInt(name, u.Remaining())
+		}
+	}
+}
+
+var remainingHeaders = [...]string{ratelimit.Minute: "X-Ratelimit-Remaining-Minute", ratelimit.Hour: "X-Ratelimit-Remaining-Hour",
+	ratelimit.Day: "X-Ratelimit-Remaining-Day", ratelimit.Month: "X-Ratelimit-Remaining-Month"}
 
 // redisFailed is told when the limits cannot be counted in Redis.
 func (s *server) redisFailed(err error) {

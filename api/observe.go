@@ -79,7 +79,7 @@ func newCounts(r *prometheus.Registry) (counts, error) {
 }
 
 // metered counts a decision about a limit.
-func (c counts) metered(r ratelimit.Report) {
+func (c *counts) metered(r *ratelimit.Report) {
 	backend := "redis"
 	if r.InMemory {
 		backend = "memory"

@@ -56,6 +56,9 @@ var errQuery = &problem{Status: http.StatusBadRequest, code: "invalid-query",
 
 // noQuery refuses parameters where none has a meaning.
 func noQuery(c *call) error {
+	if c.URL.RawQuery == "" {
+		return nil
+	}
 	_, err := onlyQuery(c)
 	return err
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -235,19 +236,31 @@ func (s *server) ofAuditors() []endpoint {
 	}
 }
 
+// router finds a call's path. One without parameters is found by its name, as
+// the busiest are; all others are tried in turn.
 func (s *server) router() http.Handler {
-	router := mux.NewRouter().SkipClean(true)
-	paths := map[string]path{}
+	router, plain, known := mux.NewRouter().SkipClean(true), map[string]path{}, map[string]path{}
 	for _, e := range s.routes() {
-		if _, known := paths[e.path]; !known {
-			p := path{server: s, template: e.path, methods: map[string]endpoint{}}
-			paths[e.path] = p
-			router.Handle(e.path, p)
+		p, seen := known[e.path]
+		if !seen {
+			p = path{server: s, template: e.path, methods: map[string]endpoint{}}
+			known[e.path] = p
+			if strings.Contains(e.path, "{") {
+				router.Handle(e.path, p)
+			} else {
+				plain[e.path] = p
+			}
 		}
-		paths[e.path].methods[e.method] = e
+		p.methods[e.method] = e
 	}
 	router.NotFoundHandler = path{server: s, template: "none"}
-	return router
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := plain[r.URL.Path]; ok {
+			p.ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 }
 
 // path is all that one path offers; one without methods does not exist.

@@ -19,7 +19,6 @@ var (
 	loadNothing = []string{"default-src 'none'; frame-ancestors 'none'"}
 	useNothing  = []string{"camera=(), geolocation=(), microphone=(), payment=(), usb=()"}
 	onlyTLS     = []string{"max-age=31536000"}
-	revalidate  = []string{"private, no-cache"}
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
 )

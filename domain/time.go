@@ -14,7 +14,7 @@ type Timestamp time.Time
 
 // MarshalText implements [encoding.TextMarshaler].
 func (t Timestamp) MarshalText() ([]byte, error) {
-	return time.Time(t).UTC().AppendFormat(nil, TimeLayout), nil
+	return time.Time(t).UTC().AppendFormat(make([]byte, 0, len(TimeLayout)), TimeLayout), nil
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]: any time of RFC 3339.

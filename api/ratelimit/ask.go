@@ -85,26 +85,3 @@ func (c Counter) fits(limit, n int, now int64) bool {
 
 // most is ⌊1.1 × limit⌋.
 func most(limit int) int64 { return int64(limit) + int64(limit)/10 }
-
-// take decides about a call, given the counters of its buckets, and changes
-// them as Redis is to do: it is what the script there says, in Go.
-func take(buckets []bucket, counters []Counter, now int64) (allowed bool) {
-	allowed = true
-	for i, b := range buckets {
-		allowed = allowed && counters[i].fits(b.limit, b.n, now)
-	}
-	for i, b := range buckets {
-		c := &counters[i]
-		switch {
-		case !allowed:
-			c.Refused = !c.fits(b.limit, 1, now)
-		default:
-			c.Count += int64(b.n)
-			c.Refused = false
-			if b.limit > 0 && c.Count > int64(b.limit) && c.Excess == 0 {
-				c.Excess = now
-			}
-		}
-	}
-	return allowed
-}

@@ -1,6 +1,9 @@
 package ratelimit
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Outcome is what a call came to.
 type Outcome struct {
@@ -12,7 +15,7 @@ type Outcome struct {
 func (r *Redis) TakeTogether(ctx context.Context, asks []Ask) ([]Outcome, error) {
 	group := make([]*errand, len(asks))
 	for i, a := range asks {
-		group[i] = &errand{call: a.call(false)}
+		group[i] = &errand{call: a.call(false), until: time.Now().Add(answerTime)}
 	}
 	if err := r.counts.trip(ctx, group); err != nil {
 		return nil, err

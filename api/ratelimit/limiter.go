@@ -28,47 +28,38 @@ func New(c Config) *Limiter {
 }
 
 // Take counts a call, or refuses it. It always decides.
-func (l *Limiter) Take(ctx context.Context, a Ask) Report {
-	var allowed bool
-	var counters []Counter
-	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
-		allowed, counters, err = l.redis.Take(ctx, a)
-		return err
-	})
-	if inRedis {
-		l.memory.remember(a.User, a.buckets(), counters)
-	} else {
-		allowed, counters, _ = l.memory.Take(ctx, a) // memory does not fail
-	}
-	return report(a, counters, allowed, !inRedis)
-}
+func (l *Limiter) Take(ctx context.Context, a Ask) Report { return l.decide(ctx, a.call(false)) }
 
 // Give takes back what Take counted: nothing came of it, or nothing new.
-func (l *Limiter) Give(ctx context.Context, a Ask) Report {
+func (l *Limiter) Give(ctx context.Context, a Ask) Report { return l.decide(ctx, a.call(true)) }
+
+func (l *Limiter) decide(ctx context.Context, c call) Report {
+	var allowed bool
 	var counters []Counter
-	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
-		counters, err = l.redis.Give(ctx, a)
+	inRedis := l.redis != nil && l.fuse.TryTimely(ctx, c.At, func(ctx context.Context) (err error) {
+		allowed, counters, err = l.redis.run(ctx, c)
 		return err
 	})
 	if inRedis {
-		l.memory.remember(a.User, a.buckets(), counters)
+		l.memory.remember(&c, counters)
 	} else {
-		counters, _ = l.memory.Give(ctx, a)
+		allowed, counters = l.memory.run(&c)
 	}
-	return report(a, counters, true, !inRedis)
+	return report(&c, counters, allowed, !inRedis)
 }
 
 // Look tells how far a user's limits are used, and counts nothing.
 func (l *Limiter) Look(ctx context.Context, a Ask) Report {
+	c := a.call(false)
 	var counters []Counter
 	inRedis := l.try(ctx, a.At, func(ctx context.Context) (err error) {
-		counters, err = l.redis.Look(ctx, a)
+		counters, err = l.redis.look(ctx, &c)
 		return err
 	})
 	if !inRedis {
-		counters, _ = l.memory.Look(ctx, a)
+		counters = l.memory.look(&c)
 	}
-	return report(a, counters, true, !inRedis)
+	return report(&c, counters, true, !inRedis)
 }
 
 // Reset forgets what a user used of the windows. What other processes count

@@ -20,38 +20,43 @@ func NewMemory() *Memory { return &Memory{users: map[string]map[string]Counter{}
 
 // Take counts a call, or refuses it, and returns the counters of its buckets.
 func (m *Memory) Take(_ context.Context, a Ask) (bool, []Counter, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	buckets := a.buckets()
-	counters := m.look(a, buckets)
-	allowed := take(buckets, counters, a.At.UnixMilli())
-	m.keep(a.User, buckets, counters)
+	c := a.call(false)
+	allowed, counters := m.run(&c)
 	return allowed, counters, nil
-}
-
-// Look returns the counters of a call's buckets and counts nothing.
-func (m *Memory) Look(_ context.Context, a Ask) ([]Counter, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.look(a, a.buckets()), nil
 }
 
 // Give takes back what Take counted.
 func (m *Memory) Give(_ context.Context, a Ask) ([]Counter, error) {
+	c := a.call(true)
+	_, counters := m.run(&c)
+	return counters, nil
+}
+
+// Look returns the counters of a call's buckets and counts nothing.
+func (m *Memory) Look(_ context.Context, a Ask) ([]Counter, error) {
+	c := a.call(false)
+	return m.look(&c), nil
+}
+
+// run does what the script does.
+func (m *Memory) run(c *call) (allowed bool, counters []Counter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	buckets := a.buckets()
-	counters := m.look(a, buckets)
-	for i, b := range buckets {
-		start := b.window.Start(a.At).UnixMilli()
-		if counters[i].Start == start {
-			counters[i].Count = max(0, counters[i].Count-int64(b.n))
-		}
-		// What was refused for want of what is given back is refused no more.
-		counters[i] = counters[i].from(start, b, a.At.UnixMilli())
+	counters = m.counters(c)
+	if c.give {
+		c.giveBack(counters)
+		allowed = true
+	} else {
+		allowed = c.take(counters)
 	}
-	m.keep(a.User, buckets, counters)
-	return counters, nil
+	m.keep(c, counters)
+	return allowed, counters
+}
+
+func (m *Memory) look(c *call) []Counter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counters(c)
 }
 
 // Reset forgets what a user used of the windows, of all types and of single ones.
@@ -68,18 +73,18 @@ func (m *Memory) Reset(_ context.Context, user string, windows []Window) error {
 	return nil
 }
 
-// look needs the lock.
-func (m *Memory) look(a Ask, buckets []bucket) []Counter {
-	counters, now := make([]Counter, len(buckets)), a.At.UnixMilli()
-	for i, b := range buckets {
-		counters[i] = m.users[a.User][b.field].from(b.window.Start(a.At).UnixMilli(), b, now)
+// counters needs the lock.
+func (m *Memory) counters(c *call) []Counter {
+	counters, now := make([]Counter, len(c.buckets)), c.At.UnixMilli()
+	for i, b := range c.buckets {
+		counters[i] = m.users[c.User][b.field].from(b.window.Start(c.At).UnixMilli(), b, now)
 	}
 	return counters
 }
 
 // keep needs the lock.
-func (m *Memory) keep(user string, buckets []bucket, counters []Counter) {
-	fields := m.users[user]
+func (m *Memory) keep(c *call, counters []Counter) {
+	fields := m.users[c.User]
 	if fields == nil {
 		for other := range m.users {
 			if len(m.users) < maxUsers {
@@ -87,17 +92,17 @@ func (m *Memory) keep(user string, buckets []bucket, counters []Counter) {
 			}
 			delete(m.users, other)
 		}
-		fields = make(map[string]Counter, len(buckets))
-		m.users[user] = fields
+		fields = make(map[string]Counter, len(c.buckets))
+		m.users[c.User] = fields
 	}
-	for i, b := range buckets {
+	for i, b := range c.buckets {
 		fields[b.field] = counters[i]
 	}
 }
 
 // remember stores what Redis said, to go on from when it goes away.
-func (m *Memory) remember(user string, buckets []bucket, counters []Counter) {
+func (m *Memory) remember(c *call, counters []Counter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.keep(user, buckets, counters)
+	m.keep(c, counters)
 }

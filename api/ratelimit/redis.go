@@ -91,17 +91,17 @@ var script = redis.NewScript(scriptText)
 
 // Take counts a call, or refuses it, and returns the counters of its buckets.
 func (r *Redis) Take(ctx context.Context, a Ask) (bool, []Counter, error) {
-	return r.run(ctx, a, false)
+	return r.run(ctx, a.call(false))
 }
 
 // Give takes back what Take counted.
 func (r *Redis) Give(ctx context.Context, a Ask) ([]Counter, error) {
-	_, counters, err := r.run(ctx, a, true)
+	_, counters, err := r.run(ctx, a.call(true))
 	return counters, err
 }
 
-func (r *Redis) run(ctx context.Context, a Ask, give bool) (bool, []Counter, error) {
-	allowed, counters, err := r.counts.run(ctx, a.call(give))
+func (r *Redis) run(ctx context.Context, c call) (bool, []Counter, error) {
+	allowed, counters, err := r.counts.run(ctx, c)
 	if err != nil {
 		return false, nil, fmt.Errorf("count a request: %w", err)
 	}
@@ -110,19 +110,23 @@ func (r *Redis) run(ctx context.Context, a Ask, give bool) (bool, []Counter, err
 
 // Look returns the counters of a call's buckets and counts nothing.
 func (r *Redis) Look(ctx context.Context, a Ask) ([]Counter, error) {
-	buckets, now := a.buckets(), a.At.UnixMilli()
-	fields := make([]string, len(buckets))
-	for i, b := range buckets {
+	c := a.call(false)
+	return r.look(ctx, &c)
+}
+
+func (r *Redis) look(ctx context.Context, c *call) ([]Counter, error) {
+	fields, now := make([]string, len(c.buckets)), c.At.UnixMilli()
+	for i, b := range c.buckets {
 		fields[i] = b.field
 	}
-	got, err := r.client.HMGet(ctx, Key(a.User), fields...).Result()
+	got, err := r.client.HMGet(ctx, Key(c.User), fields...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("look how many requests were counted: %w", err)
 	}
-	counters := make([]Counter, len(buckets))
-	for i, b := range buckets {
+	counters := make([]Counter, len(c.buckets))
+	for i, b := range c.buckets {
 		text, _ := got[i].(string)
-		counters[i] = parse(text).from(b.window.Start(a.At).UnixMilli(), b, now)
+		counters[i] = parse(text).from(b.window.Start(c.At).UnixMilli(), b, now)
 	}
 	return counters, nil
 }

@@ -50,12 +50,11 @@ type Report struct {
 	InMemory bool
 }
 
-func report(a Ask, counters []Counter, allowed, inMemory bool) Report {
-	r := Report{Allowed: allowed, Status: OK, InMemory: inMemory, Message: "within all limits"}
-	now := a.At.UnixMilli()
-	for i, b := range a.buckets() {
-		c := counters[i]
-		u := use(b, c, a.At)
+func report(c *call, counters []Counter, allowed, inMemory bool) Report {
+	r := Report{Allowed: allowed, Status: OK, InMemory: inMemory, Message: "within all limits", Uses: make([]Use, 0, len(c.buckets))}
+	now := c.At.UnixMilli()
+	for i, b := range c.buckets {
+		u := use(b, counters[i], c.At)
 		r.Uses = append(r.Uses, u)
 		if !u.GraceEnds.IsZero() && (r.GraceEnds.IsZero() || u.GraceEnds.Before(r.GraceEnds)) {
 			r.GraceEnds = u.GraceEnds
@@ -63,20 +62,20 @@ func report(a Ask, counters []Counter, allowed, inMemory bool) Report {
 		if severity[u.Status] > severity[r.Status] {
 			r.Status, r.Message = u.Status, u.message()
 		}
-		if !allowed && !c.fits(b.limit, b.n, now) {
-			r.Wait, r.Never = max(r.Wait, u.Resets.Sub(a.At)), r.Never || int64(b.n) > most(b.limit)
+		if !allowed && !counters[i].fits(b.limit, b.n, now) {
+			r.Wait, r.Never = max(r.Wait, u.Resets.Sub(c.At)), r.Never || int64(b.n) > most(b.limit)
 		}
 	}
 	if !allowed {
-		r.refuse(a)
+		r.refuse(c.N)
 	}
 	return r
 }
 
 // refuse says why a call was refused.
-func (r *Report) refuse(a Ask) {
+func (r *Report) refuse(n int) {
 	if r.Status != Exceeded { // one request would fit, but not so many
-		r.Message = fmt.Sprintf("%d requests at once are more than is left", a.N)
+		r.Message = fmt.Sprintf("%d requests at once are more than is left", n)
 	}
 	r.Status = Exceeded
 }

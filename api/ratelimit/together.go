@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,6 +27,7 @@ type together struct {
 // errand is one call on its way.
 type errand struct {
 	call     call
+	until    time.Time // when whoever sent it is told of a failure at the latest
 	allowed  bool
 	counters []Counter
 	err      error
@@ -38,10 +40,10 @@ type party []*errand
 // maxTogether bounds one trip.
 const maxTogether = 128
 
-// run returns what became of a call. A context that ends first returns its
-// error; the call may then be counted yet.
+// run returns what became of a call, or an error after [answerTime]. A context
+// that ends first returns its error; the call may then be counted yet.
 func (t *together) run(ctx context.Context, c call) (bool, []Counter, error) {
-	e := &errand{call: c, done: make(chan struct{})}
+	e := &errand{call: c, until: time.Now().Add(answerTime), done: make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, e)
 	if !t.busy {
@@ -84,11 +86,12 @@ func (t *together) trips(ctx context.Context) {
 	}
 }
 
-// trip counts a group and stores what became of each. Its error says that the
-// server did not answer; whoever did not go along has it too. Of a party that
+// trip counts a group and stores what became of each; it ends when the first of
+// them can wait no longer. Its error says that the server did not answer;
+// whoever did not go along has it too. Of a party that
 // is too large as a whole each is counted by itself: some may fit.
 func (t *together) trip(ctx context.Context, group []*errand) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := context.WithDeadline(ctx, group[0].until)
 	defer cancel()
 	refused, err := t.count(ctx, parties(group))
 	if err == nil && len(refused) > 0 {
@@ -109,7 +112,7 @@ func parties(group []*errand) []party {
 next:
 	for _, e := range group {
 		for i, p := range all {
-			if p[0].call.alike(e.call) {
+			if p[0].call.alike(&e.call) {
 				all[i] = append(p, e)
 				continue next
 			}
@@ -123,14 +126,14 @@ next:
 // it refused, of whom nothing was counted.
 func (t *together) count(ctx context.Context, all []party) (refused []party, err error) {
 	unknown, refused, err := t.send(ctx, all, func(pipe redis.Pipeliner, p party) *redis.Cmd {
-		c := p[0].call
-		return pipe.EvalSha(ctx, script.Hash(), []string{Key(c.user)}, c.args(len(p))...)
+		c := &p[0].call
+		return pipe.EvalSha(ctx, script.Hash(), []string{Key(c.User)}, c.args(len(p))...)
 	})
 	if err == nil && len(unknown) > 0 { // the server was started or flushed since
 		var more []party
 		_, more, err = t.send(ctx, unknown, func(pipe redis.Pipeliner, p party) *redis.Cmd {
 			c := p[0].call
-			return pipe.Eval(ctx, scriptText, []string{Key(c.user)}, c.args(len(p))...)
+			return pipe.Eval(ctx, scriptText, []string{Key(c.User)}, c.args(len(p))...)
 		})
 		refused = append(refused, more...)
 	}

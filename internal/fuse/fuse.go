@@ -50,11 +50,19 @@ func NewWithin(answer time.Duration, failed func(error)) *Fuse {
 // Try asks the server by do, unless it failed a moment ago, and reports whether
 // it answered.
 func (f *Fuse) Try(ctx context.Context, now time.Time, do func(context.Context) error) bool {
+	return f.TryTimely(ctx, now, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, f.answer)
+		defer cancel()
+		return do(ctx)
+	})
+}
+
+// TryTimely is Try by what takes no longer than it may by itself, which spares
+// a timer a call.
+func (f *Fuse) TryTimely(ctx context.Context, now time.Time, do func(context.Context) error) bool {
 	if !f.mayTry(now) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.answer)
-	defer cancel()
 	err := do(ctx)
 	switch {
 	case err == nil:
