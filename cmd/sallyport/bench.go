@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -44,9 +43,7 @@ func (p *program) bench(cmd *cobra.Command, c bench.Config, names []string) erro
 		return err
 	}
 	c.Say, c.Logger = p.say, logger
-	if c.Program, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this program's own file: %w", err)
-	}
+	c.Program = ownFile()
 	collectLess() // as serve does
 	figures, err := bench.Run(cmd.Context(), c, names...)
 	var unknown *bench.UnknownFigureError

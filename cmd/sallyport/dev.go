@@ -91,7 +91,7 @@ func (p *program) dev(cmd *cobra.Command, f devFlags) (err error) {
 	f.config.Say, f.config.Logger = p.say, logger
 	collectLess()
 	begin := time.Now()
-	f.config.Version = version
+	f.config.Version, f.config.Program = version, ownFile()
 	stack, err := dev.Start(cmd.Context(), f.config)
 	defer func() {
 		if stack == nil {

@@ -52,7 +52,7 @@ func (p *program) root() *cobra.Command {
 		p.bundleCommand(), p.mediaCommand(), p.quarantineCommand(), p.queueCommand(), p.workCommand(), p.poisonCommand(), p.linkCommand(), p.keysCommand(),
 		p.auditCommand(), p.projectionsCommand(),
 		p.requestTypeCommand(), p.profileCommand(), p.settingCommand(), p.userCommand(), p.apiKeyCommand(),
-		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(),
+		p.benchCommand(), p.manCommand(), p.versionCommand(), exitCodesTopic(), p.hashCommand(),
 	)
 	for _, group := range root.Commands() {
 		if group.HasSubCommands() && !group.Runnable() { // else cobra takes any word after it and exits 0

@@ -60,7 +60,7 @@ func (p *program) serve(ctx context.Context, s *boot.Site, parts boot.Parts) err
 		}
 		p.say("%s (%s site) serves on %s://%s", s.Config.Site, s.Config.Role, scheme, ln.Addr())
 	}
-	s.Version = version
+	s.Version, s.Program = version, ownFile()
 	return s.Serve(ctx, ln, parts)
 }
 

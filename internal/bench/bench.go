@@ -28,8 +28,9 @@ type Config struct {
 	// many events the long log has. 0: as Quick says, 300 and 1,000,000 if it says
 	// nothing.
 	Arrivals, Events int
-	// Program is the path of this program, which is run anew where its memory
-	// is measured. Empty: that is not measured.
+	// Program is the path of this program, which is run anew to hash passwords
+	// and where its memory is measured. Empty: the site hashes them in this
+	// process, and memory is not measured.
 	Program string
 	// Say is told what happens, a sentence at a time. Nil: nobody is.
 	Say func(format string, args ...any)

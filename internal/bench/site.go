@@ -66,7 +66,7 @@ func makeSite(ctx context.Context, r *rig, name string) (_ *site, err error) {
 	if err := s.fill(ctx, core); err != nil {
 		return nil, errors.Join(err, field.Close())
 	}
-	if err := s.serve(ctx); err != nil {
+	if err := s.serve(ctx, r.config.Program); err != nil {
 		return nil, errors.Join(err, field.Close())
 	}
 	return s, nil
@@ -161,7 +161,7 @@ func applied(outcomes []bridge.Outcome) error {
 
 // serve runs what answers callers and what follows the log. The bridge is
 // left out: what a crossing costs is a figure of its own.
-func (s *site) serve(ctx context.Context) error {
+func (s *site) serve(ctx context.Context, program string) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -169,6 +169,7 @@ func (s *site) serve(ctx context.Context) error {
 	s.address = ln.Addr().String()
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.served = make(chan error, 1)
+	s.Program = program
 	go func() { s.served <- s.Serve(ctx, ln, boot.Parts{API: true, Workers: true}) }()
 	return nil
 }

@@ -64,6 +64,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	group.Go(func() error { return s.Directory.Run(under) })
 	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {
+		s.hashApart()
 		served, err := s.listen(ln)
 		if err != nil {
 			group.Go(func() error { drained(); return errors.Join(err, ln.Close()) })
@@ -98,6 +99,17 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 		group.Go(func() error { return s.whileWritable(ctx, own.Run) })
 	}
 	return group.Wait()
+}
+
+// HashCommand is the command of the program that hashes passwords for another
+// process, by [password.Serve].
+const HashCommand = "hash"
+
+// hashApart keeps logins from delaying what is done beside them (ADR 26).
+func (s *Site) hashApart() {
+	if s.Program != "" {
+		s.Passwords.Apart(s.Logger, s.Program, "sallyport", HashCommand)
+	}
 }
 
 // work answers requests on a response site; on a request site it keeps the

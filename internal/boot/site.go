@@ -39,6 +39,7 @@ import (
 type Site struct {
 	Config    Config
 	Version   string // the program's, for those who look; may be set before Serve
+	Program   string // its file, which Serve runs anew to hash passwords; empty: Serve hashes them itself
 	Logger    *slog.Logger
 	Pool      *pgxpool.Pool
 	Log       *eventstore.Store
@@ -133,6 +134,7 @@ func (s *Site) openLog(ctx context.Context) error {
 func (s *Site) openCommands(context.Context) error {
 	s.Params = schema.NewParameterCache(0)
 	s.Passwords = password.New(password.Config{})
+	s.closing(s.Passwords.Close)
 	s.Commands = commands.New(commands.Config{Log: s.Log, Pool: s.Pool, Directory: s.Directory, Passwords: s.Passwords, Params: s.Params})
 	return nil
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Version is the program's, for those who look.
 	Version string
+	// Program is its file, see [boot.Site].
+	Program string
 }
 
 // End is one of the two sites with its own servers.
@@ -174,7 +176,7 @@ func (s *Stack) open(ctx context.Context) error {
 				return fmt.Errorf("init %s: %w", e.Name, err)
 			}
 			if e.Site, err = boot.Open(ctx, c, s.config.Logger); err == nil {
-				e.Site.Version = s.config.Version
+				e.Site.Version, e.Site.Program = s.config.Version, s.config.Program
 			}
 			return err
 		})

@@ -56,7 +56,7 @@ type Config struct {
 
 // Hasher makes and checks credentials. It is safe for concurrent use.
 type Hasher struct {
-	slots  chan struct{}
+	slots  chan *worker // those that have nothing to do
 	queue  chan struct{}
 	nobody phc
 	done   atomic.Int64
@@ -70,12 +70,16 @@ func New(c Config) *Hasher {
 	if c.Queue <= 0 {
 		c.Queue = 256
 	}
-	return &Hasher{
-		slots: make(chan struct{}, c.Slots),
+	h := &Hasher{
+		slots: make(chan *worker, c.Slots),
 		queue: make(chan struct{}, c.Slots+c.Queue),
 		// A random digest: no password leads to it.
 		nobody: phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes), key: random(keyBytes)},
 	}
+	for range c.Slots {
+		h.slots <- &worker{}
+	}
+	return h
 }
 
 // Hash makes a credential of a password that [domain.CheckPassword] accepts.
@@ -85,10 +89,11 @@ func (h *Hasher) Hash(ctx context.Context, password string) (domain.Credential, 
 			Detail: "the password is not valid: it " + wrong[0].Detail + "; nothing was stored"}
 	}
 	made := phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: random(saltBytes)}
-	err := h.slot(ctx, func() { made.key = made.derive(password, keyBytes) })
+	a, err := h.slot(ctx, made.task(password, keyBytes))
 	if err != nil {
 		return domain.Credential{}, err
 	}
+	made.key = a.Digest
 	return domain.Credential{Algorithm: Argon2id, Hash: made.String()}, nil
 }
 
@@ -114,22 +119,19 @@ func (h *Hasher) Nobody(ctx context.Context, password string) error {
 	return err
 }
 
-func (h *Hasher) matches(ctx context.Context, stored phc, password string) (ok bool, err error) {
+func (h *Hasher) matches(ctx context.Context, stored phc, password string) (bool, error) {
 	fits := len(password) <= MaxBytes
 	if !fits {
 		password = password[:MaxBytes]
 	}
-	err = h.slot(ctx, func() {
-		key := stored.derive(password, uint32(len(stored.key)))
-		ok = subtle.ConstantTimeCompare(key, stored.key) == 1
-	})
-	return ok && fits, err
+	a, err := h.slot(ctx, stored.task(password, uint32(len(stored.key))))
+	return err == nil && fits && subtle.ConstantTimeCompare(a.Digest, stored.key) == 1, err
 }
 
 // maxBcryptCost keeps a credential brought from elsewhere from taking minutes.
 const maxBcryptCost = 14
 
-func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (ok bool, err error) {
+func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (bool, error) {
 	// $2y$ is what PHP calls the same function.
 	hash = strings.Replace(hash, "$2y$", "$2b$", 1)
 	if err := checkBcrypt(hash); err != nil {
@@ -138,10 +140,8 @@ func (h *Hasher) bcrypt(ctx context.Context, hash, password string) (ok bool, er
 	if len(password) > MaxBytes {
 		return false, nil
 	}
-	err = h.slot(ctx, func() {
-		ok = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
-	})
-	return ok, err
+	a, err := h.slot(ctx, task{Password: password, Bcrypt: hash})
+	return a.Same, err
 }
 
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
@@ -156,23 +156,23 @@ func checkBcrypt(hash string) error {
 	return nil
 }
 
-// slot runs work in one of the slots.
-func (h *Hasher) slot(ctx context.Context, work func()) error {
+// slot does a task in one of the slots.
+func (h *Hasher) slot(ctx context.Context, t task) (answer, error) {
 	select {
 	case h.queue <- struct{}{}:
 	default:
-		return ErrBusy
+		return answer{}, ErrBusy
 	}
 	defer func() { <-h.queue }()
 	select {
-	case h.slots <- struct{}{}:
+	case w := <-h.slots:
+		defer func() { h.slots <- w }()
+		a := w.do(t)
+		h.done.Add(1)
+		return a, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return answer{}, context.Cause(ctx)
 	}
-	defer func() { <-h.slots }()
-	work()
-	h.done.Add(1)
-	return nil
 }
 
 // Done returns how many passwords were hashed since the hasher was made.
@@ -180,7 +180,7 @@ func (h *Hasher) Done() int64 { return h.done.Load() }
 
 // Load returns how many hashes run now, and how many wait for their turn.
 func (h *Hasher) Load() (running, waiting int) {
-	running = len(h.slots)
+	running = cap(h.slots) - len(h.slots)
 	return running, max(0, len(h.queue)-running)
 }
 
@@ -191,8 +191,9 @@ type phc struct {
 	salt, key      []byte
 }
 
-func (p phc) derive(password string, size uint32) []byte {
-	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, size)
+// task makes a digest of so many bytes of a password.
+func (p phc) task(password string, size uint32) task {
+	return task{Password: password, Salt: p.salt, Memory: p.memory, Passes: p.passes, Lanes: p.lanes, Size: size}
 }
 
 // String gives the PHC string format: $argon2id$v=19$m=…,t=…,p=…$salt$digest.

@@ -79,11 +79,13 @@ func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	h := New(Config{Slots: 1, Queue: 1})
 	ctx, cancel := context.WithCancel(t.Context())
-	running, release, waited := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	go func() { waited <- h.slot(ctx, func() { close(running); <-release }) }()
-	<-running
 	second := make(chan error, 1)
+	<-h.slots // as one at work would
+	h.queue <- struct{}{}
 	h.queue <- struct{}{} // as one who waits would
+	if running, waiting := h.Load(); running != 1 || waiting != 1 {
+		t.Errorf("%d at work and %d waiting, want one and one", running, waiting)
+	}
 	if err := h.Nobody(ctx, "x"); !errors.Is(err, ErrBusy) {
 		t.Errorf("third: %v, want ErrBusy", err)
 	}
@@ -92,10 +94,6 @@ func TestAFullQueueIsRefusedAtOnce(t *testing.T) {
 	cancel()
 	if err := <-second; !errors.Is(err, context.Canceled) {
 		t.Errorf("who stopped waiting: %v", err)
-	}
-	close(release)
-	if err := <-waited; err != nil {
-		t.Error(err)
 	}
 }
 
