@@ -34,7 +34,14 @@ func TestLogin(t *testing.T) {
 			t.Errorf("me: %s", me.text)
 		}
 	}
-	core.call("GET", "/auth/me", field.token("alice"), "").want(t, 401, "invalid-token")
+	foreign := core.call("GET", "/auth/me", field.token("alice"), "")
+	foreign.want(t, 401, "invalid-token")
+	if got := foreign.Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="invalid_token"`) {
+		t.Errorf("the challenge is %q", got)
+	}
+	if got := core.call("GET", "/auth/me", "", "").Header.Get("WWW-Authenticate"); got != `Bearer realm="sallyport"` {
+		t.Errorf("the challenge of nobody is %q", got)
+	}
 }
 
 // Every login hashes exactly once, whoever it is for.

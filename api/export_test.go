@@ -1,6 +1,12 @@
 package api
 
-import "sallyport/domain"
+import (
+	"encoding/json"
+	"net/http/httptest"
+
+	"sallyport/domain"
+	"sallyport/projections"
+)
 
 // Route is one endpoint, for tests that compare the routes with what is
 // written down about them.
@@ -18,4 +24,21 @@ func Routes(c Config) []Route {
 		out = append(out, Route{Method: e.method, Path: e.path, Site: e.site, Open: e.who.open, Roles: e.who.roles})
 	}
 	return out
+}
+
+// PageOfNames is one page of a list by name, as its body.
+func PageOfNames(names []string, limit int, cursor string) (page struct {
+	Items      []string `json:"items"`
+	NextCursor string   `json:"next_cursor"`
+}, err error) {
+	c := &call{Request: httptest.NewRequest("GET", "/names", nil)}
+	a, err := listByName(c, projections.Page{Limit: limit, Cursor: cursor}, names, func(s string) string { return s })
+	if err != nil {
+		return page, err
+	}
+	body, err := a.encoded()
+	if err != nil {
+		return page, err
+	}
+	return page, json.Unmarshal(body, &page)
 }

@@ -216,10 +216,19 @@ func (s *server) problem(ctx context.Context, w http.ResponseWriter, c *call, er
 		h["Allow"] = []string{strings.Join(p.allow, ", ")}
 	}
 	if p.challenge {
-		h["Www-Authenticate"] = []string{`Bearer realm="sallyport"`}
+		h["Www-Authenticate"] = challenge
+		if p.code == errToken.code || p.code == errAPIKey.code {
+			h["Www-Authenticate"] = challengeAgain
+		}
 	}
 	return answer{status: p.Status, raw: p.encoded(), retryAfter: p.retryAfter}
 }
+
+// How to log in, and that what was sent is not good any more (RFC 6750, 3.1).
+var (
+	challenge      = []string{`Bearer realm="sallyport"`}
+	challengeAgain = []string{`Bearer realm="sallyport", error="invalid_token"`}
+)
 
 func (p *problem) encoded() []byte {
 	var b bytes.Buffer

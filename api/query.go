@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,11 +134,15 @@ func list[T any](c *call, items []T, next string) answer {
 		link: "<" + c.URL.EscapedPath() + "?" + values.Encode() + `>; rel="next"`}
 }
 
+// listedBy matches what lists in memory are in the order of: names, ids, and a
+// kind with a name.
+var listedBy = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+
 // listByName is a page of a list that is in memory, in the order of names.
 func listByName[T any](c *call, page projections.Page, items []T, name func(T) string) (answer, error) {
 	if page.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(page.Cursor)
-		if err != nil || !domain.ValidSettingKey(string(after)) && !domain.ValidSiteName(string(after)) {
+		if err != nil || !listedBy.Match(after) {
 			return answer{}, projections.ErrCursor
 		}
 		from := slices.IndexFunc(items, func(t T) bool { return name(t) > string(after) })
