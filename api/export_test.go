@@ -36,7 +36,7 @@ func PageOfNames(names []string, limit int, cursor string) (page struct {
 	if err != nil {
 		return page, err
 	}
-	body, err := a.encoded()
+	body, err := json.Marshal(a.value)
 	if err != nil {
 		return page, err
 	}
