@@ -41,7 +41,7 @@ func (s *server) listAllRequests(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	if f.User = strings.ToLower(q.values.Get("user")); f.User != "" && uuid.Validate(f.User) != nil {
-		return answer{}, badQuery("user", "must be a user's id")
+		return answer{}, badQuery("user", domain.FieldForm, "must be a user's id")
 	}
 	link, err := s.Crossing(ctx)
 	if err != nil {

@@ -25,7 +25,7 @@ func (s *server) auditExport(ctx context.Context, c *call) (answer, error) {
 			return answer{}, err
 		}
 		if values.Has(name) && *position == 0 {
-			return answer{}, badQuery(name, "must be 1 or more")
+			return answer{}, badQuery(name, domain.FieldRange, "must be 1 or more")
 		}
 	}
 	if !s.exporting.CompareAndSwap(false, true) {
@@ -35,11 +35,11 @@ func (s *server) auditExport(ctx context.Context, c *call) (answer, error) {
 	parts, err := s.Bridge.PlanAudit(ctx, w)
 	switch {
 	case errors.Is(err, bridge.ErrAuditRange):
-		return answer{}, badQuery("from", "or to is wrong: "+strings.TrimPrefix(err.Error(), bridge.ErrAuditRange.Error()+": "))
+		return answer{}, badQuery("from", domain.FieldRange, "or to is wrong: "+strings.TrimPrefix(err.Error(), bridge.ErrAuditRange.Error()+": "))
 	case err != nil:
 		return answer{}, err
 	case len(parts) > 1:
-		return answer{}, badQuery("to", fmt.Sprintf("reaches further than one file does: ask for from=%d&to=%d, then for what comes behind", parts[0].From(), parts[0].To()))
+		return answer{}, badQuery("to", domain.FieldRange, fmt.Sprintf("reaches further than one file does: ask for from=%d&to=%d, then for what comes behind", parts[0].From(), parts[0].To()))
 	}
 	if err := s.looked(ctx, c); err != nil {
 		return answer{}, err

@@ -33,7 +33,7 @@ func (s *server) events(ctx context.Context, c *call) (answer, error) {
 	f := eventstore.Filter{Type: values.Get("type"), Stream: values.Get("stream"), Actor: values.Get("actor"),
 		Corr: values.Get("corr"), Origin: values.Get("origin")}
 	if _, known := domain.KindOf(f.Type); f.Type != "" && !known {
-		return answer{}, badQuery("type", "is no event type of this program")
+		return answer{}, badQuery("type", domain.FieldNotOneOf, "is no event type of this program")
 	}
 	limit, err := s.part(ctx, values, &f)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *server) part(ctx context.Context, values url.Values, f *eventstore.Filt
 	case "desc":
 		f.Backward = true
 	default:
-		return 0, badQuery("order", "is asc, the oldest first, or desc, the newest first")
+		return 0, badQuery("order", domain.FieldNotOneOf, "is asc, the oldest first, or desc, the newest first")
 	}
 	if f.After, err = numberOf(values, "after"); err != nil {
 		return 0, err
@@ -135,9 +135,9 @@ func (s *server) state(ctx context.Context, c *call) (answer, error) {
 	}
 	switch {
 	case values.Has("position") && values.Has("at"):
-		return answer{}, badQuery("at", "must not be given together with position")
+		return answer{}, badQuery("at", domain.FieldUnwanted, "must not be given together with position")
 	case values.Has("position") && m.Seq == 0:
-		return answer{}, badQuery("position", "must be 1 or more")
+		return answer{}, badQuery("position", domain.FieldRange, "must be 1 or more")
 	}
 	then, err := projections.StateAt(ctx, s.Log, mux.Vars(c.Request)["stream"], m)
 	return answer{value: then}, err
@@ -182,7 +182,7 @@ func numberOf(values url.Values, name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, badQuery(name, "must be a whole number from 0 on")
+		return 0, badQuery(name, domain.FieldRange, "must be a whole number from 0 on")
 	}
 	return n, nil
 }
@@ -272,7 +272,7 @@ func (s *server) verify(ctx context.Context, c *call) (answer, error) {
 	case "true":
 		return s.verifyTelling(ctx)
 	default:
-		return answer{}, badQuery("progress", "must be true or false")
+		return answer{}, badQuery("progress", domain.FieldNotOneOf, "must be true or false")
 	}
 	if !s.verifying.CompareAndSwap(false, true) {
 		return answer{}, errVerifying

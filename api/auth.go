@@ -25,10 +25,10 @@ type loginRequest struct {
 func (l loginRequest) given() error {
 	var missing []domain.FieldError
 	if l.Username == nil {
-		missing = append(missing, domain.FieldError{Pointer: "/username", Detail: "is required"})
+		missing = append(missing, domain.FieldError{Pointer: "/username", Code: domain.FieldRequired, Detail: "is required"})
 	}
 	if l.Password == nil {
-		missing = append(missing, domain.FieldError{Pointer: "/password", Detail: "is required"})
+		missing = append(missing, domain.FieldError{Pointer: "/password", Code: domain.FieldRequired, Detail: "is required"})
 	}
 	if missing == nil {
 		return nil

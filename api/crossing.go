@@ -80,11 +80,11 @@ func (s *server) listBundles(ctx context.Context, c *call) (answer, error) {
 		known       []string
 	}{{"direction", f.Direction, []string{"in", "out"}}, {"state", f.State, bridge.BundleStates()}} {
 		if p.value != "" && !slices.Contains(p.known, p.value) {
-			return answer{}, badQuery(p.name, "must be one of "+strings.Join(p.known, ", "))
+			return answer{}, badQuery(p.name, domain.FieldNotOneOf, "must be one of "+strings.Join(p.known, ", "))
 		}
 	}
 	if f.Peer != "" && !domain.ValidSiteName(f.Peer) {
-		return answer{}, badQuery("peer", "must be the name of a site")
+		return answer{}, badQuery("peer", domain.FieldName, "must be the name of a site")
 	}
 	bundles, next, err := s.Bridge.BundlesPage(ctx, f)
 	if err != nil {

@@ -16,10 +16,10 @@ func (s *server) listQuarantine(ctx context.Context, c *call) (answer, error) {
 	}
 	all, peer := q.values.Get("all"), q.values.Get("peer")
 	if all != "" && all != "true" && all != "false" {
-		return answer{}, badQuery("all", "must be true or false")
+		return answer{}, badQuery("all", domain.FieldNotOneOf, "must be true or false")
 	}
 	if peer != "" && !domain.ValidSiteName(peer) {
-		return answer{}, badQuery("peer", "must be the name of a site")
+		return answer{}, badQuery("peer", domain.FieldName, "must be the name of a site")
 	}
 	files, next, err := s.Bridge.QuarantinePage(ctx, bridge.QuarantineFilter{Page: bridge.Page(q.page), Peer: peer, All: all == "true"})
 	if err != nil {

@@ -90,15 +90,15 @@ func jsonError(err error) error {
 		}
 		return &problem{Status: http.StatusBadRequest, code: "malformed-json",
 			Detail: fmt.Sprintf("%s: look at byte %d; nothing was stored", what, syntax.ByteOffset),
-			Errors: []fieldError{{Pointer: place(syntax.JSONPointer), Detail: what}}}
+			Errors: []fieldError{{Pointer: place(syntax.JSONPointer), Code: domain.FieldJSON, Detail: what}}}
 	}
 	var wrong *strict.SemanticError
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	detail := "must be " + kindOf(wrong.GoType)
+	code, detail := domain.FieldType, "must be "+kindOf(wrong.GoType)
 	if errors.Is(err, strict.ErrUnknownName) {
-		detail = "is not a known field"
+		code, detail = domain.FieldUnknown, "is not a known field"
 		if known := namesIn(wrong.GoType); len(known) > 0 {
 			detail += "; known are " + strings.Join(known, ", ")
 		}
@@ -106,7 +106,7 @@ func jsonError(err error) error {
 	pointer := place(wrong.JSONPointer)
 	return &domain.Error{Kind: domain.Invalid, Code: "invalid-body",
 		Detail: strings.TrimSpace(pointer+" "+detail) + "; nothing was stored",
-		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+		Fields: []domain.FieldError{{Pointer: pointer, Code: code, Detail: detail}}}
 }
 
 const (

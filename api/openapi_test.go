@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -64,6 +65,27 @@ func TestTheDescriptionIsWellMade(t *testing.T) {
 	t.Parallel()
 	for _, problem := range spectest.Of(t, newCore(t).handler).Lint() {
 		t.Error(problem)
+	}
+}
+
+// Every code of what is wrong with a field is in the description; that answers
+// have no other, each of them is held against it.
+func TestTheDescriptionHasAllFieldCodes(t *testing.T) {
+	t.Parallel()
+	var described struct {
+		Components struct {
+			Schemas struct {
+				FieldCode struct {
+					Enum []string `json:"enum"`
+				} `json:"FieldCode"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(newCore(t).call("GET", "/openapi.json", "", "").text), &described); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := described.Components.Schemas.FieldCode.Enum, domain.FieldCodes(); !slices.Equal(got, want) {
+		t.Errorf("api/openapi.yaml has the field codes %v, and the program %v", got, want)
 	}
 }
 

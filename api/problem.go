@@ -50,7 +50,11 @@ func (p *problem) Error() string { return p.Detail }
 type fieldError struct {
 	Pointer   string `json:"pointer"`
 	Parameter string `json:"parameter,omitempty"`
+	Code      string `json:"code"`
 	Detail    string `json:"detail"`
+	// Least and Most are the bounds that the code speaks of.
+	Least json.Number `json:"least,omitempty"`
+	Most  json.Number `json:"most,omitempty"`
 }
 
 const problemPrefix = "urn:sallyport:problem:"
@@ -143,7 +147,7 @@ func classify(err error) (problem, bool) {
 	case errors.Is(err, projections.ErrNotFound):
 		return *errNotFound, true
 	case errors.Is(err, projections.ErrCursor), errors.Is(err, bridge.ErrCursor):
-		return *badQuery("cursor", "was not given by this list"), true
+		return *badQuery("cursor", domain.FieldRefused, "was not given by this list"), true
 	case errors.Is(err, bridge.ErrNoLink):
 		return *errNoLink, true
 	case errors.Is(err, bridge.ErrStopped):
@@ -181,7 +185,7 @@ func refusal(e *domain.Error) problem {
 		p.Status = http.StatusMethodNotAllowed
 	}
 	for _, f := range e.Fields {
-		p.Errors = append(p.Errors, fieldError{Pointer: f.Pointer, Detail: f.Detail})
+		p.Errors = append(p.Errors, fieldError{Pointer: f.Pointer, Code: f.Code, Detail: f.Detail, Least: f.Least, Most: f.Most})
 	}
 	return p
 }

@@ -34,17 +34,17 @@ func parseQuery(c *call, known ...string) (query, error) {
 	}
 	for name, given := range values {
 		if name != "limit" && name != "cursor" && !slices.Contains(known, name) {
-			return query{}, badQuery(name, "is not a known parameter")
+			return query{}, badQuery(name, domain.FieldUnknown, "is not a known parameter")
 		}
 		if len(given) > 1 {
-			return query{}, badQuery(name, "is given more than once")
+			return query{}, badQuery(name, domain.FieldTwice, "is given more than once")
 		}
 	}
 	q := query{values: values, page: projections.Page{Cursor: values.Get("cursor")}}
 	if text := values.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > projections.MaxLimit {
-			return query{}, badQuery("limit", "must be 1 to "+strconv.Itoa(projections.MaxLimit))
+			return query{}, badQuery("limit", domain.FieldRange, "must be 1 to "+strconv.Itoa(projections.MaxLimit))
 		}
 		q.page.Limit = n
 	}
@@ -53,7 +53,7 @@ func parseQuery(c *call, known ...string) (query, error) {
 
 var errQuery = &problem{Status: http.StatusBadRequest, code: "invalid-query",
 	Detail: "the query cannot be read: write names and values in percent-encoding, with & between them",
-	Errors: []fieldError{{Detail: "the query cannot be read"}}}
+	Errors: []fieldError{{Code: domain.FieldForm, Detail: "the query cannot be read"}}}
 
 // noQuery refuses parameters where none has a meaning.
 func noQuery(c *call) error {
@@ -73,10 +73,10 @@ func onlyQuery(c *call, known ...string) (url.Values, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(known, name) {
-			return nil, badQuery(name, "is not a known parameter")
+			return nil, badQuery(name, domain.FieldUnknown, "is not a known parameter")
 		}
 		if len(values[name]) > 1 {
-			return nil, badQuery(name, "is given more than once")
+			return nil, badQuery(name, domain.FieldTwice, "is given more than once")
 		}
 	}
 	return values, nil
@@ -92,7 +92,7 @@ func timeOf(values url.Values, name string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, badQuery(name, "must be a time such as 2026-01-31T12:00:00Z")
+		return t, badQuery(name, domain.FieldTime, "must be a time such as 2026-01-31T12:00:00Z")
 	}
 	return t, nil
 }
@@ -105,14 +105,14 @@ func (q query) flag(name string) (*bool, error) {
 	case "true", "false":
 		return new(text == "true"), nil
 	default:
-		return nil, badQuery(name, "must be true or false")
+		return nil, badQuery(name, domain.FieldNotOneOf, "must be true or false")
 	}
 }
 
-func badQuery(parameter, detail string) *problem {
+func badQuery(parameter, code, detail string) *problem {
 	return &problem{Status: http.StatusBadRequest, code: "invalid-query",
 		Detail: "the query parameter " + parameter + " " + detail,
-		Errors: []fieldError{{Parameter: parameter, Detail: detail}}}
+		Errors: []fieldError{{Parameter: parameter, Code: code, Detail: detail}}}
 }
 
 type listShape struct {
@@ -186,7 +186,7 @@ func sameName(given, path, code string) error {
 		return nil
 	}
 	return &domain.Error{Kind: domain.Invalid, Code: code, Detail: "the body names another one than the path; nothing was stored",
-		Fields: []domain.FieldError{{Pointer: "/name", Detail: "must be the name in the path, or be left out"}}}
+		Fields: []domain.FieldError{{Pointer: "/name", Code: domain.FieldUnwanted, Detail: "must be the name in the path, or be left out"}}}
 }
 
 // slugOf returns the path's name; what cannot be one is not looked up. A path

@@ -60,7 +60,7 @@ func (s *server) listQueue(ctx context.Context, c *call) (answer, error) {
 	}
 	f := projections.JobFilter{State: q.values.Get("state"), Type: q.values.Get("type"), Page: q.page}
 	if f.State != "" && !slices.Contains(jobStates, f.State) {
-		return answer{}, badQuery("state", "must be one of "+strings.Join(jobStates, ", "))
+		return answer{}, badQuery("state", domain.FieldNotOneOf, "must be one of "+strings.Join(jobStates, ", "))
 	}
 	found, next, err := s.Reader.Jobs(ctx, f)
 	if err != nil {

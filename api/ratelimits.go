@@ -147,7 +147,7 @@ func (s *server) limitsAskedFor(ctx context.Context, c *call) (projections.User,
 	if name := q.Get("window"); q.Has("window") {
 		w, ok := ratelimit.ParseWindow(name)
 		if !ok {
-			return projections.User{}, nil, badQuery("window", "must be minute, hour, day or month")
+			return projections.User{}, nil, badQuery("window", domain.FieldNotOneOf, "must be minute, hour, day or month")
 		}
 		windows = []ratelimit.Window{w}
 	}

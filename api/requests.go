@@ -215,7 +215,7 @@ func narrow(f *projections.RequestFilter, status domain.Status, link Crossing) (
 		return link.AckedThrough == 0, nil
 	default:
 		if !slices.Contains(statuses, status) {
-			return false, badQuery("status", "must be one of pending, exported, delivered, processing, answered, failed, cancelled")
+			return false, badQuery("status", domain.FieldNotOneOf, "must be one of pending, exported, delivered, processing, answered, failed, cancelled")
 		}
 		f.Status = status
 	}

@@ -60,7 +60,7 @@ func (t requestTypeShape) name() string { return t.Name }
 
 func (s *server) listRetiredTypes(ctx context.Context, c *call, q query) (answer, error) {
 	if !s.seesAll(c) {
-		return answer{}, badQuery("retired", "can be true for administrators of the response site only")
+		return answer{}, badQuery("retired", domain.FieldNotAllowed, "can be true for administrators of the response site only")
 	}
 	types, err := s.Reader.RequestTypes(ctx, true)
 	if err != nil {

@@ -65,7 +65,7 @@ func (s *server) putSetting(ctx context.Context, c *call, in settingShape) (answ
 	key := mux.Vars(c.Request)["key"]
 	if in.Key != "" && in.Key != key {
 		return answer{}, &domain.Error{Kind: domain.Invalid, Code: "invalid-setting", Detail: "the body names another setting than the path; nothing was stored",
-			Fields: []domain.FieldError{{Pointer: "/key", Detail: "must be the key in the path, or be left out"}}}
+			Fields: []domain.FieldError{{Pointer: "/key", Code: domain.FieldUnwanted, Detail: "must be the key in the path, or be left out"}}}
 	}
 	at, err := seen(c)
 	if err != nil {

@@ -85,7 +85,7 @@ func (s *server) seriesAskedFor(c *call) (out seriesShape, n int, _ error) {
 	out.Step = cmp.Or(tally.Step(values.Get("step")), tally.Hour)
 	step := out.Step.Length()
 	if step == 0 {
-		return out, 0, badQuery("step", "must be minute, hour or day")
+		return out, 0, badQuery("step", domain.FieldNotOneOf, "must be minute, hour or day")
 	}
 	from, err := timeOf(values, "from")
 	if err != nil {
@@ -109,9 +109,9 @@ func (s *server) seriesAskedFor(c *call) (out seriesShape, n int, _ error) {
 	from = from.UTC().Truncate(step)
 	switch n = int(to.Sub(from) / step); {
 	case n < 1:
-		return out, 0, badQuery("from", "must be before to")
+		return out, 0, badQuery("from", domain.FieldRange, "must be before to")
 	case n > maxSpans || from.Year() < 1970:
-		return out, 0, badQuery("from", "must be at most "+strconv.Itoa(maxSpans)+" steps before to: take a longer step")
+		return out, 0, badQuery("from", domain.FieldRange, "must be at most "+strconv.Itoa(maxSpans)+" steps before to: take a longer step")
 	}
 	out.From, out.To, out.Items = domain.Timestamp(from), domain.Timestamp(to), make([]spanShape, 0, n)
 	return out, n, nil

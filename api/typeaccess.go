@@ -77,7 +77,7 @@ func (s *server) setAccessOfMany(ctx context.Context, c *call, in manyAccess) (a
 	case in.Access != "cleared":
 		change.Command, err = newAccess{Access: in.Access, MaxResults: in.MaxResults, Limits: in.Limits, Indices: in.Indices}.command(t.Name)
 	case in.MaxResults != 0 || in.Limits != nil || in.Indices != nil:
-		err = badAccess("", "gives limits to what is cleared")
+		err = badAccess("", domain.FieldUnwanted, "gives limits to what is cleared")
 	default:
 		change.Command = domain.ClearAccess{RequestType: t.Name}
 	}

@@ -163,11 +163,11 @@ func (in newAccess) command(requestType string) (domain.UserCommand, error) {
 		return domain.GrantAccess{AccessGranted: domain.AccessGranted{RequestType: requestType, MaxResults: in.MaxResults, Limits: in.Limits, Indices: in.Indices}}, nil
 	case "blocked":
 		if in.MaxResults != 0 || in.Limits != nil || in.Indices != nil {
-			return nil, badAccess("", "gives limits to what is blocked")
+			return nil, badAccess("", domain.FieldUnwanted, "gives limits to what is blocked")
 		}
 		return domain.BlockAccess{RequestType: requestType}, nil
 	default:
-		return nil, badAccess("/access", "must be granted or blocked")
+		return nil, badAccess("/access", domain.FieldNotOneOf, "must be granted or blocked")
 	}
 }
 
@@ -211,9 +211,9 @@ func (s *server) typeNamed(ctx context.Context, name string) (domain.RequestType
 	return t, err
 }
 
-func badAccess(pointer, detail string) error {
+func badAccess(pointer, code, detail string) error {
 	return &domain.Error{Kind: domain.Invalid, Code: "invalid-access", Detail: strings.TrimSpace(pointer + " " + detail + "; nothing was stored"),
-		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+		Fields: []domain.FieldError{{Pointer: pointer, Code: code, Detail: detail}}}
 }
 
 func (s *server) clearAccess(ctx context.Context, c *call) (answer, error) {

@@ -110,9 +110,9 @@ func userFilter(c *call) (projections.UserFilter, error) {
 	f := projections.UserFilter{Search: q.values.Get("q"), Role: domain.UserRole(q.values.Get("role")), Profile: q.values.Get("profile"), Page: q.page}
 	switch {
 	case utf8.RuneCountInString(f.Search) > maxSearch:
-		return f, badQuery("q", "must be at most "+strconv.Itoa(maxSearch)+" characters")
+		return f, badQuery("q", domain.FieldTooLong, "must be at most "+strconv.Itoa(maxSearch)+" characters")
 	case f.Role != "" && !f.Role.Valid():
-		return f, badQuery("role", "must be user, analyst, operator, auditor or admin")
+		return f, badQuery("role", domain.FieldNotOneOf, "must be user, analyst, operator, auditor or admin")
 	}
 	f.Active, err = q.flag("active")
 	return f, err

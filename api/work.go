@@ -78,14 +78,14 @@ func (s *server) listWork(ctx context.Context, c *call) (answer, error) {
 	switch f.State {
 	case "", projections.WorkIsOpen, projections.WorkIsClaimed, projections.WorkIsClosed:
 	default:
-		return answer{}, badQuery("state", "must be one of open, claimed, closed")
+		return answer{}, badQuery("state", domain.FieldNotOneOf, "must be one of open, claimed, closed")
 	}
 	switch q.values.Get("mine") {
 	case "", "false":
 	case "true":
 		f.Holder = c.by().Actor
 	default:
-		return answer{}, badQuery("mine", "must be true or false")
+		return answer{}, badQuery("mine", domain.FieldNotOneOf, "must be true or false")
 	}
 	found, next, err := s.Reader.Works(ctx, f)
 	if err != nil {

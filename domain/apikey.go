@@ -107,17 +107,17 @@ func (APIKey) Issue(c IssueAPIKey) ([]Fact, error) {
 	var f fieldErrors
 	f.text("/name", c.Name, 1, maxAPIKeyName)
 	mayGive := c.Role.Scopes()
-	f.require(len(c.Scopes) > 0, "/scopes", "must name at least one of %v", mayGive)
+	f.require(len(c.Scopes) > 0, "/scopes", FieldTooFew, "must name at least one of %v", mayGive)
 	for i, s := range c.Scopes {
-		f.require(slices.Contains(mayGive, s), "/scopes", "must be of %v, which is what your role allows", mayGive)
-		f.require(!slices.Contains(c.Scopes[:i], s), "/scopes", "must not name %s twice", s)
+		f.require(slices.Contains(mayGive, s), "/scopes", FieldNotOneOf, "must be of %v, which is what your role allows", mayGive)
+		f.require(!slices.Contains(c.Scopes[:i], s), "/scopes", FieldTwice, "must not name %s twice", s)
 	}
 	if c.ExpiresAt != nil {
 		at := time.Time(*c.ExpiresAt)
-		f.require(at.After(c.Now), "/expires_at", "must be in the future")
-		f.require(!at.After(c.Now.Add(maxAPIKeyLife)), "/expires_at", "must be within five years; leave it out for a key that does not expire")
+		f.require(at.After(c.Now), "/expires_at", FieldRange, "must be in the future")
+		f.require(!at.After(c.Now.Add(maxAPIKeyLife)), "/expires_at", FieldRange, "must be within five years; leave it out for a key that does not expire")
 	}
-	f.require(len(c.Hash) == apiKeyHashDigits && hexDigits.MatchString(c.Hash), "", "the key was not hashed")
+	f.require(len(c.Hash) == apiKeyHashDigits && hexDigits.MatchString(c.Hash), "", FieldForm, "the key was not hashed")
 	if err := f.err("key"); err != nil {
 		return nil, err
 	}

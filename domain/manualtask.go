@@ -43,8 +43,8 @@ func (t *ManualTask) filled() *ManualTask {
 func (t *ManualTask) check(f *fieldErrors) {
 	lines := strings.NewReplacer("\n", " ", "\t", " ").Replace(t.Instructions)
 	f.text("/task/instructions", lines, 0, maxInstructions)
-	f.require(len(t.ResultSchema) <= maxResultSchema, "/task/result_schema", "must be at most %d KiB", maxResultSchema>>10)
-	f.require(t.ClaimMinutes > 0 && t.ClaimMinutes <= MaxClaimMinutes, "/task/claim_minutes", "must be 1 to %d", MaxClaimMinutes)
+	f.require(len(t.ResultSchema) <= maxResultSchema, "/task/result_schema", FieldTooLarge, "must be at most %d KiB", maxResultSchema>>10)
+	f.within("/task/claim_minutes", t.ClaimMinutes, 1, MaxClaimMinutes)
 }
 
 // MaxAnswerFile bounds a file that an analyst answers with, in bytes.
@@ -61,16 +61,16 @@ type AnswerFile struct {
 
 func (a AnswerFile) check(f *fieldErrors) {
 	f.text("/file/name", a.Name, 1, maxFileName)
-	f.require(!strings.ContainsAny(a.Name, `/\`) && a.Name != "." && a.Name != "..", "/file/name", "must be a file's name without its folders")
+	f.require(!strings.ContainsAny(a.Name, `/\`) && a.Name != "." && a.Name != "..", "/file/name", FieldForm, "must be a file's name without its folders")
 	media, _, err := mime.ParseMediaType(a.ContentType)
-	f.require(err == nil && strings.Contains(media, "/") && len(a.ContentType) <= maxContentType, "/file/content_type", "must be a media type such as application/pdf")
+	f.require(err == nil && strings.Contains(media, "/") && len(a.ContentType) <= maxContentType, "/file/content_type", FieldForm, "must be a media type such as application/pdf")
 	if base64.StdEncoding.DecodedLen(len(a.Base64)) > MaxAnswerFile+2 {
-		f.require(false, "/file/base64", "must hold at most %d MiB", MaxAnswerFile>>20)
+		f.require(false, "/file/base64", FieldTooLarge, "must hold at most %d MiB", MaxAnswerFile>>20)
 		return
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(a.Base64)
-	f.require(err == nil && !strings.ContainsAny(a.Base64, "\r\n"), "/file/base64", "must be base64 with padding, in one line")
-	f.require(len(b) <= MaxAnswerFile, "/file/base64", "must hold at most %d MiB", MaxAnswerFile>>20)
+	f.require(err == nil && !strings.ContainsAny(a.Base64, "\r\n"), "/file/base64", FieldForm, "must be base64 with padding, in one line")
+	f.require(len(b) <= MaxAnswerFile, "/file/base64", FieldTooLarge, "must hold at most %d MiB", MaxAnswerFile>>20)
 }
 
 // WorkAnswer is what an analyst answers with: one of the two.
@@ -86,7 +86,7 @@ type WorkAnswer struct {
 func (a WorkAnswer) Recorded() (ResponseRecorded, error) {
 	out := ResponseRecorded{Status: StatusAnswered, Responder: ResponderManual, Result: a.Result, ResultCount: 1, ContentType: "application/json"}
 	f := fieldErrors(a.ResultErrors)
-	f.require((a.Result == nil) != (a.File == nil), "", "must hold either result or file")
+	f.require((a.Result == nil) != (a.File == nil), "", FieldOneOfBoth, "must hold either result or file")
 	if a.File != nil {
 		a.File.check(&f)
 	}

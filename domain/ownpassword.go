@@ -7,9 +7,10 @@ import "strings"
 func CheckOwnPassword(username, old, wanted string) error {
 	var f fieldErrors
 	for _, wrong := range CheckPassword(wanted) {
-		f = append(f, FieldError{Pointer: "/new", Detail: wrong.Detail})
+		wrong.Pointer = "/new"
+		f = append(f, wrong)
 	}
-	f.require(!strings.EqualFold(wanted, username), "/new", "must not be the username")
-	f.require(wanted != old, "/new", "must not be the old one")
+	f.require(!strings.EqualFold(wanted, username), "/new", FieldGuessable, "must not be the username")
+	f.require(wanted != old, "/new", FieldUnchanged, "must not be the old one")
 	return f.err("password")
 }

@@ -77,7 +77,6 @@ const (
 	MaxResultsBound = 1000
 	maxListed       = 1000
 	maxLimit        = 1_000_000_000
-	limitsBound     = "must each be 0, which means no limit, to %d"
 )
 
 // ValidSlug reports whether s may name a profile or a request type:
@@ -174,12 +173,12 @@ func (p Profile) Apply(f Fact) Profile {
 
 func (c ProfileDefined) check() error {
 	var f fieldErrors
-	f.require(ValidSlug(c.Name), "/name", "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
+	f.require(ValidSlug(c.Name), "/name", FieldName, "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
 	f.text("/display_name", c.DisplayName, 0, 100)
 	f.text("/description", c.Description, 0, 1000)
-	f.require(c.Priority >= MinPriority && c.Priority <= MaxPriority, "/priority", "must be 1 to 10")
-	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
-	f.require(c.Limits.valid(), "/limits", limitsBound, maxLimit)
+	f.within("/priority", c.Priority, MinPriority, MaxPriority)
+	f.within("/max_results", c.MaxResults, 1, MaxResultsBound)
+	f.limits("/limits", &c.Limits)
 	checkNames(&f, "/allowed_request_types", c.Allowed)
 	checkNames(&f, "/blocked_request_types", c.Blocked)
 	checkTypeLimits(&f, c.TypeLimits)
@@ -207,6 +206,11 @@ func (c ProfileDefined) filled() ProfileDefined {
 	return c
 }
 
+// limits takes those that hold no number out of range; nil: none are given.
+func (f *fieldErrors) limits(pointer string, l *Limits) {
+	f.bounded(l == nil || l.valid(), pointer, FieldRange, 0, maxLimit, "must each be %d, which means no limit, to %d")
+}
+
 func (l Limits) valid() bool {
 	return min(l.Minute, l.Hour, l.Day, l.Month) >= 0 && max(l.Minute, l.Hour, l.Day, l.Month) <= maxLimit
 }
@@ -218,15 +222,15 @@ func (t TypeLimit) valid() bool {
 // checkTypeLimits looks at the names in order: equal commands are refused with
 // equal words.
 func checkTypeLimits(f *fieldErrors, limits map[string]TypeLimit) {
-	f.require(len(limits) <= maxListed, "/type_limits", "must name at most %d types", maxListed)
+	f.bounded(len(limits) <= maxListed, "/type_limits", FieldTooMany, 0, maxListed, "must name at most %[2]d types")
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		f.require(ValidSlug(name) && limits[name].valid(), "/type_limits/"+name, "must name a type and hold no number out of range")
+		f.require(ValidSlug(name) && limits[name].valid(), "/type_limits/"+name, FieldForm, "must name a type and hold no number out of range")
 	}
 }
 
 func checkNames(f *fieldErrors, pointer string, names []string) {
-	f.require(len(names) <= maxListed, pointer, "must list at most %d types", maxListed)
+	f.bounded(len(names) <= maxListed, pointer, FieldTooMany, 0, maxListed, "must list at most %[2]d types")
 	for _, n := range names {
-		f.require(ValidSlug(n), pointer, "lists %q, which cannot be a type's name", n)
+		f.require(ValidSlug(n), pointer, FieldName, "lists %q, which cannot be a type's name", n)
 	}
 }

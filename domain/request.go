@@ -102,8 +102,8 @@ func (Request) Decide(c SubmitRequest) ([]Fact, error) {
 	}
 	f := fieldErrors(slices.Clip(c.ParamErrors)) // appending must not write into the command
 	f.text("/name", c.Name, 0, 200)
-	f.require(priority >= MinPriority && priority <= highest, "/priority",
-		"must be 1 to %d: it may be lowered, not raised", highest)
+	f.bounded(priority >= MinPriority && priority <= highest, "/priority", FieldRange,
+		MinPriority, highest, "must be %d to %d: it may be lowered, not raised")
 	if err := f.err("request"); err != nil {
 		return nil, err
 	}

@@ -157,13 +157,13 @@ func (c DefineRequestType) definition(version int) (RequestTypeDefined, error) {
 		c.MaxResults = MaxResultsBound
 	}
 	var f fieldErrors
-	f.require(ValidSlug(c.Name), "/name", "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
+	f.require(ValidSlug(c.Name), "/name", FieldName, "must be 2 to 64 of a-z 0-9 - and begin and end with a letter or digit")
 	f.text("/title", c.Title, 1, 100)
 	f.text("/description", c.Description, 0, 1000)
-	f.require(c.SchemaError == nil, "/parameters", "is no usable JSON Schema: %v", c.SchemaError)
-	f.require(c.SchemaError != nil || c.Examples > 0, "/parameters/examples", "must hold at least one object that the schema accepts: it shows how to ask")
-	f.require(c.MaxResults > 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 1 to %d", MaxResultsBound)
-	f.require(c.Version == 0 || version == 0 || c.Version == version, "/version", "will be %d: leave it out", version)
+	f.require(c.SchemaError == nil, "/parameters", FieldSchema, "is no usable JSON Schema: %v", c.SchemaError)
+	f.require(c.SchemaError != nil || c.Examples > 0, "/parameters/examples", FieldExamples, "must hold at least one object that the schema accepts: it shows how to ask")
+	f.within("/max_results", c.MaxResults, 1, MaxResultsBound)
+	f.require(c.Version == 0 || version == 0 || c.Version == version, "/version", FieldUnwanted, "will be %d: leave it out", version)
 	return RequestTypeDefined{Name: c.Name, Title: c.Title, Description: c.Description, Version: version,
 		Parameters: c.Parameters, MaxResults: c.MaxResults, Public: c.Public}, f.err("request-type")
 }

@@ -98,6 +98,7 @@ const (
 	DefaultCacheSeconds = 300
 	maxCacheSeconds     = 24 * 60 * 60
 	maxStatement        = 16 << 10
+	oneStatement        = "must be one SQL statement of at most 16 KiB"
 )
 
 // ResponderCommand is what may be asked of a responder's configuration:
@@ -138,20 +139,23 @@ func (c ResponderConfigured) asksSource() bool { return slices.Contains(sourceKi
 // check names all that is wrong: what a kind lacks, and what another's it has.
 func (c ResponderConfigured) check(f *fieldErrors) {
 	if !slices.Contains(responderKinds, c.Kind) {
-		f.require(false, "/kind", "must be one of %v", responderKinds)
+		f.require(false, "/kind", FieldNotOneOf, "must be one of %v", responderKinds)
 		return
 	}
 	for _, m := range c.members() {
-		f.require(!m.given || slices.Contains(m.of, c.Kind), m.pointer, "has no meaning for the kind %s", c.Kind)
+		f.require(!m.given || slices.Contains(m.of, c.Kind), m.pointer, FieldUnwanted, "has no meaning for the kind %s", c.Kind)
 	}
 	if c.asksSource() {
-		f.require(ValidSlug(c.Source), "/source", "must name a data source of this site's configuration")
-		f.require(c.TimeoutMS > 0 && c.TimeoutMS <= MaxTimeoutMS, "/timeout_ms", "must be 1 to %d", MaxTimeoutMS)
-		f.require(c.CacheSeconds == nil || *c.CacheSeconds >= 0 && *c.CacheSeconds <= maxCacheSeconds, "/cache_seconds", "must be 0 to %d", maxCacheSeconds)
+		f.require(ValidSlug(c.Source), "/source", FieldNotFound, "must name a data source of this site's configuration")
+		f.within("/timeout_ms", c.TimeoutMS, 1, MaxTimeoutMS)
+		if c.CacheSeconds != nil {
+			f.within("/cache_seconds", *c.CacheSeconds, 0, maxCacheSeconds)
+		}
 	}
 	if c.Kind == ResponderSQL {
-		f.require(c.Statement != "" && len(c.Statement) <= maxStatement, "/statement", "must be one SQL statement of at most 16 KiB")
-		f.require(!strings.ContainsRune(c.Statement, 0), "/statement", "must not hold the character U+0000")
+		f.require(c.Statement != "", "/statement", FieldRequired, oneStatement)
+		f.require(len(c.Statement) <= maxStatement, "/statement", FieldTooLarge, oneStatement)
+		f.require(!strings.ContainsRune(c.Statement, 0), "/statement", FieldCharacters, "must not hold the character U+0000")
 	}
 	if c.Kind == ResponderElasticsearch {
 		c.Search.check(f)

@@ -29,12 +29,12 @@ const (
 
 func (q *SearchQuery) check(f *fieldErrors) {
 	if q == nil {
-		f.require(false, "/search", "is required: give the indices that may be read and the query's body")
+		f.require(false, "/search", FieldRequired, "is required: give the indices that may be read and the query's body")
 		return
 	}
 	checkIndices(f, "/search/indices", q.Indices)
 	body := bytes.TrimSpace(q.Body)
-	f.require(len(body) > 0 && body[0] == '{' && json.Valid(body) && len(body) <= maxSearchBody, "/search/body", "must be a JSON object of at most %d KiB", maxSearchBody>>10)
+	f.require(len(body) > 0 && body[0] == '{' && json.Valid(body) && len(body) <= maxSearchBody, "/search/body", FieldForm, "must be a JSON object of at most %d KiB", maxSearchBody>>10)
 }
 
 // index admits no more than one wildcard, at the end, and no name of the
@@ -46,11 +46,12 @@ var index = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,98}(\*|[a-z0-9._-])?$`)
 func ValidIndex(name string) bool { return index.MatchString(name) }
 
 func checkIndices(f *fieldErrors, pointer string, indices []string) {
-	f.require(len(indices) > 0 && len(indices) <= maxIndices, pointer, "must name 1 to %d indices", maxIndices)
+	f.bounded(len(indices) > 0, pointer, FieldTooFew, 1, maxIndices, "must name %d to %d indices")
+	f.bounded(len(indices) <= maxIndices, pointer, FieldTooMany, 1, maxIndices, "must name %d to %d indices")
 	seen := map[string]bool{}
 	for _, i := range indices {
-		f.require(ValidIndex(i), pointer, "%q must be an index's name of a-z 0-9 . _ - that begins with a letter or digit, or the beginning of names followed by *, of at most 100 characters", i)
-		f.require(!seen[i], pointer, "names %q twice", i)
+		f.require(ValidIndex(i), pointer, FieldForm, "%q must be an index's name of a-z 0-9 . _ - that begins with a letter or digit, or the beginning of names followed by *, of at most 100 characters", i)
+		f.require(!seen[i], pointer, FieldTwice, "names %q twice", i)
 		seen[i] = true
 	}
 }

@@ -72,20 +72,20 @@ func (c *ServiceCall) filled() *ServiceCall {
 
 func (c *ServiceCall) check(f *fieldErrors) {
 	if c == nil {
-		f.require(false, "/call", `is required: say what is asked of the service, such as {"path": "/orders/{order}"}`)
+		f.require(false, "/call", FieldRequired, `is required: say what is asked of the service, such as {"path": "/orders/{order}"}`)
 		return
 	}
-	f.require(c.Method == DefaultMethod || c.Method == postMethod, "/call/method", "must be GET or POST")
+	f.require(c.Method == DefaultMethod || c.Method == postMethod, "/call/method", FieldNotOneOf, "must be GET or POST")
 	f.text("/call/path", c.Path, 1, maxCallPath)
-	f.require(strings.HasPrefix(c.Path, "/"), "/call/path", "must be a path such as /orders/{order}")
+	f.require(strings.HasPrefix(c.Path, "/"), "/call/path", FieldForm, "must be a path such as /orders/{order}")
 	checkTemplate(f, "/call/query", c.Query, maxCallQuery)
 	query := bytes.TrimSpace(c.Query)
-	f.require(len(query) == 0 || query[0] == '{' || !json.Valid(query), "/call/query", "must be an object")
+	f.require(len(query) == 0 || query[0] == '{' || !json.Valid(query), "/call/query", FieldType, "must be an object")
 	checkTemplate(f, "/call/body", c.Body, maxCallBody)
-	f.require(c.Body == nil || c.Method == postMethod, "/call/body", "has no meaning for the method %s", c.Method)
+	f.require(c.Body == nil || c.Method == postMethod, "/call/body", FieldUnwanted, "has no meaning for the method %s", c.Method)
 	c.checkHeaders(f)
 	checkPointer(f, "/call/rows", c.Rows)
-	f.require(len(c.Fields) <= maxFields, "/call/fields", "must be at most %d", maxFields)
+	f.bounded(len(c.Fields) <= maxFields, "/call/fields", FieldTooMany, 0, maxFields, "must be at most %[2]d")
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 		f.text("/call/fields", name, 1, maxFieldName)
 		checkPointer(f, "/call/fields", c.Fields[name])
@@ -93,12 +93,12 @@ func (c *ServiceCall) check(f *fieldErrors) {
 }
 
 func (c *ServiceCall) checkHeaders(f *fieldErrors) {
-	f.require(len(c.Headers) <= maxCallHeaders, "/call/headers", "must be at most %d", maxCallHeaders)
+	f.bounded(len(c.Headers) <= maxCallHeaders, "/call/headers", FieldTooMany, 0, maxCallHeaders, "must be at most %[2]d")
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		low := strings.ToLower(name)
-		f.require(headerName.MatchString(name) && !seen[low], "/call/headers", "must have names of a-z A-Z 0-9 - that are all different, and %q is not", name)
-		f.require(!slices.Contains(ownHeaders, low), "/call/headers", "must not set %s: the call sets it, or the site's configuration, where secrets belong", name)
+		f.require(headerName.MatchString(name) && !seen[low], "/call/headers", FieldForm, "must have names of a-z A-Z 0-9 - that are all different, and %q is not", name)
+		f.require(!slices.Contains(ownHeaders, low), "/call/headers", FieldUnwanted, "must not set %s: the call sets it, or the site's configuration, where secrets belong", name)
 		f.text("/call/headers", c.Headers[name], 0, maxHeaderValue)
 		seen[low] = true
 	}
@@ -106,11 +106,11 @@ func (c *ServiceCall) checkHeaders(f *fieldErrors) {
 
 // checkTemplate holds a template to its size; the responder reads it.
 func checkTemplate(f *fieldErrors, at string, text json.RawMessage, most int) {
-	f.require(text == nil || json.Valid(text), at, "must be JSON")
-	f.require(len(text) <= most, at, "must be at most %d KiB", most>>10)
+	f.require(text == nil || json.Valid(text), at, FieldJSON, "must be JSON")
+	f.require(len(text) <= most, at, FieldTooLarge, "must be at most %d KiB", most>>10)
 }
 
 func checkPointer(f *fieldErrors, at, pointer string) {
 	f.text(at, pointer, 0, maxPointer)
-	f.require(pointerForm.MatchString(pointer), at, "must be a JSON pointer such as /items/0, or empty, and %q is not", pointer)
+	f.require(pointerForm.MatchString(pointer), at, FieldForm, "must be a JSON pointer such as /items/0, or empty, and %q is not", pointer)
 }

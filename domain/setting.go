@@ -69,9 +69,9 @@ type ChangeSetting struct {
 
 func (c ChangeSetting) decide(s Setting) ([]Fact, error) {
 	var f fieldErrors
-	f.require(ValidSettingKey(c.Key), "/key", "must be 2 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
-	f.require(c.ValueError == nil, "/value", "%v", c.ValueError)
-	f.require(len(c.Value) <= maxSetting, "/value", "must be at most 16 KiB")
+	f.require(ValidSettingKey(c.Key), "/key", FieldName, "must be 2 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
+	f.require(c.ValueError == nil, "/value", FieldRefused, "%v", c.ValueError)
+	f.require(len(c.Value) <= maxSetting, "/value", FieldTooLarge, "must be at most 16 KiB")
 	f.text("/description", c.Description, 0, 1000)
 	if err := f.err("setting"); err != nil {
 		return nil, err

@@ -99,11 +99,11 @@ func (c RegisterUser) decide(u User) ([]Fact, error) {
 		return nil, refuse(Conflict, "user-exists", "this user exists already; nothing was stored")
 	}
 	var f fieldErrors
-	f.require(username.MatchString(c.Username), "/username", "must be 3 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
+	f.require(username.MatchString(c.Username), "/username", FieldName, "must be 3 to 64 of a-z 0-9 . _ - and begin and end with a letter or digit")
 	f.email(c.Email)
 	f.text("/full_name", c.FullName, 0, maxFullName)
 	f.role(c.Role)
-	f.require(c.ProfileExists, "/profile", noProfile)
+	f.require(c.ProfileExists, "/profile", FieldNotFound, noProfile)
 	f.password(c.Credential, c.PasswordErrors)
 	if err := f.err("user"); err != nil {
 		return nil, err
@@ -117,7 +117,8 @@ func (c RegisterUser) decide(u User) ([]Fact, error) {
 func CheckPassword(password string) []FieldError {
 	var f fieldErrors
 	n := utf8.RuneCountInString(password)
-	f.require(n >= 8 && n <= 128, "/password", "must have 8 to 128 characters")
+	f.bounded(n >= 8, "/password", FieldTooShort, 8, 128, "must have %d to %d characters")
+	f.bounded(n <= 128, "/password", FieldTooLong, 8, 128, "must have %d to %d characters")
 	return f
 }
 
@@ -128,16 +129,16 @@ const (
 
 func (f *fieldErrors) email(s string) {
 	a, err := mail.ParseAddress(s)
-	f.require(err == nil && a.Address == s && len(s) <= 254, "/email", "must be one email address")
+	f.require(err == nil && a.Address == s && len(s) <= 254, "/email", FieldEmail, "must be one email address")
 }
 
 func (f *fieldErrors) role(r UserRole) {
-	f.require(r.Valid(), "/role", "must be one of %v", userRoles)
+	f.require(r.Valid(), "/role", FieldNotOneOf, "must be one of %v", userRoles)
 }
 
 // password adds what was found wrong with a password, or that it was hashed
 // in no way that the login can verify.
 func (f *fieldErrors) password(c Credential, wrong []FieldError) {
 	*f = append(*f, wrong...)
-	f.require(len(wrong) > 0 || c.valid(), "/password", "was not hashed by argon2id or bcrypt")
+	f.require(len(wrong) > 0 || c.valid(), "/password", FieldForm, "was not hashed by argon2id or bcrypt")
 }

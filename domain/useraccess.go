@@ -73,10 +73,10 @@ func (c OverrideLimits) decide(u User) ([]Fact, error) {
 		{"/month", c.Month, 0, maxLimit}, {"/priority", c.Priority, MinPriority, MaxPriority}} {
 		if l.value != nil {
 			given++
-			f.require(*l.value >= l.least && *l.value <= l.most, l.pointer, "must be %d to %d", l.least, l.most)
+			f.within(l.pointer, *l.value, l.least, l.most)
 		}
 	}
-	f.require(given > 0, "", "must give one of minute, hour, day, month, priority; to give none, clear the limits")
+	f.require(given > 0, "", FieldRequired, "must give one of minute, hour, day, month, priority; to give none, clear the limits")
 	if err := f.err("limits"); err != nil {
 		return nil, err
 	}
@@ -117,8 +117,8 @@ func (c GrantAccess) decide(u User) ([]Fact, error) {
 		return nil, refuseType(c.RequestType)
 	}
 	var f fieldErrors
-	f.require(c.MaxResults >= 0 && c.MaxResults <= MaxResultsBound, "/max_results", "must be 0, which sets none, to %d", MaxResultsBound)
-	f.require(c.Limits == nil || c.Limits.valid(), "/limits", limitsBound, maxLimit)
+	f.bounded(c.MaxResults >= 0 && c.MaxResults <= MaxResultsBound, "/max_results", FieldRange, 0, MaxResultsBound, "must be %d, which sets none, to %d")
+	f.limits("/limits", c.Limits)
 	if c.Indices != nil {
 		checkIndices(&f, "/indices", c.Indices)
 	}

@@ -101,7 +101,7 @@ func (c ChangeUser) check(u User) error {
 		f.role(*c.Role)
 	}
 	if differs(u.now.Profile, c.Profile) != nil {
-		f.require(c.ProfileExists, "/profile", noProfile)
+		f.require(c.ProfileExists, "/profile", FieldNotFound, noProfile)
 	}
 	f.text("/reason", c.Reason, 0, maxUserReason)
 	return f.err("user")

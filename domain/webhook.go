@@ -114,12 +114,12 @@ func (w Webhook) register(c RegisterWebhook) ([]Fact, error) {
 	}
 	var f fieldErrors
 	f.webhookURL("/url", c.URL)
-	f.require(len(c.Events) > 0, "/events", "must name at least one of %v", Notices())
+	f.require(len(c.Events) > 0, "/events", FieldTooFew, "must name at least one of %v", Notices())
 	for _, e := range c.Events {
-		f.require(slices.Contains(Notices(), e), "/events", "may only name %v", Notices())
+		f.require(slices.Contains(Notices(), e), "/events", FieldNotOneOf, "may only name %v", Notices())
 	}
 	sorted := slices.Sorted(slices.Values(c.Events))
-	f.require(len(slices.Compact(sorted)) == len(c.Events), "/events", "names one twice")
+	f.require(len(slices.Compact(sorted)) == len(c.Events), "/events", FieldTwice, "names one twice")
 	if err := f.err("webhook"); err != nil {
 		return nil, err
 	}
@@ -132,15 +132,15 @@ func (w Webhook) register(c RegisterWebhook) ([]Fact, error) {
 // webhookURL takes an absolute http or https URL without a password, which would
 // show in logs, and without a fragment, which nobody sends.
 func (f *fieldErrors) webhookURL(pointer, text string) {
-	f.require(len(text) <= maxWebhookURL, pointer, "must be at most %d bytes", maxWebhookURL)
+	f.require(len(text) <= maxWebhookURL, pointer, FieldTooLarge, "must be at most %d bytes", maxWebhookURL)
 	u, err := url.Parse(text)
 	ok := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Opaque == ""
-	f.require(ok, pointer, "must be a URL such as https://example.org/hook")
+	f.require(ok, pointer, FieldURL, "must be a URL such as https://example.org/hook")
 	if ok {
-		f.require(u.User == nil, pointer, "must not hold a name or password")
-		f.require(u.Fragment == "", pointer, "must not hold a fragment")
+		f.require(u.User == nil, pointer, FieldURL, "must not hold a name or password")
+		f.require(u.Fragment == "", pointer, FieldURL, "must not hold a fragment")
 		port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
-		f.require(err == nil && port > 0, pointer, "must have a port of 1 to 65535, or none")
+		f.require(err == nil && port > 0, pointer, FieldURL, "must have a port of 1 to 65535, or none")
 	}
 }
 

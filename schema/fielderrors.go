@@ -37,16 +37,16 @@ type finder struct {
 func (f *finder) visit(e *jsonschema.ValidationError) {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
-		f.each(e, k.Missing, "is required")
+		f.each(e, k.Missing, domain.FieldError{Code: domain.FieldRequired, Detail: "is required"})
 	case *kind.AdditionalProperties:
-		f.each(e, k.Properties, "is not a known parameter")
+		f.each(e, k.Properties, domain.FieldError{Code: domain.FieldUnknown, Detail: "is not a known parameter"})
 	case *kind.FalseSchema:
-		f.add(e.InstanceLocation, "is not allowed")
+		f.add(e.InstanceLocation, domain.FieldError{Code: domain.FieldUnwanted, Detail: "is not allowed"})
 	case *kind.AnyOf, *kind.OneOf, *kind.Contains:
-		f.add(e.InstanceLocation, k.LocalizedString(f.printer))
+		f.add(e.InstanceLocation, domain.FieldError{Code: domain.FieldForm, Detail: k.LocalizedString(f.printer)})
 	default:
 		if len(e.Causes) == 0 {
-			f.add(e.InstanceLocation, words(k, f.printer))
+			f.add(e.InstanceLocation, finding(k, f.printer))
 		}
 		for _, cause := range e.Causes {
 			f.visit(cause)
@@ -54,21 +54,22 @@ func (f *finder) visit(e *jsonschema.ValidationError) {
 	}
 }
 
-func (f *finder) each(e *jsonschema.ValidationError, names []string, detail string) {
+func (f *finder) each(e *jsonschema.ValidationError, names []string, what domain.FieldError) {
 	for _, name := range names {
-		f.add(append(slices.Clone(e.InstanceLocation), name), detail)
+		f.add(append(slices.Clone(e.InstanceLocation), name), what)
 	}
 }
 
-func (f *finder) add(location []string, detail string) {
-	if len(detail) > maxDetail {
+func (f *finder) add(location []string, what domain.FieldError) {
+	if len(what.Detail) > maxDetail {
 		cut := maxDetail
-		for !utf8.RuneStart(detail[cut]) {
+		for !utf8.RuneStart(what.Detail[cut]) {
 			cut--
 		}
-		detail = detail[:cut] + "…"
+		what.Detail = what.Detail[:cut] + "…"
 	}
-	f.found = append(f.found, domain.FieldError{Pointer: f.prefix + pointer(location), Detail: detail})
+	what.Pointer = f.prefix + pointer(location)
+	f.found = append(f.found, what)
 }
 
 func pointer(location []string) string {

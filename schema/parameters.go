@@ -146,7 +146,7 @@ func (p *Parameters) takeExamples(raw json.RawMessage) error {
 func (p *Parameters) Check(params []byte, prefix string) []domain.FieldError {
 	doc, err := strictJSON(params, MaxParameters)
 	if err != nil {
-		return []domain.FieldError{{Pointer: prefix, Detail: err.Error()}}
+		return []domain.FieldError{unreadable(err, prefix)}
 	}
 	if p.shape.accepts(doc) {
 		return nil
@@ -164,7 +164,7 @@ func findings(compiled *jsonschema.Schema, doc any, prefix string) []domain.Fiel
 	case errors.As(err, &invalid):
 		return fieldErrors(invalid, prefix)
 	default:
-		return []domain.FieldError{{Pointer: prefix, Detail: "cannot be checked"}}
+		return []domain.FieldError{{Pointer: prefix, Code: domain.FieldRefused, Detail: "cannot be checked"}}
 	}
 }
 

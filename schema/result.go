@@ -51,7 +51,7 @@ func (r Result) Check(result []byte, prefix string) []domain.FieldError {
 		err = unfit(doc)
 	}
 	if err != nil {
-		return []domain.FieldError{{Pointer: prefix, Detail: err.Error()}}
+		return []domain.FieldError{unreadable(err, prefix)}
 	}
 	if r.compiled == nil {
 		return nil

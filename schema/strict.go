@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"sallyport/domain"
 )
 
 // Numbers are compared as exact fractions: a short text such as 1e999999999
@@ -38,6 +40,18 @@ func strictJSON(raw []byte, maxBytes int) (any, error) {
 		return nil, errNotStrict
 	}
 	return value, nil
+}
+
+// unreadable is a value that [strictJSON] did not take, or that is unfit.
+func unreadable(err error, pointer string) domain.FieldError {
+	code := domain.FieldTooLarge // in bytes, in depth, or a number in it
+	switch {
+	case errors.Is(err, errNotStrict):
+		code = domain.FieldJSON
+	case errors.Is(err, errUnfitText):
+		code = domain.FieldCharacters
+	}
+	return domain.FieldError{Pointer: pointer, Code: code, Detail: err.Error()}
 }
 
 // exactNumber keeps what is no machine integer as text, for the validator to

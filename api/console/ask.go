@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"sallyport/api/console/schemaform"
+
+	"sallyport/domain"
 )
 
 // askForm is the page where a request of one type is written.
@@ -116,7 +118,7 @@ func ask(v *visit) error {
 		a.Params = v.form("params")
 		if in.Params = json.RawMessage(a.Params); !json.Valid(in.Params) {
 			return v.again(a, &problem{Status: http.StatusUnprocessableEntity, Title: "Not JSON", Key: "json",
-				Detail: "the parameters are not one JSON value", Errors: []fieldError{{Pointer: "/params", Detail: notJSON(a.Params)}}})
+				Detail: "the parameters are not one JSON value", Errors: []fieldError{{Pointer: "/params", Code: domain.FieldJSON, Detail: notJSON(a.Params)}}})
 		}
 	} else {
 		in.Params = a.Form.Read(v.form)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sallyport/domain"
 )
 
 // typed is a form as somebody typed it, which is shown again if it is refused.
@@ -22,7 +24,6 @@ type typed struct {
 	// Meanwhile is what is otherwise now than it was typed, after somebody else
 	// changed it.
 	Meanwhile []difference
-	words     *language
 	wrong     []fieldError
 }
 
@@ -31,12 +32,12 @@ type difference struct{ Name, Now, Typed string }
 
 // typed is the form that was sent.
 func (v *visit) typed() *typed {
-	return &typed{Values: v.r.PostForm, Tag: v.form("tag"), words: v.language}
+	return &typed{Values: v.r.PostForm, Tag: v.form("tag")}
 }
 
 // fill is a form that is opened with these values.
 func (v *visit) fill(values url.Values, tag string) *typed {
-	return &typed{Values: values, Tag: tag, words: v.language}
+	return &typed{Values: values, Tag: tag}
 }
 
 // match has a change refused if it was not made to what is there by now.
@@ -63,7 +64,7 @@ func (f *typed) optional(name string) *int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		f.amiss(name, string(f.words.T("form.not-a-number")))
+		f.refuse(name, domain.FieldType, "must be a whole number")
 	}
 	return &n
 }
@@ -75,7 +76,7 @@ func (f *typed) json(name string) json.RawMessage {
 		return nil
 	}
 	if !json.Valid([]byte(text)) {
-		f.amiss(name, string(f.words.T("form.not-json"))+": "+notJSON(text))
+		f.refuse(name, domain.FieldJSON, notJSON(text))
 		return nil
 	}
 	return json.RawMessage(text)
@@ -92,8 +93,9 @@ func (f *typed) lines(name string) []string {
 	return all
 }
 
-func (f *typed) amiss(name, why string) {
-	f.wrong = append(f.wrong, fieldError{Pointer: "/" + name, Detail: why})
+// refuse notes what is wrong about a field, as the API would say it.
+func (f *typed) refuse(name, code, why string) {
+	f.wrong = append(f.wrong, fieldError{Pointer: "/" + name, Code: code, Detail: why})
 }
 
 // err is what could not be read of the form; nil: all could.

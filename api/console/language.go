@@ -143,6 +143,14 @@ func (l *language) Size(bytes int64) template.HTML {
 	return template.HTML(`<span dir="ltr">` + l.figures(text) + " " + unit + `</span>`) //nolint:gosec // digits
 }
 
+// bound is a number as JSON has it; empty: none.
+func (l *language) bound(n json.Number) template.HTML {
+	if whole, err := n.Int64(); err == nil {
+		return template.HTML(l.Number(whole)) //nolint:gosec // digits
+	}
+	return template.HTML(html.EscapeString(l.figures(n.String()))) //nolint:gosec // escaped
+}
+
 // figures writes digits as the language does, a sign on their left.
 func (l *language) figures(text string) string {
 	if l.digits == "" {

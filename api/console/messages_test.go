@@ -92,6 +92,29 @@ var troubleKeys = []string{"health", "stopped", "missing", "quarantine", "poison
 // of which has a message that another test or the table holds.
 var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "refused.%s": "refused.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field.", "schedule.job.%s": "schedule.job."}
 
+// Whatever the API finds wrong with a field is said in words of the console's own.
+func TestMessagesOfFields(t *testing.T) {
+	t.Parallel()
+	for name, l := range languagesOf(t) {
+		p := (&problem{}).in(l)
+		for _, code := range domain.FieldCodes() {
+			if !l.Has("wrong." + code) {
+				t.Errorf("%s has no message wrong.%s", name, code)
+			}
+			said := string(p.Says(fieldError{Code: code, Detail: "a < b", Least: "1000", Most: "2500"}))
+			if strings.ContainsAny(said, "{}") || strings.Contains(said, "a < b") {
+				t.Errorf("%s says of %s: %s", name, code, said)
+			}
+		}
+		if said := p.Says(fieldError{Code: "of-tomorrow", Detail: "a < b"}); said != `<bdi lang="en">a &lt; b</bdi>` {
+			t.Errorf("%s says of a code it does not know: %s", name, said)
+		}
+	}
+	if said := (&problem{}).in(languagesOf(t)["fa"]).Says(fieldError{Code: domain.FieldRange, Least: "0.5", Most: "2500"}); said != "باید از ۰٫۵ تا ۲٬۵۰۰ باشد" {
+		t.Errorf("a range in Persian: %s", said)
+	}
+}
+
 // Each key that a template uses has a message.
 func TestMessagesOfTemplates(t *testing.T) {
 	t.Parallel()

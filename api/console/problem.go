@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"html"
+	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +21,8 @@ type problem struct {
 	Errors  []fieldError `json:"errors"`
 	// RetryAfter is in seconds, as the API said it; empty: it did not.
 	RetryAfter string `json:"-"`
+	// words are the reader's, see render; nil: Detail is all there is.
+	words *language
 	// Key is of a message that says it in the reader's language: problem.KEY;
 	// empty: Title and Detail are all there is.
 	Key string `json:"-"`
@@ -26,7 +31,54 @@ type problem struct {
 type fieldError struct {
 	Pointer   string `json:"pointer"`
 	Parameter string `json:"parameter"`
+	Code      string `json:"code"` // empty: Detail is of the console, in the reader's words
 	Detail    string `json:"detail"`
+	// Least and Most are the bounds that the code speaks of; empty: of none.
+	Least json.Number `json:"least"`
+	Most  json.Number `json:"most"`
+}
+
+// in is the problem for a reader of a language.
+func (p *problem) in(l *language) *problem {
+	if p == nil {
+		return nil
+	}
+	out := *p
+	out.words = l
+	return &out
+}
+
+// Says is what is wrong with a field in the reader's words, with its bounds if
+// there are some; what there are no words for, as the API says it.
+func (p *problem) Says(e fieldError) template.HTML {
+	detail := template.HTML(html.EscapeString(e.Detail)) //nolint:gosec // escaped
+	if p.words == nil || e.Code == "" {
+		return detail
+	}
+	detail = `<bdi lang="en">` + detail + `</bdi>`
+	for _, key := range e.keys() {
+		if p.words.Has(key) {
+			return p.words.T(key, "least", p.words.bound(e.Least), "most", p.words.bound(e.Most), "detail", detail)
+		}
+	}
+	return detail
+}
+
+// keys are those of messages that may say it, the most exact one first.
+func (e fieldError) keys() []string {
+	key := "wrong." + e.Code
+	keys := []string{key}
+	if e.Most != "" {
+		keys = append(keys, key+".most")
+	}
+	if e.Least != "" {
+		keys = append(keys, key+".least")
+	}
+	if e.Least != "" && e.Most != "" {
+		keys = append(keys, key+".between")
+	}
+	slices.Reverse(keys)
+	return keys
 }
 
 // Field is the name of what it is about; empty: the whole.
@@ -51,17 +103,17 @@ func (p *problem) status() int { return max(p.Status, http.StatusBadRequest) }
 
 // At returns what is wrong at a place of the body: there or below it. Query
 // parameters are named as they are.
-func (p *problem) At(pointer string) string {
+func (p *problem) At(pointer string) template.HTML {
 	if p == nil {
 		return ""
 	}
 	var all []string
 	for _, e := range p.Errors {
 		if at := e.Pointer; at == pointer || pointer != "" && strings.HasPrefix(at, pointer+"/") || e.Parameter != "" && e.Parameter == pointer {
-			all = append(all, e.Detail)
+			all = append(all, string(p.Says(e)))
 		}
 	}
-	return strings.Join(all, "; ")
+	return template.HTML(strings.Join(all, "; ")) //nolint:gosec // escaped each
 }
 
 var (

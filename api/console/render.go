@@ -35,7 +35,7 @@ type document struct {
 func (v *visit) render(status int, key string, data any, wrong *problem) error {
 	k := v.console
 	d := document{language: v.language, Key: v.page.key, Choices: v.choices, Site: k.Site, Role: k.Role, Version: k.Version,
-		User: v.user, ReadOnly: k.ReadOnly(v.r.Context()), Problem: wrong, Data: data, Live: k.Changes != nil && v.user != nil}
+		User: v.user, ReadOnly: k.ReadOnly(v.r.Context()), Problem: wrong.in(v.language), Data: data, Live: k.Changes != nil && v.user != nil}
 	if v.user != nil {
 		d.Nav = navigate(k.Role, v.user.Role, v.page)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"sallyport/domain"
 )
 
 // setting is a value that is kept for whoever reads it.
@@ -58,7 +60,7 @@ func showSetting(v *visit) error {
 func (v *visit) putSetting(f *typed, key string) error {
 	body := setting{Key: key, Value: f.json("value"), Description: f.Get("description"), Public: f.Get("public") == "yes"}
 	if body.Value == nil && f.err() == nil {
-		f.amiss("value", string(v.T("form.not-json")))
+		f.refuse("value", domain.FieldRequired, "is required")
 	}
 	if err := f.err(); err != nil {
 		return err

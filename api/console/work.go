@@ -229,7 +229,7 @@ func answerTask(v *visit) error {
 		}
 		written(k)
 		return v.again(k, &problem{Status: http.StatusUnprocessableEntity, Title: "Not JSON", Key: "json",
-			Detail: "the answer is not one JSON value", Errors: []fieldError{{Pointer: "/result", Detail: notJSON(text)}}})
+			Detail: "the answer is not one JSON value", Errors: []fieldError{{Pointer: "/result", Code: domain.FieldJSON, Detail: notJSON(text)}}})
 	}
 	k, err := v.task()
 	if err != nil {

@@ -92,7 +92,7 @@ func (in NewBatch) writes(ids []string, facts []domain.Fact) (writes []eventstor
 		}
 		stream := domain.RequestNameStream(in.User, item.Name)
 		refusal := nameTaken(item.Name)
-		refusal.Fields = []domain.FieldError{{Pointer: itemPointer(i, "/name"), Detail: "names a request that you have already"}}
+		refusal.Fields = []domain.FieldError{{Pointer: itemPointer(i, "/name"), Code: domain.FieldTaken, Detail: "names a request that you have already"}}
 		names[stream] = refusal
 		writes = append(writes, eventstore.Write{Stream: stream, Facts: []domain.Fact{domain.RequestNameClaimed{Request: ids[i]}}})
 	}
@@ -107,7 +107,7 @@ func itemPointer(i int, pointer string) string { return "/items/" + strconv.Itoa
 // decideBatch decides each item, so that a person hears of everything at once.
 func (c *Commands) decideBatch(ctx context.Context, in NewBatch) ([]domain.Fact, error) {
 	if n := len(in.Items); n < 1 || n > MaxBatch {
-		return nil, invalid("invalid-batch", "/items", fmt.Sprintf("must be a list of 1 to %d requests", MaxBatch))
+		return nil, invalid("invalid-batch", "/items", domain.FieldTooMany, fmt.Sprintf("must be a list of 1 to %d requests", MaxBatch))
 	}
 	var wrong refusals
 	facts := make([]domain.Fact, 0, len(in.Items))
@@ -125,7 +125,7 @@ func (c *Commands) decideBatch(ctx context.Context, in NewBatch) ([]domain.Fact,
 			return nil, err
 		}
 		if j, doubled := first[item.Name]; doubled && item.Name != "" {
-			wrong.add(i, invalid("", "/name", fmt.Sprintf("is the name of item %d too", j)))
+			wrong.add(i, invalid("", "/name", domain.FieldTwice, fmt.Sprintf("is the name of item %d too", j)))
 		} else {
 			first[item.Name] = i
 		}
@@ -143,10 +143,11 @@ type refusals struct {
 func (r *refusals) add(item int, refused *domain.Error) {
 	r.other = r.other || refused.Kind != domain.Forbidden
 	if len(refused.Fields) == 0 {
-		r.fields = append(r.fields, domain.FieldError{Pointer: itemPointer(item, "/type"), Detail: refused.Detail})
+		r.fields = append(r.fields, domain.FieldError{Pointer: itemPointer(item, "/type"), Code: domain.FieldNotAllowed, Detail: refused.Detail})
 	}
 	for _, f := range refused.Fields {
-		r.fields = append(r.fields, domain.FieldError{Pointer: itemPointer(item, f.Pointer), Detail: f.Detail})
+		f.Pointer = itemPointer(item, f.Pointer)
+		r.fields = append(r.fields, f)
 	}
 }
 

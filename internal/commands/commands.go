@@ -146,10 +146,10 @@ func conflict(code, format string, args ...any) *domain.Error {
 	return &domain.Error{Kind: domain.Conflict, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// invalid is the refusal of one field.
-func invalid(code, pointer, detail string) *domain.Error {
+// invalid is the refusal of one field, with the code of what is wrong with it.
+func invalid(code, pointer, field, detail string) *domain.Error {
 	return &domain.Error{Kind: domain.Invalid, Code: code, Detail: pointer + " " + detail + "; nothing was stored",
-		Fields: []domain.FieldError{{Pointer: pointer, Detail: detail}}}
+		Fields: []domain.FieldError{{Pointer: pointer, Code: field, Detail: detail}}}
 }
 
 // newID makes an id whose order is that of making, which keeps indexes dense.

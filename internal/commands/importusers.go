@@ -135,7 +135,7 @@ func (i *importing) decide(ctx context.Context, u ImportedUser) ([]domain.Fact, 
 	command := domain.RegisterUser{Username: u.Username, Email: u.Email, FullName: u.FullName, Role: u.Role, Profile: u.Profile,
 		ProfileExists: known, Credential: u.Credential}
 	if password.Check(u.Credential) != nil {
-		command.PasswordErrors = []domain.FieldError{{Pointer: "/password", Detail: "is no hash of bcrypt ($2a$, $2b$, $2y$, cost up to 14) or argon2id"}}
+		command.PasswordErrors = []domain.FieldError{{Pointer: "/password", Code: domain.FieldForm, Detail: "is no hash of bcrypt ($2a$, $2b$, $2y$, cost up to 14) or argon2id"}}
 	}
 	facts, err := domain.User{}.Decide(command)
 	var refused *domain.Error

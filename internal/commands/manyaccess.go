@@ -36,7 +36,7 @@ func (c *Commands) ChangeAccess(ctx context.Context, by By, in AccessChange) (Ac
 		return AccessChanged{}, err
 	}
 	if n := len(in.Users); n < 1 || n > MaxAccess {
-		return AccessChanged{}, invalid("invalid-access", "/users", fmt.Sprintf("must be a list of 1 to %d users", MaxAccess))
+		return AccessChanged{}, invalid("invalid-access", "/users", domain.FieldTooMany, fmt.Sprintf("must be a list of 1 to %d users", MaxAccess))
 	}
 	command, _, err := c.informed(ctx, "", in.Command)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Commands) accessWrites(ctx context.Context, users []string, command dom
 	seen := map[string]bool{}
 	for i, id := range users {
 		if seen[id] {
-			wrong = append(wrong, domain.FieldError{Pointer: userPointer(i), Detail: "is listed before"})
+			wrong = append(wrong, domain.FieldError{Pointer: userPointer(i), Code: domain.FieldTwice, Detail: "is listed before"})
 			continue
 		}
 		seen[id] = true
@@ -76,7 +76,7 @@ func (c *Commands) accessWrites(ctx context.Context, users []string, command dom
 		var refused *domain.Error
 		switch {
 		case errors.As(err, &refused) && refused.Code == "unknown-user":
-			wrong = append(wrong, domain.FieldError{Pointer: userPointer(i), Detail: "is no user of this site"})
+			wrong = append(wrong, domain.FieldError{Pointer: userPointer(i), Code: domain.FieldNotFound, Detail: "is no user of this site"})
 		case err != nil:
 			return nil, err
 		case len(write.Facts) > 0:

@@ -61,7 +61,7 @@ func plainFact(code string, f domain.Fact) error {
 		return err
 	}
 	if _, err := plainJSON(data); err != nil {
-		return invalid(code, "", err.Error())
+		return invalid(code, "", domain.FieldRefused, err.Error())
 	}
 	return nil
 }

@@ -123,14 +123,14 @@ func (c *Commands) decideRequest(ctx context.Context, in NewRequest) ([]domain.F
 
 func (c *Commands) requestType(ctx context.Context, name string) (domain.RequestTypeDefined, error) {
 	if name == "" {
-		return domain.RequestTypeDefined{}, invalid("unknown-type", "/type", "is required")
+		return domain.RequestTypeDefined{}, invalid("unknown-type", "/type", domain.FieldRequired, "is required")
 	}
 	typ, err := domain.RequestTypeDefined{}, projections.ErrNotFound
 	if domain.ValidSlug(name) {
 		typ, err = c.directory.RequestType(ctx, name)
 	}
 	if errors.Is(err, projections.ErrNotFound) {
-		return typ, invalid("unknown-type", "/type", "names no request type")
+		return typ, invalid("unknown-type", "/type", domain.FieldNotFound, "names no request type")
 	}
 	return typ, err
 }
@@ -148,7 +148,7 @@ func plainParams(raw json.RawMessage) (json.RawMessage, error) {
 func (c *Commands) checkParams(typ domain.RequestTypeDefined, raw json.RawMessage) (json.RawMessage, []domain.FieldError, error) {
 	params, err := plainParams(raw)
 	if err != nil {
-		return nil, []domain.FieldError{{Pointer: "/params", Detail: err.Error()}}, nil //nolint:nilerr // what is wrong with the parameters is the result
+		return nil, []domain.FieldError{{Pointer: "/params", Code: domain.FieldJSON, Detail: err.Error()}}, nil //nolint:nilerr // what is wrong with the parameters is the result
 	}
 	compiled, err := c.params.Get(typ.Name, typ.Version, typ.Parameters)
 	if err != nil {

@@ -107,7 +107,7 @@ func (c *Commands) ConfigureResponder(ctx context.Context, by By, requestType st
 	}
 	if in.Task != nil {
 		if _, err := schema.CompileResult(in.Task.ResultSchema); err != nil {
-			return in, Stored{}, invalid("invalid-responder", "/task/result_schema", "is no usable JSON Schema: "+err.Error())
+			return in, Stored{}, invalid("invalid-responder", "/task/result_schema", domain.FieldSchema, "is no usable JSON Schema: "+err.Error())
 		}
 	}
 	d, err := define(ctx, c, by, responderCommand(requestType, at, func(r domain.ResponderConfig) ([]domain.Fact, error) {

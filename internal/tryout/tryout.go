@@ -82,7 +82,7 @@ func (t *Tryout) Check(ctx context.Context, requestType string, c domain.Respond
 		return err
 	default:
 		return &domain.Error{Kind: domain.Invalid, Code: "invalid-responder", Detail: err.Error() + "; nothing was stored",
-			Fields: []domain.FieldError{{Detail: err.Error()}}}
+			Fields: []domain.FieldError{{Code: domain.FieldRefused, Detail: err.Error()}}}
 	}
 }
 
@@ -97,7 +97,7 @@ func (t *Tryout) drafted(c domain.ResponderConfigured) (domain.ResponderConfigur
 	if setting, known := t.Knows(c); !known {
 		return c, &domain.Error{Kind: domain.Invalid, Code: "unknown-source",
 			Detail: fmt.Sprintf("the configuration has no source %q: add it to %s in sallyport.yaml; nothing was stored", c.Source, setting),
-			Fields: []domain.FieldError{{Pointer: "/source", Detail: "is not in " + setting + " of sallyport.yaml"}}}
+			Fields: []domain.FieldError{{Pointer: "/source", Code: domain.FieldNotFound, Detail: "is not in " + setting + " of sallyport.yaml"}}}
 	}
 	return c, nil
 }
@@ -206,7 +206,7 @@ func (t *Tryout) example(typ domain.RequestTypeDefined) (json.RawMessage, error)
 	examples := params.Examples()
 	if len(examples) == 0 {
 		return nil, &domain.Error{Kind: domain.Invalid, Code: "invalid-question", Detail: "the schema has no example: say which parameters to ask with; nothing was asked",
-			Fields: []domain.FieldError{{Pointer: "/params", Detail: "must be given: the schema has no example"}}}
+			Fields: []domain.FieldError{{Pointer: "/params", Code: domain.FieldRequired, Detail: "must be given: the schema has no example"}}}
 	}
 	return examples[0], nil
 }
@@ -219,7 +219,7 @@ func (t *Tryout) rights(ctx context.Context, user, requestType string) (active b
 	rights, err := t.Directory.Rights(ctx, user)
 	if errors.Is(err, projections.ErrNotFound) {
 		err = &domain.Error{Kind: domain.Invalid, Code: "invalid-question", Detail: "there is no user of this id; nothing was asked",
-			Fields: []domain.FieldError{{Pointer: "/user_id", Detail: "is no user of this site"}}}
+			Fields: []domain.FieldError{{Pointer: "/user_id", Code: domain.FieldNotFound, Detail: "is no user of this site"}}}
 	}
 	return rights.Active, rights, err
 }

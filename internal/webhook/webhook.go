@@ -175,7 +175,7 @@ func (w *Webhooks) Register(ctx context.Context, actor, corr string, c domain.Re
 	}
 	if err := w.checkURL(c.URL); err != nil {
 		return none, "", &domain.Error{Kind: domain.Invalid, Code: "invalid-webhook", Detail: "/url: " + err.Error() + " (webhooks.allow); nothing was stored",
-			Fields: []domain.FieldError{{Pointer: "/url", Detail: err.Error()}}}
+			Fields: []domain.FieldError{{Pointer: "/url", Code: domain.FieldRefused, Detail: err.Error()}}}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -40,7 +40,7 @@ func (r *Responder) Check(ctx context.Context, c domain.ResponderConfigured, nam
 	_, err = source.ask(ctx, c.Search.Indices, s, maxRead)
 	var refused *StatusError
 	if errors.As(err, &refused) && !byStatus(refused.Status).Retryable {
-		return &domain.Error{Kind: domain.Invalid, Code: "invalid-responder", Fields: []domain.FieldError{{Pointer: "/search", Detail: "is refused by the source"}},
+		return &domain.Error{Kind: domain.Invalid, Code: "invalid-responder", Fields: []domain.FieldError{{Pointer: "/search", Code: domain.FieldRefused, Detail: "is refused by the source"}},
 			Detail: fmt.Sprintf("the search is refused by the source: %s (status %d); nothing was stored", shown(refused.reason), refused.Status)}
 	}
 	if err != nil {

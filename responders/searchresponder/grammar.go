@@ -22,7 +22,7 @@ type checker struct {
 }
 
 func (c *checker) refuse(n *node, format string, args ...any) {
-	c.wrong = append(c.wrong, domain.FieldError{Pointer: string(n.pointer), Detail: fmt.Sprintf(format, args...)})
+	c.wrong = append(c.wrong, domain.FieldError{Pointer: string(n.pointer), Code: domain.FieldForm, Detail: fmt.Sprintf(format, args...)})
 }
 
 // value takes a plain value or a parameter.

@@ -22,7 +22,7 @@ type template struct{ root *node }
 func compile(text []byte, names []string) (template, error) {
 	root, err := parse(text)
 	if err != nil {
-		return template{}, refused([]domain.FieldError{{Detail: "must be one JSON value, with no name twice in an object, at most " + strconv.Itoa(maxDepth) + " deep"}})
+		return template{}, refused([]domain.FieldError{{Code: domain.FieldJSON, Detail: "must be one JSON value, with no name twice in an object, at most " + strconv.Itoa(maxDepth) + " deep"}})
 	}
 	c := &checker{names: names}
 	body(c, root)
