@@ -67,6 +67,17 @@ func TestEvidenceOfARequest(t *testing.T) {
 			t.Error("it shows what is not of the request")
 		}
 	}
+	// A link that was removed takes nothing away of it.
+	if err := field.Remove(t.Context(), "core", "it closes", "ops"); err != nil {
+		t.Fatal(err)
+	}
+	file, err := field.Evidence(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if of := proofs(t, file, cards); strings.Join(of.shown(), ", ") != "core response.failed attested field, field request.submitted witnessed core" || len(of.Keys) != 2 {
+		t.Errorf("with the link removed it shows %s, and the keys %v", of.shown(), of.Keys)
+	}
 	if _, err := field.Evidence(t.Context(), uuid.NewString()); !errors.Is(err, bridge.ErrNoEvidence) {
 		t.Errorf("of a request that is not there: %v", err)
 	}

@@ -93,19 +93,15 @@ func (m *evidenceMaker) ownSegment(ctx context.Context, e eventstore.Epoch, firs
 // acknowledged ends the segment at the first acknowledgement behind it of what the
 // log still holds of the epoch.
 func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment, held int64) error {
-	links, err := m.Links(ctx)
+	peers, err := m.peerRings(ctx)
 	if err != nil {
 		return err
 	}
 	last := s.Through
-	for _, l := range links {
-		ring, err := readKeyring(ctx, m.Pool, l.Card)
+	for _, ring := range peers {
+		rows, err := m.Pool.Query(ctx, `SELECT manifest FROM inbound_bundles WHERE peer = $1 ORDER BY received_at`, ring.Card.Name)
 		if err != nil {
-			return err
-		}
-		rows, err := m.Pool.Query(ctx, `SELECT manifest FROM inbound_bundles WHERE peer = $1 ORDER BY received_at`, l.Card.Name)
-		if err != nil {
-			return fmt.Errorf("read the manifests of %s: %w", l.Card.Name, err)
+			return fmt.Errorf("read the manifests of %s: %w", ring.Card.Name, err)
 		}
 		var signed string
 		_, err = pgx.ForEachRow(rows, []any{&signed}, func() error {
@@ -117,7 +113,7 @@ func (m *evidenceMaker) acknowledged(ctx context.Context, s *evidence.Segment, h
 			return nil // what is signed by a key that is not known shows nothing
 		})
 		if err != nil {
-			return fmt.Errorf("read the manifests of %s: %w", l.Card.Name, err)
+			return fmt.Errorf("read the manifests of %s: %w", ring.Card.Name, err)
 		}
 	}
 	return nil
@@ -205,20 +201,17 @@ func (m *evidenceMaker) knownKeys(ctx context.Context) (err error) {
 
 // allKeys are the public keys that this site knows of itself and of its peers.
 func (b *Bridge) allKeys(ctx context.Context) ([]evidence.Key, error) {
-	links, err := b.Links(ctx)
+	own, err := b.Keyring(ctx, b.Log.Site())
 	if err != nil {
 		return nil, err
 	}
-	names := []string{b.Log.Site()}
-	for _, l := range links {
-		names = append(names, l.Card.Name)
+	peers, err := b.peerRings(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var keys []evidence.Key
-	for _, name := range names {
-		ring, err := b.Keyring(ctx, name)
-		if err != nil {
-			return nil, err
-		}
+	for _, ring := range append([]Keyring{own}, peers...) {
+		name := ring.Card.Name
 		keys = append(keys, evidence.Key{Site: name, Key: ring.Card.Key, State: "present"})
 		for _, k := range ring.others {
 			keys = append(keys, evidence.Key{Site: name, Key: k.Key, State: k.State})

@@ -69,6 +69,22 @@ func readKeyring(ctx context.Context, q rowsQuerier, card Card) (Keyring, error)
 	return Keyring{Card: card, others: others}, nil
 }
 
+// peerRings are those of all peers, of those too whose link was removed: what
+// they sent is still to be checked.
+func (b *Bridge) peerRings(ctx context.Context) ([]Keyring, error) {
+	cards, err := b.cards(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rings := make([]Keyring, len(cards))
+	for i, card := range cards {
+		if rings[i], err = readKeyring(ctx, b.Pool, card); err != nil {
+			return nil, err
+		}
+	}
+	return rings, nil
+}
+
 // next returns the key that the sender goes on to; empty: none.
 func (r Keyring) next() otherKey {
 	for _, k := range r.others {
