@@ -31,8 +31,9 @@ type jobShape struct {
 	FinishedAt    *domain.Timestamp `json:"finished_at"`
 	Worker        *string           `json:"worker"`
 	LastError     *string           `json:"last_error"`
-	Job           *string           `json:"job"`        // the name of a periodic one
-	RequestID     *string           `json:"request_id"` // null, and all below, for what answers no request
+	LastErrorCode *string           `json:"last_error_code"` // null: none, or of what answers no request
+	Job           *string           `json:"job"`             // the name of a periodic one
+	RequestID     *string           `json:"request_id"`      // null, and all below, for what answers no request
 	RequestStatus *domain.Status    `json:"request_status"`
 	Type          *string           `json:"type"`
 	UserID        *string           `json:"user_id"`
@@ -91,6 +92,9 @@ func (s *server) shapeOfJob(ctx context.Context, j projections.Job) (jobShape, e
 		NextAttemptAt: unlessZero(j.NextAt), AttemptedAt: unlessZero(j.AttemptedAt), FinishedAt: unlessZero(j.FinishedAt), Worker: given(j.Worker),
 		LastError: given(j.Error), Job: given(j.Subject), RequestID: given(j.Request), RequestStatus: given(j.Status), Type: given(j.Type),
 		UserID: given(j.User), AskedAt: unlessZero(j.AskedAt)}
+	if j.Request != "" {
+		out.LastErrorCode = given(queue.FailureCode(j.Error))
+	}
 	if j.User == "" {
 		return out, nil
 	}

@@ -49,7 +49,7 @@ func TestQueueIsSeenTo(t *testing.T) {
 	page := core.call("GET", "/admin/queue?limit=1", op, "")
 	page.want(t, 200, "")
 	item := page.body["items"].([]any)[0].(map[string]any)
-	if item["state"] != "retryable" || item["last_error"] != "timeout: the source did not answer" || item["next_attempt_at"] == nil || item["worker"] != "worker-1" ||
+	if item["state"] != "retryable" || item["last_error"] != "timeout: the source did not answer" || item["last_error_code"] != "timeout" || item["next_attempt_at"] == nil || item["worker"] != "worker-1" ||
 		item["request_status"] != "processing" || item["type"] != "airport" || item["username"] != "alice" || item["priority"] != 7.0 || page.Header.Get("Link") == "" {
 		t.Errorf("listed %v", item)
 	}

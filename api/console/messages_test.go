@@ -90,7 +90,7 @@ var troubleKeys = []string{"health", "stopped", "missing", "quarantine", "poison
 
 // free are formats whose values are whole keys in templates or in the code, each
 // of which has a message that another test or the table holds.
-var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "refused.%s": "refused.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field.", "schedule.job.%s": "schedule.job."}
+var free = map[string]string{"event.%s": "event.", "bundle-state.%s": "bundle-state.", "note.%s": "note.", "problem.%s": "problem.", "refused.%s": "refused.", "failure.%s": "failure.", "schedule.did.%s": "schedule.did.", "problem.%s.next": "problem.", "%s.next": "", "field.%s": "field.", "schedule.job.%s": "schedule.job."}
 
 // Whatever the API finds wrong with a field is said in words of the console's own.
 func TestMessagesOfFields(t *testing.T) {

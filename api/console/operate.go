@@ -59,19 +59,20 @@ func showAllRequests(v *visit) error {
 
 // job is a job of the work queue.
 type job struct {
-	ID        int        `json:"id"`
-	Kind      string     `json:"kind"`
-	State     string     `json:"state"`
-	Attempt   int        `json:"attempt"`
-	Next      *time.Time `json:"next_attempt_at"`
-	Enqueued  time.Time  `json:"enqueued_at"`
-	Finished  *time.Time `json:"finished_at"`
-	LastError *string    `json:"last_error"`
-	Job       *string    `json:"job"`
-	RequestID *string    `json:"request_id"`
-	Type      *string    `json:"type"`
-	Username  *string    `json:"username"`
-	Priority  *int       `json:"priority"`
+	ID            int        `json:"id"`
+	Kind          string     `json:"kind"`
+	State         string     `json:"state"`
+	Attempt       int        `json:"attempt"`
+	Next          *time.Time `json:"next_attempt_at"`
+	Enqueued      time.Time  `json:"enqueued_at"`
+	Finished      *time.Time `json:"finished_at"`
+	LastError     *string    `json:"last_error"`
+	LastErrorCode *string    `json:"last_error_code"`
+	Job           *string    `json:"job"`
+	RequestID     *string    `json:"request_id"`
+	Type          *string    `json:"type"`
+	Username      *string    `json:"username"`
+	Priority      *int       `json:"priority"`
 }
 
 // Retries reports whether a job can be tried again, and Cancels whether it can

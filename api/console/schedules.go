@@ -23,6 +23,9 @@ type schedule struct {
 	Failed   bool    `json:"failed"`
 	Result   string  `json:"result"`
 	LastDone *string `json:"last_done"`
+
+	ResultCode string           `json:"result_code"`
+	Figures    map[string]int64 `json:"figures"`
 }
 
 // State is how its newest run went: never, running, failed or done.

@@ -102,8 +102,15 @@ func (r run) InsertOpts() river.InsertOpts {
 			rivertype.JobStateRunning, rivertype.JobStateScheduled}}}
 }
 
-// Do does a job and says in a few words what it did.
-type Do func(ctx context.Context) (result string, err error)
+// Outcome is what a job did.
+type Outcome struct {
+	Code    string           // stable, such as `bundles-cleared`
+	Figures map[string]int64 // the numbers that the code speaks of; nil: none
+	Text    string           // the same in a few words for people
+}
+
+// Do does a job.
+type Do func(ctx context.Context) (Outcome, error)
 
 // Periodic is one process's part in its site's periodic jobs.
 type Periodic struct {
@@ -213,8 +220,9 @@ func (*worker) NextRetry(job *river.Job[run]) time.Time {
 const (
 	lastDone = `SELECT coalesce(max(done_at), 'epoch') FROM periodic_runs WHERE job = $1`
 	began    = `INSERT INTO periodic_runs (job, began_at, worker) VALUES ($1, $2, $3)
-		ON CONFLICT (job) DO UPDATE SET began_at = excluded.began_at, ended_at = NULL, result = '', failed = false, worker = excluded.worker`
-	ended = `UPDATE periodic_runs SET ended_at = $3, result = $4, failed = $5, done_at = CASE WHEN $5 THEN done_at ELSE $2 END
+		ON CONFLICT (job) DO UPDATE SET began_at = excluded.began_at, ended_at = NULL, result = '', result_code = '', figures = '{}', failed = false, worker = excluded.worker`
+	ended = `UPDATE periodic_runs SET ended_at = $3, result = $4, failed = $5, result_code = $6, figures = $7,
+		done_at = CASE WHEN $5 THEN done_at ELSE $2 END
 		WHERE job = $1 AND began_at = $2`
 )
 
@@ -235,17 +243,20 @@ func (w *worker) Work(ctx context.Context, job *river.Job[run]) error {
 	if _, err := w.pool.Exec(ctx, began, j.Name, now, w.id); err != nil {
 		return fmt.Errorf("note that %s begins: %w", j.Name, err)
 	}
-	result, err := w.does[j.Name](ctx)
+	did, err := w.does[j.Name](ctx)
 	if ctx.Err() != nil {
 		return ctx.Err() // being stopped: the library gives the job back
 	}
 	if err != nil {
-		result = err.Error()
+		did = Outcome{Text: err.Error()}
 		w.logger.ErrorContext(ctx, "a periodic job failed and will be tried again", "job", j.Name, "attempt", job.Attempt, "error", err)
 	} else {
-		w.logger.InfoContext(ctx, "a periodic job was done", "job", j.Name, "result", result)
+		w.logger.InfoContext(ctx, "a periodic job was done", "job", j.Name, "result", did.Text)
 	}
-	if _, failed := w.pool.Exec(ctx, ended, j.Name, now, time.Now(), result, err != nil); failed != nil {
+	if did.Figures == nil {
+		did.Figures = map[string]int64{}
+	}
+	if _, failed := w.pool.Exec(ctx, ended, j.Name, now, time.Now(), did.Text, err != nil, did.Code, did.Figures); failed != nil {
 		err = errors.Join(err, fmt.Errorf("note that %s ended: %w", j.Name, failed))
 	}
 	return err
@@ -262,6 +273,11 @@ type Status struct {
 	Result   string            `json:"result"`    // what it did, or why it failed
 	Worker   string            `json:"worker"`    // which process did it
 	LastDone *domain.Timestamp `json:"last_done"` // when a run that succeeded began
+
+	// ResultCode and Figures are what it did for programs, see [Outcome]; empty:
+	// it failed, or has done nothing.
+	ResultCode string           `json:"result_code"`
+	Figures    map[string]int64 `json:"figures"`
 }
 
 // Leader is the process that makes the jobs.
@@ -270,7 +286,7 @@ type Leader struct {
 	Since domain.Timestamp `json:"since"`
 }
 
-const selectRun = `SELECT began_at, ended_at, done_at, failed, result, worker FROM periodic_runs WHERE job = $1`
+const selectRun = `SELECT began_at, ended_at, done_at, failed, result, worker, result_code, figures FROM periodic_runs WHERE job = $1`
 
 // List returns how all jobs go, and who leads; nil: nobody, now.
 func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, *Leader, error) {
@@ -278,9 +294,9 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, *Leader, error) {
 	all := make([]Status, len(jobs))
 	for i, j := range jobs {
 		s := &all[i]
-		*s = Status{Job: j.Name, What: j.What, NextAt: domain.Timestamp(j.Next(now))}
+		*s = Status{Job: j.Name, What: j.What, NextAt: domain.Timestamp(j.Next(now)), Figures: map[string]int64{}}
 		var began, ended, done *time.Time
-		err := pool.QueryRow(ctx, selectRun, j.Name).Scan(&began, &ended, &done, &s.Failed, &s.Result, &s.Worker)
+		err := pool.QueryRow(ctx, selectRun, j.Name).Scan(&began, &ended, &done, &s.Failed, &s.Result, &s.Worker, &s.ResultCode, &s.Figures)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil, fmt.Errorf("read how periodic jobs go: %w", err)
 		}

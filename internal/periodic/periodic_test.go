@@ -61,7 +61,10 @@ func TestOfTwoProcessesOneDoesEachJobOnce(t *testing.T) {
 	db := eventstoretest.New(t, eventstoretest.Setup{})
 	bundles, requests := make(chan string, 8), make(chan string, 8)
 	do := func(done chan string, who string) Do {
-		return func(context.Context) (string, error) { done <- who; return who + " did it", nil }
+		return func(context.Context) (Outcome, error) {
+			done <- who
+			return Outcome{Code: "it-did", Figures: map[string]int64{"times": 1}, Text: who + " did it"}, nil
+		}
 	}
 	// One has the files, the other the workers; whoever leads makes both jobs.
 	one := process(t, db, map[string]Do{CleanBundles: do(bundles, "one")})
@@ -72,7 +75,8 @@ func TestOfTwoProcessesOneDoesEachJobOnce(t *testing.T) {
 	settled := func() bool {
 		all, leads, err := List(t.Context(), db.Pool)
 		return err == nil && leads != nil && leads.ID != "" && all[0].Result == "one did it" && all[1].Result == "two did it" &&
-			all[0].EndedAt != nil && all[0].LastDone != nil && !all[0].Failed && all[0].Worker != ""
+			all[0].EndedAt != nil && all[0].LastDone != nil && !all[0].Failed && all[0].Worker != "" &&
+			all[0].ResultCode == "it-did" && all[0].Figures["times"] == 1
 	}
 	wait(t, db, settled)
 	one()
@@ -121,7 +125,7 @@ func TestAFailedJobIsTriedAgain(t *testing.T) {
 	db := eventstoretest.New(t, eventstoretest.Setup{})
 	tried := make(chan struct{}, 8)
 	broken := errors.New("the disk is full")
-	stop := process(t, db, map[string]Do{CleanBundles: func(context.Context) (string, error) { tried <- struct{}{}; return "", broken }})
+	stop := process(t, db, map[string]Do{CleanBundles: func(context.Context) (Outcome, error) { tried <- struct{}{}; return Outcome{}, broken }})
 	<-tried
 	wait(t, db, func() bool {
 		var later bool
@@ -142,7 +146,7 @@ func TestAProcessWithoutWorkersDoesItsPart(t *testing.T) {
 	db := eventstoretest.New(t, eventstoretest.Setup{})
 	done := make(chan struct{}, 1)
 	ctx, stop := context.WithCancel(t.Context())
-	p := New(db.Pool, map[string]Do{CleanBundles: func(context.Context) (string, error) { done <- struct{}{}; return "", nil }}, slog.New(slog.DiscardHandler))
+	p := New(db.Pool, map[string]Do{CleanBundles: func(context.Context) (Outcome, error) { done <- struct{}{}; return Outcome{}, nil }}, slog.New(slog.DiscardHandler))
 	if err := Ask(ctx, db.Pool, CleanBundles); err != nil {
 		t.Fatal(err)
 	}

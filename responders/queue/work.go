@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -58,6 +59,15 @@ func shown(err error) error {
 		return f
 	}
 	return errors.New("internal: the log or the read models could not be asked; the site's own log says more")
+}
+
+// FailureCode is the code of what the queue keeps of an error.
+func FailureCode(kept string) string {
+	code, _, _ := strings.Cut(kept, ": ")
+	if strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "" // the library's own words
+	}
+	return code
 }
 
 // answer takes the steps of the package's picture.
