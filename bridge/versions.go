@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,13 +20,36 @@ import (
 // that does not read it keeps it until it is upgraded, see [Status].
 //
 // A bridge does this by itself whenever a peer says something new, and at every
-// turn while it runs; who opens a site only to write does it once.
+// turn while it runs; see [Bridge.KeepVersions] for a process whose bridge does not
+// run. Who opens a site only to write does it once.
 func (b *Bridge) AgreeVersions(ctx context.Context) error {
 	links, err := b.Links(ctx)
 	if err == nil {
 		err = b.agree(ctx, links)
 	}
 	return err
+}
+
+// lookForPrograms is how often a process whose bridge does not run looks who else is
+// connected; one whose bridge exports more often looks as often as that.
+const lookForPrograms = 5 * time.Second
+
+// KeepVersions is [Bridge.AgreeVersions] again and again until ctx ends, for a
+// process that writes and whose bridge does not run: so it too notices within
+// seconds that the last older program has ended, or that one has come back.
+func (b *Bridge) KeepVersions(ctx context.Context) error {
+	tick := time.NewTicker(min(b.ExportEvery, lookForPrograms))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := b.AgreeVersions(ctx); err != nil {
+				b.complain(ctx, "it is not known which versions of events may be written; it stays as it was", err)
+			}
+		}
+	}
 }
 
 func (b *Bridge) agree(ctx context.Context, links []Link) error {

@@ -1,9 +1,11 @@
 package bridge_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -113,22 +115,9 @@ func TestAnOlderProgramOnTheSameLogIsWrittenFor(t *testing.T) {
 	}
 	grant()
 	for _, name := range []string{"sallyport", "sallyport/0"} { // of before generations were told, and after
-		old, err := eventstore.Pool(t.Context(), core.site.Pool.Config().ConnString(), 1, func(c *pgxpool.Config) {
-			c.ConnConfig.RuntimeParams["application_name"] = name
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(old.Close)
-		var pid int
-		if err := old.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
-			t.Fatal(err)
-		}
+		pid, old := core.olderProgram(t, name)
 		grant()
-		old.Close()
-		if _, err := core.site.Owner.Exec(t.Context(), `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1`, pid); err != nil {
-			t.Fatal(err)
-		}
+		core.endProgram(t, old, pid)
 		grant()
 	}
 	for range 2 {
@@ -136,6 +125,64 @@ func TestAnOlderProgramOnTheSameLogIsWrittenFor(t *testing.T) {
 	}
 	if got := field.versions(t); !slices.Equal(got, []string{"2", "1", "2", "1", "2"}) {
 		t.Errorf("written as versions %q", got)
+	}
+}
+
+// TestAProcessWithoutABridgeNoticesOlderPrograms: that one came, and that it has ended.
+func TestAProcessWithoutABridgeNoticesOlderPrograms(t *testing.T) {
+	t.Parallel()
+	field, core := pair(t)
+	for range 2 {
+		exchange(t, field, core)
+		field.submit(t)
+	}
+	core.ExportEvery = 10 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- core.KeepVersions(ctx) }()
+	writes := func(version string) {
+		t.Helper()
+		for range 500 {
+			core.grant(t)
+			if all := core.versions(t); all[len(all)-1] == version {
+				return
+			}
+		}
+		t.Fatalf("it never writes version %s", version)
+	}
+	writes("2")
+	pid, old := core.olderProgram(t, "sallyport/0")
+	writes("1")
+	core.endProgram(t, old, pid)
+	writes("2")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// olderProgram is another program that is connected to the site's database.
+func (e *end) olderProgram(t *testing.T, name string) (pid int, old *pgxpool.Pool) {
+	t.Helper()
+	old, err := eventstore.Pool(t.Context(), e.site.Pool.Config().ConnString(), 1, func(c *pgxpool.Config) {
+		c.ConnConfig.RuntimeParams["application_name"] = name
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(old.Close)
+	if err := old.QueryRow(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid, old
+}
+
+// endProgram ends it, and waits until the database knows.
+func (e *end) endProgram(t *testing.T, old *pgxpool.Pool, pid int) {
+	t.Helper()
+	old.Close()
+	if _, err := e.site.Owner.Exec(t.Context(), `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1`, pid); err != nil {
+		t.Fatal(err)
 	}
 }
 

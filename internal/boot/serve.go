@@ -85,6 +85,8 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	}
 	if parts.Bridge {
 		group.Go(func() error { return s.Bridge.Run(ctx) })
+	} else {
+		group.Go(func() error { return s.Bridge.KeepVersions(ctx) })
 	}
 	if parts.Workers {
 		group.Go(func() error { return tally.New(s.Pool).Run(ctx, s.Log, s.crossed, s.Logger) })
