@@ -63,10 +63,9 @@ func (s *server) changeLink(ctx context.Context, c *call, in reasoned, change fu
 	return s.wrote(ctx, links[i])
 }
 
-// wrote answers a write whose events the bridge stored.
+// wrote answers a write whose events others stored.
 func (s *server) wrote(ctx context.Context, value any) (answer, error) {
-	head, err := s.Log.Head(ctx)
-	return answer{value: value, position: head.Seq}, err
+	return s.behind(ctx, answer{value: value}, nil)
 }
 
 func (s *server) listBundles(ctx context.Context, c *call) (answer, error) {

@@ -91,7 +91,7 @@ func (c *counts) metered(r *ratelimit.Report) {
 var classes = [...]string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 // observe counts and logs a call that was answered. Nothing of the query, of
-// the body or of a token is in it.
+// the body or of a token is in it. Of who was refused it tells the client too.
 func (s *server) observe(ctx context.Context, route string, c *call, a answer, took time.Duration) {
 	method := c.Method
 	if !slices.Contains(countedMethods, method) {
@@ -108,10 +108,18 @@ func (s *server) observe(ctx context.Context, route string, c *call, a answer, t
 	if !s.Logger.Enabled(ctx, level) {
 		return
 	}
-	s.Logger.LogAttrs(ctx, level, "call", slog.String("method", method), slog.String("route", route), slog.Int("status", c.sent.status),
+	line := []slog.Attr{slog.String("method", method), slog.String("route", route), slog.Int("status", c.sent.status),
 		slog.Int64("bytes", c.sent.bytes), slog.Duration("took", took), slog.String("user", c.user.ID), slog.String("trace_id", c.id),
-		slog.String("remote", c.RemoteAddr))
+		slog.String("remote", c.RemoteAddr)}
+	if refused := c.sent.status; refused == http.StatusUnauthorized || refused == http.StatusForbidden {
+		agent := c.UserAgent()
+		line = append(line, slog.String("user_agent", agent[:min(len(agent), maxAgent)]))
+	}
+	s.Logger.LogAttrs(ctx, level, "call", line...)
 }
+
+// maxAgent bounds what a client calls itself in the log, in bytes.
+const maxAgent = 200
 
 var (
 	countedMethods = []string{get, http.MethodHead, post, put, http.MethodPatch, http.MethodDelete, http.MethodOptions}

@@ -22,13 +22,18 @@ func TestTheAccessLog(t *testing.T) {
 	field.call("GET", "/requests/"+made.body["id"].(string)+"?password=hunter2", alice, "").want(t, 400, "invalid-query")
 	field.call("GET", "/no/such/path/hunter2", alice, "").want(t, 404, "no-such-path")
 	field.call("GET", "/health", "", "").want(t, 200, "")
+	nosy := httptest.NewRequestWithContext(t.Context(), "GET", "/admin/stats", nil)
+	nosy.Header.Set("Authorization", "Bearer "+alice)
+	nosy.Header.Set("User-Agent", "nosy/1 "+strings.Repeat("x", 300))
+	field.do(nosy).want(t, 403, "role-not-allowed")
 	lines := strings.Split(strings.TrimSpace(field.logged.String()), "\n")
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Fatalf("%d lines:\n%s", len(lines), field.logged)
 	}
 	for i, want := range []string{
 		`msg=call method=POST route=/requests status=202 bytes=[1-9][0-9]* took=[^ ]+ user=[0-9a-f-]{36} trace_id=` + made.Header.Get("X-Request-Id") + ` remote=192.0.2.1:4711$`,
 		`method=GET route=/requests/\{id\} status=400 `, `route=none status=404 `,
+		`route=/admin/stats status=403 .* remote=192.0.2.1:4711 user_agent="nosy/1 x{193}"$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(lines[i]) {
 			t.Errorf("line %d is %s, want %s", i, lines[i], want)
