@@ -56,101 +56,144 @@ func (s *site) opens(params string, priority int) (id string) {
 
 func TestAnalystsAnswer(t *testing.T) {
 	t.Parallel()
+	d := newDesk(t)
+	d.listed()
+	d.claimed()
+	d.answered()
+	d.shown()
+	d.failed()
+	d.refused()
+	var views int
+	if err := d.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM events WHERE type = 'audit.viewed' AND line LIKE '%/work/%'`).Scan(&views); err != nil || views != 3 {
+		t.Errorf("%d views are recorded (%v)", views, err)
+	}
+}
+
+// desk is a response site with two analysts, and two requests that wait for one.
+type desk struct {
+	*site
+	anna, bert    string // their tokens
+	first, second string // the requests; the second is the more urgent one
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
 	core := newCore(t)
 	core.addUser("anna", "wide", domain.RoleAnalyst)
 	core.addUser("bert", "wide", domain.RoleAnalyst)
-	anna, bert := core.token("anna"), core.token("bert")
-	first, second := core.opens(`{"iata":"AMS"}`, 3), core.opens(`{"iata":"AMS"}`, 8)
+	return &desk{site: core, anna: core.token("anna"), bert: core.token("bert"), first: core.opens(`{"iata":"AMS"}`, 3), second: core.opens(`{"iata":"AMS"}`, 8)}
+}
 
-	listed := core.call("GET", "/work?limit=1", anna, "")
-	listed.want(t, 200, "")
-	waiting := core.call("GET", "/admin/stats", core.token("root"), "").body["work"].(map[string]any)
+// listed lists what waits, the most urgent first.
+func (d *desk) listed() {
+	d.t.Helper()
+	listed := d.call("GET", "/work?limit=1", d.anna, "")
+	listed.want(d.t, 200, "")
+	waiting := d.call("GET", "/admin/stats", d.token("root"), "").body["work"].(map[string]any)
 	if waiting["open"] != 2.0 || waiting["claimed"] != 0.0 || waiting["oldest"] == nil {
-		t.Errorf("it waits as %v", waiting)
+		d.t.Errorf("it waits as %v", waiting)
 	}
 	item := listed.body["items"].([]any)[0].(map[string]any)
-	if item["id"] != second || item["state"] != "open" || item["username"] != "alice" || item["claimed_by"] != nil || listed.Header.Get("Link") == "" {
-		t.Errorf("the most urgent: %v", item)
+	if item["id"] != d.second || item["state"] != "open" || item["username"] != "alice" || item["claimed_by"] != nil || listed.Header.Get("Link") == "" {
+		d.t.Errorf("the most urgent: %v", item)
 	}
-	rest := core.call("GET", "/work?cursor="+listed.body["next_cursor"].(string), anna, "")
-	if items := rest.body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["id"] != first {
-		t.Errorf("the rest: %s", rest.text)
+	rest := d.call("GET", "/work?cursor="+listed.body["next_cursor"].(string), d.anna, "")
+	if items := rest.body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["id"] != d.first {
+		d.t.Errorf("the rest: %s", rest.text)
 	}
+}
 
-	core.call("POST", "/work/"+first+"/answer", anna, `{"result":{"verdict":"yes"}}`).want(t, 409, "work-not-claimed")
-	claimed := core.call("POST", "/work/"+first+"/claim", anna, "")
-	claimed.want(t, 200, "")
+// claimed has one of them claimed, which others then leave alone.
+func (d *desk) claimed() {
+	d.t.Helper()
+	d.call("POST", "/work/"+d.first+"/answer", d.anna, `{"result":{"verdict":"yes"}}`).want(d.t, 409, "work-not-claimed")
+	claimed := d.call("POST", "/work/"+d.first+"/claim", d.anna, "")
+	claimed.want(d.t, 200, "")
 	if claimed.body["claimed_by"] != "anna" || claimed.body["mine"] != true || claimed.body["state"] != "claimed" || claimed.Header.Get("X-Log-Position") == "" {
-		t.Errorf("claimed: %s", claimed.text)
+		d.t.Errorf("claimed: %s", claimed.text)
 	}
-	core.call("POST", "/work/"+first+"/claim", bert, "").want(t, 409, "work-claimed")
-	core.call("POST", "/work/"+first+"/release", bert, `{"reason":"mine"}`).want(t, 409, "work-claimed")
+	d.call("POST", "/work/"+d.first+"/claim", d.bert, "").want(d.t, 409, "work-claimed")
+	d.call("POST", "/work/"+d.first+"/release", d.bert, `{"reason":"mine"}`).want(d.t, 409, "work-claimed")
 	for query, n := range map[string]int{"mine=true": 1, "mine=false": 2, "state=claimed": 1, "state=open": 1, "state=closed": 0, "type=airport": 2, "type=other": 0} {
-		if r := core.call("GET", "/work?"+query, anna, ""); len(r.body["items"].([]any)) != n {
-			t.Errorf("%s: %s", query, r.text)
+		if r := d.call("GET", "/work?"+query, d.anna, ""); len(r.body["items"].([]any)) != n {
+			d.t.Errorf("%s: %s", query, r.text)
 		}
 	}
 	for _, query := range []string{"mine=me", "state=odd", "cursor=odd", "user=x"} {
-		core.call("GET", "/work?"+query, anna, "").want(t, 400, "invalid-query")
+		d.call("GET", "/work?"+query, d.anna, "").want(d.t, 400, "invalid-query")
 	}
-	wrong := core.call("POST", "/work/"+first+"/answer", anna, `{"result":{"verdict":"perhaps"}}`)
-	wrong.want(t, 422, "invalid-answer")
+}
+
+// answered has it answered, after answers that do not fit.
+func (d *desk) answered() {
+	d.t.Helper()
+	wrong := d.call("POST", "/work/"+d.first+"/answer", d.anna, `{"result":{"verdict":"perhaps"}}`)
+	wrong.want(d.t, 422, "invalid-answer")
 	if p := wrong.pointers(); len(p) != 1 || p[0] != "/result/verdict" {
-		t.Errorf("what is wrong is at %v", p)
+		d.t.Errorf("what is wrong is at %v", p)
 	}
 	for _, none := range []string{`{}`, `{"result":{"verdict":"no"},"file":{"name":"a","content_type":"text/plain","base64":""}}`,
 		`{"file":{"name":"../a","content_type":"text/plain","base64":"YQ=="}}`, `{"file":{"name":"a","content_type":"text","base64":"?"}}`} {
-		core.call("POST", "/work/"+first+"/answer", anna, none).want(t, 422, "invalid-answer")
+		d.call("POST", "/work/"+d.first+"/answer", d.anna, none).want(d.t, 422, "invalid-answer")
 	}
-	core.call("POST", "/work/"+first+"/answer", anna, `{"result":1,"more":2}`).want(t, 422, "invalid-body")
-	done := core.call("POST", "/work/"+first+"/answer", anna, `{"result":{"verdict":"yes"}}`)
-	done.want(t, 200, "")
+	d.call("POST", "/work/"+d.first+"/answer", d.anna, `{"result":1,"more":2}`).want(d.t, 422, "invalid-body")
+	done := d.call("POST", "/work/"+d.first+"/answer", d.anna, `{"result":{"verdict":"yes"}}`)
+	done.want(d.t, 200, "")
 	if done.body["outcome"] != "answered" || done.body["closed_by"] != "anna" || done.body["claimed_by"] != nil || done.body["state"] != "closed" {
-		t.Errorf("answered: %s", done.text)
+		d.t.Errorf("answered: %s", done.text)
 	}
-	core.call("POST", "/work/"+first+"/answer", anna, `{"result":{"verdict":"no"}}`).want(t, 409, "work-closed")
-	core.call("POST", "/work/"+first+"/fail", bert, `{"reason":"no"}`).want(t, 409, "work-closed")
+	d.call("POST", "/work/"+d.first+"/answer", d.anna, `{"result":{"verdict":"no"}}`).want(d.t, 409, "work-closed")
+	d.call("POST", "/work/"+d.first+"/fail", d.bert, `{"reason":"no"}`).want(d.t, 409, "work-closed")
+}
 
-	shown := core.call("GET", "/work/"+second, bert, "")
-	shown.want(t, 200, "")
+// shown shows to the other what was answered to the same question.
+func (d *desk) shown() {
+	d.t.Helper()
+	shown := d.call("GET", "/work/"+d.second, d.bert, "")
+	shown.want(d.t, 200, "")
 	earlier := shown.body["earlier_answers"].([]any)
 	if len(earlier) != 1 || shown.body["instructions"] != "Look into the charts." || shown.body["title"] != "airport" || shown.body["answer"] != nil {
-		t.Fatalf("shown: %s", shown.text)
+		d.t.Fatalf("shown: %s", shown.text)
 	}
-	if e := earlier[0].(map[string]any); e["id"] != first || e["answered_by"] != "anna" || e["result"].(map[string]any)["verdict"] != "yes" || e["user_id"] != nil {
-		t.Errorf("answered before: %v", e)
+	if e := earlier[0].(map[string]any); e["id"] != d.first || e["answered_by"] != "anna" || e["result"].(map[string]any)["verdict"] != "yes" || e["user_id"] != nil {
+		d.t.Errorf("answered before: %v", e)
 	}
-	if closed := core.call("GET", "/work/"+first, bert, ""); closed.body["answer"].(map[string]any)["content_type"] != "application/json" {
-		t.Errorf("what was answered: %s", closed.text)
+	if closed := d.call("GET", "/work/"+d.first, d.bert, ""); closed.body["answer"].(map[string]any)["content_type"] != "application/json" {
+		d.t.Errorf("what was answered: %s", closed.text)
 	}
+}
 
-	core.call("POST", "/work/"+second+"/claim", bert, "").want(t, 200, "")
-	core.clock.Store(int64(31 * time.Minute)) // the claim has timed out; tokens have too
-	anna, bert = core.token("anna"), core.token("bert")
-	core.call("POST", "/work/"+second+"/claim", anna, "").want(t, 200, "")
-	core.call("POST", "/work/"+second+"/fail", bert, `{"reason":"no"}`).want(t, 409, "work-claimed")
-	core.call("POST", "/work/"+second+"/release", anna, "").want(t, 200, "")
-	core.call("POST", "/work/"+second+"/release", anna, "").want(t, 409, "work-not-claimed")
-	core.call("POST", "/work/"+second+"/claim", bert, "").want(t, 200, "")
-	core.call("POST", "/work/"+second+"/fail", bert, `{"reason":""}`).want(t, 422, "invalid-reason")
-	core.call("POST", "/work/"+second+"/fail", bert, `{"reason":"the charts are lost"}`).want(t, 200, "")
-	if failed := core.call("GET", "/work/"+second, bert, ""); failed.body["failure"].(map[string]any)["detail"] != "the charts are lost" || failed.body["outcome"] != "failed" {
-		t.Errorf("what failed: %s", failed.text)
+// failed has the other one claimed by both in turn, as claims time out, and failed.
+func (d *desk) failed() {
+	d.t.Helper()
+	d.call("POST", "/work/"+d.second+"/claim", d.bert, "").want(d.t, 200, "")
+	d.clock.Store(int64(31 * time.Minute)) // the claim has timed out; tokens have too
+	d.anna, d.bert = d.token("anna"), d.token("bert")
+	d.call("POST", "/work/"+d.second+"/claim", d.anna, "").want(d.t, 200, "")
+	d.call("POST", "/work/"+d.second+"/fail", d.bert, `{"reason":"no"}`).want(d.t, 409, "work-claimed")
+	d.call("POST", "/work/"+d.second+"/release", d.anna, "").want(d.t, 200, "")
+	d.call("POST", "/work/"+d.second+"/release", d.anna, "").want(d.t, 409, "work-not-claimed")
+	d.call("POST", "/work/"+d.second+"/claim", d.bert, "").want(d.t, 200, "")
+	d.call("POST", "/work/"+d.second+"/fail", d.bert, `{"reason":""}`).want(d.t, 422, "invalid-reason")
+	d.call("POST", "/work/"+d.second+"/fail", d.bert, `{"reason":"the charts are lost"}`).want(d.t, 200, "")
+	if failed := d.call("GET", "/work/"+d.second, d.bert, ""); failed.body["failure"].(map[string]any)["detail"] != "the charts are lost" || failed.body["outcome"] != "failed" {
+		d.t.Errorf("what failed: %s", failed.text)
 	}
-	if mine := core.call("GET", "/work?state=closed&mine=true", bert, ""); len(mine.body["items"].([]any)) != 1 {
-		t.Errorf("what bert closed: %s", mine.text)
+	if mine := d.call("GET", "/work?state=closed&mine=true", d.bert, ""); len(mine.body["items"].([]any)) != 1 {
+		d.t.Errorf("what bert closed: %s", mine.text)
 	}
+}
+
+// refused refuses what is not there, and who is no analyst in person.
+func (d *desk) refused() {
+	d.t.Helper()
 	for _, nothing := range []string{uuid.NewString(), "x"} {
-		core.call("GET", "/work/"+nothing, anna, "").want(t, 404, "not-found")
-		core.call("POST", "/work/"+nothing+"/claim", anna, "").want(t, 404, "not-found")
+		d.call("GET", "/work/"+nothing, d.anna, "").want(d.t, 404, "not-found")
+		d.call("POST", "/work/"+nothing+"/claim", d.anna, "").want(d.t, 404, "not-found")
 	}
-	core.call("GET", "/work", core.token("root"), "").want(t, 403, "role-not-allowed")
-	key := core.call("POST", "/api-keys", anna, `{"name":"asks","scopes":["requests:read","requests:write"]}`).body["key"].(string)
-	core.call("GET", "/work", key, "").want(t, 403, "login-required-in-person")
-	var views int
-	if err := core.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM events WHERE type = 'audit.viewed' AND line LIKE '%/work/%'`).Scan(&views); err != nil || views != 3 {
-		t.Errorf("%d views are recorded (%v)", views, err)
-	}
+	d.call("GET", "/work", d.token("root"), "").want(d.t, 403, "role-not-allowed")
+	key := d.call("POST", "/api-keys", d.anna, `{"name":"asks","scopes":["requests:read","requests:write"]}`).body["key"].(string)
+	d.call("GET", "/work", key, "").want(d.t, 403, "login-required-in-person")
 }
 
 // The largest file passes the bounds of a call, and comes out at the site that

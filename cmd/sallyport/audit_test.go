@@ -66,25 +66,45 @@ func TestAuditLog(t *testing.T) {
 	if table := field.must(t, "audit", "log", "--to", "3", "-o", "table").stdout; strings.Count(table, "\n") != 4 || !strings.Contains(table, all[1].Stream) {
 		t.Errorf("printed\n%s", table)
 	}
+	field.stood(t, all[3].Stream, all[3].Seq)
+	card := writeFile(t, t.TempDir(), "card.json", field.card.Encode())
+	field.proves(t, all[3].Stream, card)
+	field.exports(t, card)
+	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"},
+		{"--last", "-1"}, {"--last", "2", "--reverse"}, {"--last", "2", "--limit", "2"}, {"--follow", "--reverse", "-o", "jsonl"}, {"--before", "-1"}} {
+		if r := field.try(t, append([]string{"audit", "log"}, wrong...)...); r.code != 2 || r.stderr == "" {
+			t.Errorf("audit log %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+// stood looks how a request stood when it was asked, and asks for what cannot be.
+func (s *station) stood(t *testing.T, stream string, seq int64) {
+	t.Helper()
 	var then struct {
 		Ver   int64
 		State struct{ Status string }
 	}
-	decodeInto(t, field.must(t, "audit", "state", all[3].Stream, "--as-of", fmt.Sprint(all[3].Seq)).stdout, &then)
+	decodeInto(t, s.must(t, "audit", "state", stream, "--as-of", fmt.Sprint(seq)).stdout, &then)
 	if then.Ver != 1 || then.State.Status != "pending" {
 		t.Errorf("it stood as %+v", then)
 	}
-	for _, wrong := range [][]string{{all[3].Stream, "--as-of", "1"}, {"x"}, {all[3].Stream, "--as-of", "x"}, {"user-nobody"}} {
-		if r := field.try(t, append([]string{"audit", "state"}, wrong...)...); r.code != 2 || r.stderr == "" {
+	for _, wrong := range [][]string{{stream, "--as-of", "1"}, {"x"}, {stream, "--as-of", "x"}, {"user-nobody"}} {
+		if r := s.try(t, append([]string{"audit", "state"}, wrong...)...); r.code != 2 || r.stderr == "" {
 			t.Errorf("audit state %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
 		}
 	}
-	id := strings.TrimPrefix(all[3].Stream, "request-")
-	file, card := filepath.Join(t.TempDir(), "evidence.txt"), writeFile(t, t.TempDir(), "card.json", field.card.Encode())
-	field.must(t, "audit", "evidence", id, "--out", file)
+}
+
+// proves makes evidence of a request, and checks it by a card, whole and altered.
+func (s *station) proves(t *testing.T, stream, card string) {
+	t.Helper()
+	id := strings.TrimPrefix(stream, "request-")
+	file := filepath.Join(t.TempDir(), "evidence.txt")
+	s.must(t, "audit", "evidence", id, "--out", file)
 	var proved shownEvidence
-	decodeInto(t, field.must(t, "audit", "evidence", "--check", file, "--card", card).stdout, &proved)
-	if !proved.OK || len(proved.Events) != 1 || proved.Events[0].Stream != all[3].Stream {
+	decodeInto(t, s.must(t, "audit", "evidence", "--check", file, "--card", card).stdout, &proved)
+	if !proved.OK || len(proved.Events) != 1 || proved.Events[0].Stream != stream {
 		t.Errorf("proved %+v", proved)
 	}
 	text, err := os.ReadFile(file)
@@ -94,15 +114,8 @@ func TestAuditLog(t *testing.T) {
 	text[len(text)/2] ^= 1
 	altered := writeFile(t, t.TempDir(), "evidence.txt", text)
 	for code, args := range map[int][]string{15: {"--check", altered, "--card", card}, 2: {"--check", file}, 1: {id, "--out", file}} {
-		if r := field.try(t, append([]string{"audit", "evidence"}, args...)...); r.code != code || r.stderr == "" {
+		if r := s.try(t, append([]string{"audit", "evidence"}, args...)...); r.code != code || r.stderr == "" {
 			t.Errorf("audit evidence %v: exit code %d: %s%s", args, r.code, r.stdout, r.stderr)
-		}
-	}
-	field.exports(t, card)
-	for _, wrong := range [][]string{{"--type", "x"}, {"--from", "yesterday"}, {"--to", "0"}, {"--limit", "-1"}, {"--follow", "--to", "3"}, {"--follow"}, {"x"},
-		{"--last", "-1"}, {"--last", "2", "--reverse"}, {"--last", "2", "--limit", "2"}, {"--follow", "--reverse", "-o", "jsonl"}, {"--before", "-1"}} {
-		if r := field.try(t, append([]string{"audit", "log"}, wrong...)...); r.code != 2 || r.stderr == "" {
-			t.Errorf("audit log %v: exit code %d: %s%s", wrong, r.code, r.stdout, r.stderr)
 		}
 	}
 }
