@@ -117,7 +117,7 @@ func (b *batch) add(p *pending) error {
 	if err := b.expect(p.append.Writes); err != nil {
 		return err
 	}
-	p.records = make([]Record, 0, len(p.drafts))
+	from := len(b.records)
 	for _, d := range p.drafts {
 		b.head.Pos++
 		b.head.Seq++
@@ -126,9 +126,9 @@ func (b *batch) add(p *pending) error {
 		e.Pos, e.Ver = b.head.Pos, b.vers[e.Stream]
 		line := d.line(e.Pos, e.Ver)
 		b.head.Chain = b.head.Chain.Next(line)
-		p.records = append(p.records, Record{Event: e, Seq: b.head.Seq, Origin: b.head.Site, Fact: d.fact, Line: line})
+		b.records = append(b.records, Record{Event: e, Seq: b.head.Seq, Origin: b.head.Site, Fact: d.fact, Line: line})
 	}
-	b.records = append(b.records, p.records...)
+	p.records = b.records[from:len(b.records):len(b.records)]
 	return nil
 }
 
@@ -182,7 +182,7 @@ func queueEvents(to *pgx.Batch, records []Record) {
 		return
 	}
 	to.Queue(insertEvents,
-		Numbers(records, func(r *Record) int64 { return r.Seq }), records[0].Origin,
+		Roomy(Numbers(records, func(r *Record) int64 { return r.Seq }), roomOf(records)), records[0].Origin,
 		Numbers(records, func(r *Record) int64 { return r.Pos }),
 		&ids{column: over(records)},
 		Texts(records, func(r *Record) string { return r.Stream }),
