@@ -146,12 +146,17 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 		s.send(ctx, w, c, a.file)
 		return
 	}
-	body, memory, err := a.encoded()
+	d := drafts.Get().(*draft)
+	body, err := d.body(&a)
 	if err != nil {
 		a = s.problem(ctx, w, c, err)
 		body = a.raw
 	}
-	s.head(w.Header(), c, &a, len(body))
+	s.head(&d.headers, c, &a, len(body))
+	if len(body) > 0 && w.Header()["Content-Type"] == nil {
+		w.Header()["Content-Type"] = jsonType
+	}
+	d.headers.into(w.Header())
 	if a.stream != nil {
 		s.flow(w, c, a) //nolint:contextcheck // the handler's time is over, the stream has its own
 		return
@@ -162,29 +167,24 @@ func (s *server) write(ctx context.Context, w http.ResponseWriter, c *call, a an
 			if s.Logger.Enabled(ctx, slog.LevelDebug) {
 				s.Logger.DebugContext(ctx, "the caller went away", "trace_id", c.id, "error", err)
 			}
-			return // HTTP/2 may still read the memory
+			return // HTTP/2 may still read the draft
 		}
 	}
-	memory.free()
+	d.free()
 }
 
-// head writes what an answer says before its body.
-func (s *server) head(to http.Header, c *call, a *answer, body int) {
-	if body > 0 && to["Content-Type"] == nil {
-		to["Content-Type"] = jsonType
-	}
-	h := headers{text: make([]byte, 0, 512), lines: make([]headerLine, 0, 16)} // as much as a submission needs
-	a.head(&h)
+// head says what an answer says before its body.
+func (s *server) head(h *headers, c *call, a *answer, body int) {
+	a.head(h)
 	if n := body + len(a.rest[0]) + len(a.rest[1]); n > 0 {
 		h.setInt("Content-Length", int64(n))
 	}
 	if c.metered != nil {
-		showLimits(&h, c.metered, s.Now())
+		showLimits(h, c.metered, s.Now())
 		if !c.metered.Allowed && a.status == http.StatusTooManyRequests {
 			h.setInt("Retry-After", seconds(c.metered.Wait))
 		}
 	}
-	h.into(to)
 }
 
 // head is what an answer says of itself.

@@ -53,6 +53,9 @@ func (h *headers) setInt(name string, n int64) {
 	h.end(name)
 }
 
+// reset forgets all, but for the memory.
+func (h *headers) reset() { h.text, h.lines = h.text[:0], h.lines[:0] }
+
 // into gives an answer the headers, in place of those of the same names.
 func (h *headers) into(to http.Header) {
 	text, values, from := string(h.text), make([]string, len(h.lines)), 0

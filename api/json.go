@@ -162,39 +162,39 @@ func kindOf(t reflect.Type) string {
 	}
 }
 
-// encoded returns the answer's body, and the memory that it lies in, which is
-// to be freed once the body is sent.
-func (a *answer) encoded() ([]byte, *encoder, error) {
-	if a.value == nil {
-		return a.raw, nil, nil
-	}
-	e := encoders.Get().(*encoder)
-	if err := e.json.Encode(a.value); err != nil {
-		return nil, nil, fmt.Errorf("encode an answer: %w", err)
-	}
-	return e.buffer.Bytes(), e, nil
+// draft is the memory that an answer is put together in. It is used again.
+type draft struct {
+	headers headers
+	buffer  bytes.Buffer
+	json    *json.Encoder // into the buffer
 }
 
-// encoder writes JSON into memory that is used again.
-type encoder struct {
-	buffer bytes.Buffer
-	json   *json.Encoder
-}
-
-var encoders = sync.Pool{New: func() any {
-	var e encoder
-	e.json = json.NewEncoder(&e.buffer)
-	e.json.SetEscapeHTML(false)
-	return &e
+var drafts = sync.Pool{New: func() any {
+	var d draft
+	d.json = json.NewEncoder(&d.buffer)
+	d.json.SetEscapeHTML(false)
+	return &d
 }}
 
-// maxKept is the most memory that an encoder keeps; few answers are longer.
+// body returns an answer's body, which is good until the draft is freed.
+func (d *draft) body(a *answer) ([]byte, error) {
+	if a.value == nil {
+		return a.raw, nil
+	}
+	if err := d.json.Encode(a.value); err != nil {
+		return nil, fmt.Errorf("encode an answer: %w", err)
+	}
+	return d.buffer.Bytes(), nil
+}
+
+// maxKept is the most memory that a draft keeps; few answers are longer.
 const maxKept = 64 << 10
 
-// free lets the next answer have the memory; nil: there is none.
-func (e *encoder) free() {
-	if e != nil && e.buffer.Cap() <= maxKept {
-		e.buffer.Reset()
-		encoders.Put(e)
+// free lets the next answer have the memory.
+func (d *draft) free() {
+	if d.buffer.Cap() <= maxKept {
+		d.buffer.Reset()
+		d.headers.reset()
+		drafts.Put(d)
 	}
 }

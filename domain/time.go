@@ -14,7 +14,8 @@ type Timestamp time.Time
 
 // MarshalText implements [encoding.TextMarshaler].
 func (t Timestamp) MarshalText() ([]byte, error) {
-	return time.Time(t).UTC().AppendFormat(make([]byte, 0, len(TimeLayout)), TimeLayout), nil
+	text := make([]byte, 0, len(TimeLayout)+len("000")) // nanoseconds are written before they are cut
+	return time.Time(t).UTC().AppendFormat(text, TimeLayout), nil
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]: any time of RFC 3339.
