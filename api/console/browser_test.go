@@ -203,6 +203,21 @@ func (b *tab) accessible(where string) {
 	}
 }
 
+// still fails the test if something moves for whoever wants nothing to.
+func (b *tab) still() {
+	b.t.Helper()
+	const moving = `[...document.querySelectorAll("*")].filter(e => { const s = getComputedStyle(e);
+		return s.animationName !== "none" || s.transitionDuration.split(",").some(d => parseFloat(d) > 0); }).length`
+	if n := result(b, chromedp.Evaluate[int](moving)); n == 0 {
+		b.t.Error("nothing moves anyway: look for what does")
+	}
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}})
+	if n := result(b, chromedp.Evaluate[int](moving)); n > 0 {
+		b.t.Errorf("%d elements move though nothing should", n)
+	}
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+}
+
 // narrow fails the test if the page is wider than a small telephone.
 func (b *tab) narrow(where string) {
 	b.t.Helper()

@@ -85,6 +85,7 @@ func TestOperatorTakesInAndReleases(t *testing.T) {
 		t.Errorf("%d files were stored", n)
 	}
 	b.accessible("exchange, uploaded")
+	b.still()
 	b.do(chromedp.Submit(`form[action$="exchange/import"] button`), chromedp.WaitVisible("#imported"))
 	b.visit("quarantine")
 	row := `//a[contains(., "` + filepath.Base(bad) + `")]`
@@ -92,6 +93,11 @@ func TestOperatorTakesInAndReleases(t *testing.T) {
 	b.do(chromedp.SendKeys("#release-reason", "the medium was bad, look again"), chromedp.Submit("#release-reason"), chromedp.WaitVisible("[data-note]"), chromedp.WaitReady("#what"))
 	if left := result(b, chromedp.Evaluate[bool](`document.querySelector("#release-reason") !== null`)); left {
 		t.Error("it can be decided about twice")
+	}
+	// Back leads to the page as it is now, and sends nothing again.
+	b.do(chromedp.Evaluate[chromedp.Void](`history.back()`), chromedp.WaitNotPresent("[data-note]"), chromedp.WaitReady("#what"))
+	if left := result(b, chromedp.Evaluate[bool](`location.search !== "" || document.querySelector("#release-reason") !== null`)); left {
+		t.Error("back leads to a form that was sent")
 	}
 	b.clean("taking in and releasing")
 }

@@ -80,7 +80,8 @@ func newWorld() (*world, error) {
 
 // startBrowser starts one Chromium without a screen.
 func (w *world) startBrowser() error {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("lang", "en"), chromedp.WindowSize(1280, 900))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("lang", "en"), chromedp.WindowSize(1280, 900),
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,BackForwardCache")) // chromedp does not notice a page that comes out of it
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	theWorld.end = append(theWorld.end, end)
 	browser, stop := chromedp.NewContext(allocator)
