@@ -77,7 +77,7 @@ func (v *visit) responderForm(f *typed, kind string, now *responder) (responderF
 		}
 	}
 	var known list[struct{ Kind, Name string }]
-	err := v.get("/admin/sources", &known)
+	err := v.get("/admin/sources?limit=1000", &known)
 	for _, s := range known.Items {
 		if s.Kind == form.Kind {
 			form.Sources = append(form.Sources, s.Name)
