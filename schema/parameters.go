@@ -28,7 +28,6 @@ const (
 // is safe for concurrent use.
 type Parameters struct {
 	compiled *jsonschema.Schema
-	shape    *shape // of compiled
 	examples []json.RawMessage
 }
 
@@ -56,7 +55,7 @@ func CompileParameters(raw json.RawMessage) (*Parameters, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parameters{compiled: compiled, shape: shapeOf(compiled)}
+	p := &Parameters{compiled: compiled}
 	return p, p.takeExamples(raw)
 }
 
@@ -147,9 +146,6 @@ func (p *Parameters) Check(params []byte, prefix string) []domain.FieldError {
 	doc, err := strictJSON(params, MaxParameters)
 	if err != nil {
 		return []domain.FieldError{unreadable(err, prefix)}
-	}
-	if p.shape.accepts(doc) {
-		return nil
 	}
 	return findings(p.compiled, doc, prefix)
 }
