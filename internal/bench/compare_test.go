@@ -49,6 +49,17 @@ func TestCompareOnce(t *testing.T) {
 	}
 }
 
+// What was looked at before needs no pair that does not count.
+func TestCompareWhatWasLookedAt(t *testing.T) {
+	t.Parallel()
+	asked := 0.0
+	next := func(context.Context) (float64, error) { asked++; return asked, nil }
+	f, err := contest{subject: next, limit: next, looked: true}.compare(t.Context(), Entry{Name: "x", Unit: "ms", Target: 1, AtMost: true}, 1)
+	if want := (Figure{Name: "x", Value: 1, Unit: "ms", Limit: 2, Ratio: 0.5, Target: 1, AtMost: true, Pairs: 1}); err != nil || f != want || asked != 2 {
+		t.Errorf("got %+v of %v measurements, %v, want %+v of two", f, asked, err, want)
+	}
+}
+
 // The peak is the program's own, and what fails is told.
 func TestPeak(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,9 @@ type contest struct {
 	// once is for what is the same each time, or too large to be repeated: one
 	// pair counts and none goes before it.
 	once bool
+	// looked is for what was looked at while it was made ready, because a pair
+	// takes long: every pair counts.
+	looked bool
 }
 
 type figure struct {
@@ -152,7 +155,10 @@ func (c contest) compare(ctx context.Context, e Entry, pairs int) (Figure, error
 	}
 	looks := 1
 	if c.once {
-		looks, pairs = 0, 1
+		pairs = 1
+	}
+	if c.once || c.looked {
+		looks = 0
 	}
 	var values, limits, ratios []float64
 	for i := range looks + pairs {

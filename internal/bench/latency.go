@@ -32,8 +32,23 @@ func latency(perSecond int) func(context.Context, *rig) (contest, error) {
 			requests: [][]byte{wire(http.MethodPost, "/requests", bare.address, "none", []byte(question))}}
 		c.subject = func(ctx context.Context) (float64, error) { return r.steadily(perSecond).p99(ctx, subject.join) }
 		c.limit = func(ctx context.Context) (float64, error) { return r.steadily(perSecond).p99(ctx, limit.join) }
+		c.looked = true
+		if err := r.look(ctx, subject, limit); err != nil {
+			return c, err
+		}
 		return c, r.settle(ctx, siteDatabase, limitDatabase)
 	}
+}
+
+// look has targets answer for a moment, at a pace at which that is enough to
+// have them ready.
+func (r *rig) look(ctx context.Context, targets ...target) error {
+	for _, t := range targets {
+		if _, err := (steady{perSecond: floodPace, lines: clients, measure: 2 * r.config.Warm}).p99(ctx, t.join); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // posting is POST /requests on the whole stack.

@@ -12,7 +12,9 @@ import (
 
 // steady is callers that come at their own pace, whether or not those before
 // them have been answered (an open loop): what waits behind a slow answer
-// counts, as it does for people.
+// counts, as it does for people. The clock is the one of the scheduler that
+// serves them too: a caller sets out up to a millisecond after it is due, half
+// of one as a rule, which makes subject and limit more alike than they are.
 type steady struct {
 	perSecond int
 	// lines is how many connections it may hold at a time. A caller that finds
