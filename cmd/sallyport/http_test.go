@@ -126,9 +126,12 @@ func (r reply) wantProblem(t *testing.T, status int, code string, pointers ...st
 		Detail  string `json:"detail"`
 		TraceID string `json:"trace_id"`
 		Errors  []struct {
-			Pointer   string `json:"pointer"`
-			Parameter string `json:"parameter"`
-			Detail    string `json:"detail"`
+			Pointer   string      `json:"pointer"`
+			Parameter string      `json:"parameter"`
+			Code      string      `json:"code"`
+			Least     json.Number `json:"least"`
+			Most      json.Number `json:"most"`
+			Detail    string      `json:"detail"`
 		} `json:"errors"`
 	}
 	r.want(t, status)
@@ -145,7 +148,7 @@ func (r reply) wantProblem(t *testing.T, status int, code string, pointers ...st
 	for _, pointer := range pointers {
 		found := false
 		for _, e := range p.Errors {
-			found = found || e.Pointer == pointer && e.Detail != ""
+			found = found || e.Pointer == pointer && e.Code != "" && e.Detail != ""
 		}
 		if !found {
 			t.Errorf("no error at %s: %s", pointer, r.body)
