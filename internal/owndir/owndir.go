@@ -101,10 +101,11 @@ func owner(f *os.File) int {
 	return pid
 }
 
-// Release gives the folder back. It may be called more than once.
+// Release gives the folder back. It may be called more than once. The lock is undone by itself: a child process that is
+// being started has the file too, until it becomes another program.
 func (c *Claim) Release() error {
 	var err error
-	c.once.Do(func() { err = c.file.Close() })
+	c.once.Do(func() { err = errors.Join(flock(c.file, syscall.LOCK_UN), c.file.Close()) })
 	return err
 }
 

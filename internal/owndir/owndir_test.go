@@ -36,6 +36,31 @@ func TestTakeIsExclusive(t *testing.T) {
 	}
 }
 
+// What another part of the program starts just then does not keep the claim.
+func TestReleaseCountsWhileAChildIsStarted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	claim, err := owndir.Take(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin, err := claim.Twin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer twin.Close()
+	if err := claim.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := owndir.Take(dir)
+	if err != nil {
+		t.Fatalf("claim after release: %v", err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWaitGetsTheFolderNext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
