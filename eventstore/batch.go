@@ -182,7 +182,7 @@ func queueEvents(to *pgx.Batch, records []Record) {
 		return
 	}
 	to.Queue(insertEvents,
-		Roomy(Numbers(records, func(r *Record) int64 { return r.Seq }), roomOf(records)), records[0].Origin,
+		Numbers(records, func(r *Record) int64 { return r.Seq }), records[0].Origin,
 		Numbers(records, func(r *Record) int64 { return r.Pos }),
 		&ids{column: over(records)},
 		Texts(records, func(r *Record) string { return r.Stream }),

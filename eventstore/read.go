@@ -164,10 +164,6 @@ func Pool(ctx context.Context, url string, maxConns int32, change ...func(*pgxpo
 	c.ConnConfig.RuntimeParams["jit"] = "off" // it takes what is off for dear, and compiles it
 	c.ConnConfig.RuntimeParams["lock_timeout"] = "10s"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
-	c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		makeRoom(conn.TypeMap())
-		return nil
-	}
 	for _, f := range change {
 		f(c)
 	}

@@ -60,7 +60,6 @@ type submitted struct {
 // origin and one first event, so the same id twice is the same event.
 func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 	var rows []submitted
-	room := 0
 	for i := range records {
 		f, ok := records[i].Fact.(domain.RequestSubmitted)
 		if !ok {
@@ -74,15 +73,12 @@ func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 			rows = make([]submitted, 0, len(records)-i)
 		}
 		rows = append(rows, submitted{&records[i], f, params})
-		room += len(records[i].Line) // which says all of it, and more
 	}
 	if len(rows) == 0 {
 		return nil
 	}
 	b.Queue(upsertRequests,
-		eventstore.Roomy(eventstore.Texts(rows, func(r *submitted) string {
-			return strings.TrimPrefix(r.record.Stream, domain.RequestStream(""))
-		}), room),
+		eventstore.Texts(rows, func(r *submitted) string { return strings.TrimPrefix(r.record.Stream, domain.RequestStream("")) }),
 		eventstore.Texts(rows, func(r *submitted) string { return r.record.Origin }),
 		eventstore.Numbers(rows, func(r *submitted) int64 { return r.record.Pos }),
 		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.User) }),

@@ -88,8 +88,8 @@ func (t *together) trips(ctx context.Context) {
 
 // trip counts a group and stores what became of each; it ends when the first of
 // them can wait no longer. Its error says that the server did not answer;
-// whoever did not go along has it too. Of a party that
-// is too large as a whole each is counted by itself: some may fit.
+// whoever did not go along has it too. Of a party that is too large as a whole
+// each is counted by itself: some may fit.
 func (t *together) trip(ctx context.Context, group []*errand) error {
 	ctx, cancel := context.WithDeadline(ctx, group[0].until)
 	defer cancel()
