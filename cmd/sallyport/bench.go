@@ -21,7 +21,7 @@ end. Keep the machine free of other work meanwhile.`,
 		RunE: func(cmd *cobra.Command, names []string) error { return p.bench(cmd, c, names) },
 		Args: cobra.ArbitraryArgs,
 	}
-	cmd.Flags().BoolVar(&c.Quick, "quick", false, "a look in two minutes: three short pairs a figure")
+	cmd.Flags().BoolVar(&c.Quick, "quick", false, "a look, all of it in some five minutes: three short pairs a figure")
 	cmd.Flags().IntVar(&c.Events, "to", 0, "how many events the long log has (default 1000000, with --quick 100000): 10000000 takes a quarter of an hour and 30 GB")
 	cmd.Flags().StringVar(&c.Dir, "dir", "", "where the servers keep their files: the disk that is measured (default: the temporary folder)")
 	cmd.AddCommand(&cobra.Command{

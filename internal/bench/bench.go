@@ -13,7 +13,7 @@ type Config struct {
 	// Dir is where the servers keep their files, which are removed at the end;
 	// it decides which disk is measured. Empty: the temporary folder.
 	Dir string
-	// Quick measures three short pairs a figure: all of them in two minutes.
+	// Quick measures three short pairs a figure: all of them in some five minutes.
 	Quick bool
 	// Pairs, Warm and Measure override what Quick decides: how many pairs, how
 	// long each load runs before it counts, and how long it counts (at least a
