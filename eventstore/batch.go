@@ -149,13 +149,13 @@ func (b *batch) expect(writes []Write) error {
 	return nil
 }
 
-// The events of one batch have one origin.
+// The events of one batch have one origin. The arrays are walked where their
+// elements are wanted: from a FROM clause PostgreSQL would first copy each of
+// them into a store of rows, which cost a sixth of the statement.
 const insertEvents = `
 	INSERT INTO events (seq, origin, pos, id, stream, ver, type, at, actor, corr, line)
-	SELECT seq, $2::text, pos, id, stream, ver, type, at, actor, corr, line
-	FROM unnest($1::bigint[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[],
-	            $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])
-	     AS e(seq, pos, id, stream, ver, type, at, actor, corr, line)`
+	SELECT unnest($1::bigint[]), $2::text, unnest($3::bigint[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::bigint[]),
+	       unnest($7::text[]), unnest($8::timestamptz[]), unnest($9::text[]), unnest($10::text[]), unnest($11::text[])`
 
 // The notification is sent by the commit, to whoever listens in any process.
 const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3 RETURNING pg_notify('` + channel + `', seq::text)`

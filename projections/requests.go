@@ -41,12 +41,11 @@ func (q Request) Crossed(exportedThrough, ackedThrough int64) domain.Status {
 	return q.Status.CrossingStatus(q.AskedPos, exportedThrough, ackedThrough)
 }
 
+// The arrays are walked in the list, not in FROM, as where events are inserted.
 const upsertRequests = `
 	INSERT INTO readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
-	SELECT id, origin, pos, user_id, type, type_version, params::json, name, priority, created_at
-	FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-	            $9::int[], $10::timestamptz[])
-	     AS e(id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
+	SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::text[]), unnest($6::int[]),
+	       unnest($7::text[])::json, unnest($8::text[]), unnest($9::int[]), unnest($10::timestamptz[])
 	ON CONFLICT (id) DO NOTHING`
 
 // submitted is a row of upsertRequests.
