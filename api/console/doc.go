@@ -33,7 +33,8 @@
 //     (class cards, data-label on each cell). What users wrote goes into <bdi>.
 //     A part that is to stay up to date has an id, data-live="kinds of streams",
 //     hx-get="{{.URL}}" hx-trigger="refresh" hx-select="#id" hx-swap="outerMorph":
-//     what somebody unfolded or is typing there stays.
+//     what somebody unfolded or is typing there stays. Each row of a list has an id,
+//     by which it is known again when others come before it or go.
 //     A form that must not be sent twice has data-once. A button that asks first has
 //     data-confirm, and its act is sure("key", …): without scripts a page asks.
 //     What only an area shares is in parts-AREA.html.
