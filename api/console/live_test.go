@@ -21,7 +21,7 @@ func TestListeners(t *testing.T) {
 	field := w.stack.Field
 	feed := live.New(field.Log, field.Pool)
 	join := func(user string, ownOnly bool) *live.Listener {
-		l, ok := feed.Join(t.Context(), user, ownOnly)
+		l, ok := feed.Join(t.Context(), user, ownOnly, 0)
 		if !ok {
 			t.Fatal("there is no room")
 		}
@@ -51,12 +51,46 @@ func TestListeners(t *testing.T) {
 	for range live.MaxOfUser - 1 {
 		join("somebody else", true)
 	}
-	if _, ok := feed.Join(t.Context(), "somebody else", true); ok {
+	if _, ok := feed.Join(t.Context(), "somebody else", true, 0); ok {
 		t.Error("one user listens more often than may be")
 	}
 	other.Leave()
 	other.Leave()
 	join("somebody else", true)
+}
+
+// Who joins hears what was stored since what they have seen, as far as it concerns
+// them; all of it stands for what is too long ago.
+func TestJoinersHearWhatTheyMissed(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	field := w.stack.Field
+	feed := live.New(field.Log, field.Pool)
+	seen := feed.Seen(t.Context())
+	w.ask(t, `{"type":"airport","params":{"iata":"LHR"}}`)
+	owner, err := field.Reader.UserByName(t.Context(), w.account(domain.RoleUser).Username)
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(user string, ownOnly bool, since int64) []string {
+		l, ok := feed.Join(t.Context(), user, ownOnly, since)
+		if !ok {
+			t.Fatal("there is no room")
+		}
+		defer l.Leave()
+		return l.Take()
+	}
+	for name, kinds := range map[string][]string{"the owner": join(owner.ID, true, seen), "an operator": join("an operator", false, seen)} {
+		if !slices.Contains(kinds, "request") {
+			t.Errorf("%s hears of %v", name, kinds)
+		}
+	}
+	if kinds := join("somebody else", true, seen); slices.Contains(kinds, "request") {
+		t.Errorf("somebody else hears of %v", kinds)
+	}
+	if kinds := join("somebody else", true, -1_000_000); !slices.Contains(kinds, live.Everything) {
+		t.Errorf("of very much that was missed: %v", kinds)
+	}
 }
 
 // hears waits until a listener is told a kind.

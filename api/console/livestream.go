@@ -1,8 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +62,8 @@ func (s *streams) look(user string) {
 	}
 }
 
-// live tells a page what changes: `data: request response`. A page looks for
+// live tells a page what changes: `data: request response`. A page says how much
+// of the log it was made of, and hears first what was stored since. It looks for
 // itself, so nothing is lost when a stream ends and another one begins.
 func (k *Console) live(w http.ResponseWriter, r *http.Request) {
 	v := k.begin(w, r, &page{key: "live"})
@@ -69,11 +72,12 @@ func (k *Console) live(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	if k.Changes == nil {
+	since, err := strconv.ParseInt(cmp.Or(r.URL.Query().Get("since"), "0"), 10, 64)
+	if k.Changes == nil || err != nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	listener, ok := k.Changes.Join(r.Context(), v.user.ID, v.user.Role == domain.RoleUser)
+	listener, ok := k.Changes.Join(r.Context(), v.user.ID, v.user.Role == domain.RoleUser, since)
 	if !ok {
 		w.Header().Set("Retry-After", "60")
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -137,6 +137,7 @@ func (k *Console) visited(p page, do func(*visit) error) http.Handler {
 		v.body = cmp.Or(p.body, maxForm)
 		err := v.enter() //nolint:contextcheck // as above
 		if err == nil {
+			v.lookFrom() //nolint:contextcheck // as above
 			err = do(v)
 		}
 		if err != nil {

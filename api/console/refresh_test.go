@@ -1,11 +1,16 @@
 package console_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"sallyport/domain"
@@ -76,6 +81,82 @@ func TestRefreshKeepsWhatSomebodyDoes(t *testing.T) {
 	}
 	b.clean("a page that is followed")
 	o.clean("another one")
+}
+
+// heldUp does something and holds up what the tab loads by it from an address
+// like a pattern, until it is let go.
+func (b *tab) heldUp(pattern string, stage fetch.RequestStage, do chromedp.Action[chromedp.Void]) (letGo func()) {
+	b.t.Helper()
+	call(b, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true})
+	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: pattern, RequestStage: stage}}})
+	held := result(b, chromedp.WaitEvent(fetch.RequestPaused, nil, do))
+	return func() {
+		b.t.Helper()
+		call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
+		call(b, fetch.Disable, cdp.Empty{})
+	}
+}
+
+// begin opens a page without waiting until it is there.
+func (b *tab) begin(path string) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, page.Navigate, page.NavigateParams{URL: b.base + "/console/" + path})
+		return chromedp.Void{}, err
+	}
+}
+
+// What is stored while a page is on its way is shown by it, though nobody told
+// it: the one tab that listens did not listen yet, or told it when another tab
+// could not hear it.
+func TestPageMissesNothing(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	token, err := w.token(t.Context(), domain.ResponseSite, domain.RoleAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(key string) (shown chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := w.api(t.Context(), domain.ResponseSite, http.MethodPut, "/settings/"+key, token, `{"value":1}`, nil); err != nil {
+			t.Fatal(err)
+		}
+		return chromedp.WaitVisible(`//bdi[text()="` + key + `"]`)
+	}
+	b := w.tab(t, domain.ResponseSite, domain.RoleAdmin)
+	letGo := b.heldUp("*/console/live*", fetch.RequestStageRequest, b.begin("settings"))
+	shown := set("missed.before-the-stream")
+	letGo()
+	b.do(shown)
+
+	o := b.another()
+	letGo = o.heldUp("*/assets/live*", fetch.RequestStageRequest, o.begin("settings"))
+	shown = set("missed.by-the-second-tab")
+	b.do(shown)
+	letGo()
+	o.do(shown)
+	b.clean("a page that listens late")
+	o.clean("a page that hears late")
+}
+
+// What is stored while another choice of a list is on its way is shown by it:
+// what the page was told is of the list that was there before.
+func TestFilteredListMissesNothing(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	b := w.tab(t, domain.ResponseSite, domain.RoleAdmin)
+	b.visit("users?q=late-come")
+	b.do(chromedp.WaitReady(`html[data-live="yes"]`))
+	letGo := b.heldUp("*q=late-comer*", fetch.RequestStageResponse, chromedp.Evaluate[chromedp.Void](`{
+		const q = document.querySelector("#q");
+		q.value = "late-comer";
+		q.dispatchEvent(new Event("input", { bubbles: true }));
+	}`))
+	w.somebody(t, "late-comer")
+	const comer = `//bdi[text()="late-comer"]`
+	b.do(chromedp.WaitVisible(comer))
+	letGo()
+	b.do(chromedp.Poll[chromedp.Void](`location.search.includes("q=late-comer")`), chromedp.WaitVisible(comer))
+	b.clean("a list that is filtered late")
 }
 
 // What cannot be undone asks first: by a dialog, or without scripts by a page.

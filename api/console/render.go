@@ -28,6 +28,7 @@ type document struct {
 	Problem  *problem // what is wrong about the form; nil: nothing
 	URL      string   // of this page with its query, without the note
 	Live     bool     // the page hears of changes
+	Seen     int64    // how much of the log it was made of; 0: nobody knows
 	Data     any      // the page's own
 }
 
@@ -35,7 +36,7 @@ type document struct {
 func (v *visit) render(status int, key string, data any, wrong *problem) error {
 	k := v.console
 	d := document{language: v.language, Key: v.page.key, Choices: v.choices, Site: k.Site, Role: k.Role, Version: k.Version,
-		User: v.user, ReadOnly: k.ReadOnly(v.r.Context()), Problem: wrong.in(v.language), Data: data, Live: k.Changes != nil && v.user != nil}
+		User: v.user, ReadOnly: k.ReadOnly(v.r.Context()), Problem: wrong.in(v.language), Data: data, Live: k.Changes != nil && v.user != nil, Seen: v.seen}
 	if v.user != nil {
 		d.Nav = navigate(k.Role, v.user.Role, v.page)
 	}

@@ -23,6 +23,7 @@ type visit struct {
 	session *session // nil: nobody is signed in
 	user    *user    // whose session it is; nil before enter
 	body    int64    // how many bytes may come with it
+	seen    int64    // the log up to here is in what the page shows; 0: nobody knows
 }
 
 // user is who is signed in, as GET /auth/me tells it.
@@ -81,6 +82,14 @@ func (v *visit) enter() error {
 		return errOtherRole
 	}
 	return nil
+}
+
+// lookFrom notes how far the log goes before the page is made of it, so that the
+// page can be told what it missed.
+func (v *visit) lookFrom() {
+	if v.user != nil && v.console.Changes != nil {
+		v.seen = v.console.Changes.Seen(v.r.Context())
+	}
 }
 
 // maxForm bounds what a form without files may send.

@@ -1,13 +1,15 @@
 // Package live tells those who look at a site what changes in its log: one look
 // at the new events for all who listen, and none while nobody does.
 //
-//	Join ─▶ a listener of one user
+//	Seen ─▶ how far a page that is made now sees the log
+//	Join ─▶ a listener of one user, from there on
 //	          ▲ C: the kinds of streams that something was stored in
 //	log ──▶ one goroutine a process, while there are listeners
 //
 // # Promised
 //
-//   - What is stored after Join, by whichever process, is told within a moment.
+//   - What is stored after Join, by whichever process, is told within a moment; and
+//     so is what was stored since a place in the log that who joins has seen.
 //   - A listener hears kinds, such as `request`, and nothing of what is in them. Of
 //     requests and their answers, one who may see only their own hears only those.
 //   - There are at most MaxListeners in a process, and MaxOfUser of one user.
@@ -83,11 +85,30 @@ type Listener struct {
 	left    bool
 }
 
-// Join lets a user listen; false when there is no room left, or no log to be
-// seen. Who hears of their own requests only says so. Leave must follow.
-func (f *Feed) Join(ctx context.Context, user string, ownOnly bool) (*Listener, bool) {
+// Seen is a place in the log: what is read from now on has all up to it in it,
+// and may have more. It is 0 when there is no log to be seen.
+func (f *Feed) Seen(ctx context.Context) int64 {
 	seen, err := f.log.Wait(ctx, 0)
 	if err != nil {
+		return 0
+	}
+	return seen
+}
+
+// Join lets a user listen who has seen the log up to a place, see [Feed.Seen]; 0:
+// up to now. It is false when there is no room left, or no log to be seen. Who
+// hears of their own requests only says so. Leave must follow.
+func (f *Feed) Join(ctx context.Context, user string, ownOnly bool, since int64) (*Listener, bool) {
+	l, ok := f.register(ctx, user, ownOnly)
+	if ok && since != 0 {
+		f.catchUp(ctx, l, since)
+	}
+	return l, ok
+}
+
+func (f *Feed) register(ctx context.Context, user string, ownOnly bool) (*Listener, bool) {
+	seen := f.Seen(ctx)
+	if seen == 0 {
 		return nil, false
 	}
 	f.mu.Lock()
@@ -105,6 +126,24 @@ func (f *Feed) Join(ctx context.Context, user string, ownOnly bool) (*Listener, 
 		go f.follow(ctx, seen)
 	}
 	return l, true
+}
+
+// catchUp tells one listener what was stored before it listened. It looks how far
+// that goes only now: what comes later the listener hears like everybody.
+func (f *Feed) catchUp(ctx context.Context, l *Listener, since int64) {
+	head, err := f.log.Wait(ctx, 0)
+	if err == nil && head <= since {
+		return
+	}
+	all := []change{{Kind: Everything}}
+	if err == nil {
+		if found, err := f.between(ctx, since, head); err == nil {
+			all = found
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l.hear(all)
 }
 
 // Leave ends the listening. It may be called twice.
@@ -175,40 +214,52 @@ const changes = `
 	WHERE e.seq > $1 AND e.seq <= $2`
 
 func (f *Feed) look(ctx context.Context, seen, head int64) error {
-	all := []change{{Kind: Everything}}
-	if head-seen <= many {
-		ctx, cancel := context.WithTimeout(ctx, lookFor)
-		defer cancel()
-		rows, err := f.pool.Query(ctx, changes, seen, head)
-		if err != nil {
-			return fmt.Errorf("look what changed: %w", err)
+	all, err := f.between(ctx, seen, head)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil // nobody listens any more
 		}
-		if all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[change]); err != nil {
-			if errors.Is(err, context.Canceled) {
-				return nil // nobody listens any more
-			}
-			return fmt.Errorf("look what changed: %w", err)
-		}
+		return err
 	}
-	f.tell(all)
-	return nil
-}
-
-func (f *Feed) tell(all []change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for l := range f.listeners {
-		for _, c := range all {
-			if c.Owner == "" || !l.ownOnly || c.Owner == l.user {
-				l.changed[c.Kind] = struct{}{}
-			}
+		l.hear(all)
+	}
+	return nil
+}
+
+// between finds what changed after one place in the log and up to another.
+func (f *Feed) between(ctx context.Context, seen, head int64) ([]change, error) {
+	if head-seen > many {
+		return []change{{Kind: Everything}}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	rows, err := f.pool.Query(ctx, changes, seen, head)
+	if err != nil {
+		return nil, fmt.Errorf("look what changed: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[change])
+	if err != nil {
+		return nil, fmt.Errorf("look what changed: %w", err)
+	}
+	return all, nil
+}
+
+// hear takes in what changed, as far as it concerns the listener. The feed is
+// locked.
+func (l *Listener) hear(all []change) {
+	for _, c := range all {
+		if c.Owner == "" || !l.ownOnly || c.Owner == l.user {
+			l.changed[c.Kind] = struct{}{}
 		}
-		if len(l.changed) == 0 {
-			continue
-		}
-		select {
-		case l.c <- struct{}{}:
-		default:
-		}
+	}
+	if len(l.changed) == 0 {
+		return
+	}
+	select {
+	case l.c <- struct{}{}:
+	default:
 	}
 }

@@ -7,6 +7,9 @@
 (() => {
 	const root = document.documentElement;
 	const from = document.body.dataset.liveFrom;
+	// How much of the log the page was made of. The first stream tells what came
+	// since then: something may be stored while the page is on its way.
+	let since = +document.body.dataset.liveSince;
 	const parts = () => document.querySelectorAll("[data-live]");
 	const notice = (name, shown) => {
 		const at = document.querySelector(`[data-notice=${name}]`);
@@ -15,8 +18,9 @@
 		if (shown) document.dispatchEvent(new CustomEvent("say", { detail: at.textContent }));
 	};
 
-	let due = new Set(), timer;
+	let due = new Set(), timer, looks = 0;
 	const look = (kinds) => {
+		looks++;
 		for (const part of parts()) {
 			const mine = part.dataset.live.split(" ");
 			if (kinds.has("everything") || mine.some((k) => kinds.has(k))) part.dispatchEvent(new CustomEvent("refresh"));
@@ -34,14 +38,18 @@
 
 	// A browser has six connections to a site for all of its tabs together. So one
 	// tab listens, and tells the others; when it ends, another one takes its place.
-	// Nothing is open while nobody looks.
+	// Nothing is open while nobody looks. What the one told before another tab could
+	// hear it, that tab looks for itself.
 	const others = new BroadcastChannel("sallyport-live");
 	others.onmessage = (e) => changed(e.data);
 	const tell = (kinds) => { changed(kinds); others.postMessage(kinds); };
 	const listen = (until) => {
-		let stream, again, late, lost = false;
+		let stream, again, late, lost;
 		const begin = () => {
-			stream = new EventSource(from);
+			// A stream that does not go on from where the page is may have missed anything.
+			lost = !since;
+			stream = new EventSource(since ? `${from}?since=${since}` : from);
+			since = 0;
 			stream.onmessage = (e) => tell(e.data.split(" "));
 			stream.onopen = () => { clearTimeout(late); late = undefined; root.dataset.live = "yes"; if (lost) { lost = false; tell(["everything"]); } };
 			stream.onerror = () => {
@@ -62,8 +70,9 @@
 		if (turn || !from || document.hidden || !parts().length) return;
 		const mine = turn = new AbortController();
 		const lead = () => new Promise((leave) => { listen(mine.signal); mine.signal.addEventListener("abort", leave); });
-		if (navigator.locks) navigator.locks.request("sallyport-live", { signal: mine.signal }, lead).catch(() => {});
-		else lead();
+		if (!navigator.locks) { lead(); return; }
+		navigator.locks.request("sallyport-live", { ifAvailable: true }, (free) => { if (!free) changed(["everything"]); });
+		navigator.locks.request("sallyport-live", { signal: mine.signal }, lead).catch(() => {});
 	};
 	const close = () => { turn?.abort(); turn = undefined; };
 	const back = () => { open(); changed(["everything"]); };
@@ -86,13 +95,19 @@
 	};
 	document.addEventListener("htmx:response:error", (e) => failed(e.detail.ctx.sourceElement, e.detail.ctx.response.status));
 	document.addEventListener("htmx:error", (e) => { if (e.detail.ctx) failed(e.detail.ctx.sourceElement, 0); });
-	document.addEventListener("htmx:before:request", (e) => e.target.closest?.("[data-live], [aria-live]")?.setAttribute("aria-busy", "true"));
+	document.addEventListener("htmx:before:request", (e) => {
+		e.detail.ctx.looks = looks;
+		e.target.closest?.("[data-live], [aria-live]")?.setAttribute("aria-busy", "true");
+	});
 	document.addEventListener("htmx:finally:request", (e) => e.target.closest?.("[aria-busy]")?.removeAttribute("aria-busy"));
 	document.addEventListener("htmx:after:swap", (e) => {
 		const ctx = e.detail?.ctx;
 		if (!(ctx?.response?.status < 400)) return;
 		notice("old", false);
 		notice("ended", false);
+		// The part that changed while another was asked for in its place was looked at
+		// in vain.
+		if (!ctx.sourceElement.matches("[data-live]") && ctx.looks !== looks) changed(["everything"], 0);
 		// What was filtered is there still when the page is loaded again.
 		if (ctx.sourceElement.matches("form[hx-replace-url]")) history.replaceState(history.state, "", ctx.response.raw.url);
 	});
