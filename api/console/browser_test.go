@@ -83,7 +83,7 @@ func (w *world) tab(t *testing.T, site domain.Role, role domain.UserRole) *tab {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // on a machine that is busy with all else
 	t.Cleanup(cancel)
 	b.Context = ctx
 	call(b, network.Enable, network.EnableParams{})
