@@ -79,27 +79,43 @@ func waitForUser(ctx context.Context, e *End, username string) error {
 	}
 }
 
+// logIn returns when an account can log in. A site that is too busy says that it
+// will have room later: on a slow machine it starts so.
 func logIn(ctx context.Context, e *End, a Account) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		status, err := logInOnce(ctx, e, a)
+		if err != nil || status == http.StatusOK {
+			return err
+		}
+		err = fmt.Errorf("status %d", status)
+		if status != http.StatusServiceUnavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
+	}
+}
+
+func logInOnce(ctx context.Context, e *End, a Account) (status int, err error) {
 	body, err := json.Marshal(map[string]string{"username": a.Username, "password": a.Password})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL+"/auth/login", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := res.Body.Close(); err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", res.StatusCode)
-	}
-	return nil
+	return res.StatusCode, res.Body.Close()
 }
