@@ -211,8 +211,15 @@ func (o *operator) prune(t *testing.T) {
 	fails(t, 2, "negative", at(o.field, "bundle", "prune", "--older-than=-1h")...)
 	paper := must[bridge.Pruned](t, at(o.core, "bundle", "prune", "--dry-run", "--older-than", "0s")...)
 	done := must[bridge.Pruned](t, at(o.core, "bundle", "prune", "--older-than", "0s")...)
-	if !paper.DryRun || len(paper.Removed) == 0 || !slices.Equal(paper.Removed, done.Removed) || done.Bytes == 0 {
+	if !paper.DryRun || len(paper.Removed) == 0 || done.Bytes == 0 {
 		t.Errorf("on paper %+v\ndone %+v", paper, done)
+	}
+	// The courier writes on meanwhile: more may go than was foretold, and of the
+	// same files for another reason, but what was foretold goes.
+	for _, foretold := range paper.Removed {
+		if !slices.ContainsFunc(done.Removed, func(f bridge.PrunedFile) bool { return f.File == foretold.File }) {
+			t.Errorf("%s was to be removed: %+v", foretold.File, done.Removed)
+		}
 	}
 	for _, f := range done.Removed {
 		if _, err := os.Stat(filepath.Join(o.core.dir, f.File)); !os.IsNotExist(err) {
