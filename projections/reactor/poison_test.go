@@ -2,10 +2,13 @@ package reactor_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"sallyport/projections/reactor"
+	"sallyport/projections/responsecache"
 )
 
 // poisoned gives up one answer of two and returns what is in the queue.
@@ -33,6 +36,28 @@ func poisoned(t *testing.T) (q *reactor.Poison, cache *recorder, broken string, 
 	failing = false
 	cache.mu.Unlock()
 	return q, cache, broken, all[0]
+}
+
+// A cache that is away holds nothing up and leaves nothing for people to do.
+func TestACacheThatIsAwayPoisonsNothing(t *testing.T) {
+	t.Parallel()
+	site, cache, other := setup(t), newRecorder(), &center{}
+	missed, good := submit(t, site), submit(t, site)
+	cache.fail = func(id string) error {
+		if id == missed {
+			return fmt.Errorf("cache an answer: %w", responsecache.ErrAway)
+		}
+		return nil
+	}
+	start(t, site, cache)
+	other.answer(t, site, `[]`, missed, good)
+	eventually(t, "the next answer is cached", func() bool { _, ok := cached(t, cache, good); return ok })
+	if asked := cache.asked(); !slices.Equal(asked, []string{missed, good}) {
+		t.Errorf("asked %v, want each once", asked)
+	}
+	if n, err := reactor.NewPoison(site.Pool).Depth(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d events are in the poison queue, %v", n, err)
+	}
 }
 
 func TestWhatWasGivenUpIsShown(t *testing.T) {

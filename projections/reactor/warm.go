@@ -20,16 +20,19 @@ type Cache interface {
 // Warm keeps the response cache of a site warm with the answers to what was
 // asked there, and forgets a failure that was taken back. It reads the read
 // model rather than the event, so that of two events of one answer, in whatever
-// order they are handled, the later state is cached.
+// order they are handled, the later state is cached. What happens while the
+// cache is away is left to who asks: an answer is cached when it is first asked
+// for, and of a failure the cache only knows what the database confirms.
 func Warm(site string, reader *projections.Reader, cache Cache) Handler {
 	return Handler{Name: "response-cache", Types: []string{"response.recorded", "response.failed", "request.cancelled", "request.retried"},
 		Handle: func(ctx context.Context, e Event) error {
 			id, _ := domain.RequestOf(e.Stream)
+			put := func() error { return warm(ctx, site, reader, cache, id) }
 			if strings.HasPrefix(e.Type, "request.") {
-				return cache.Delete(ctx, id)
+				put = func() error { return cache.Delete(ctx, id) }
 			}
-			if err := warm(ctx, site, reader, cache, id); err != nil {
-				return fmt.Errorf("warm the cache for request %s: %w", id, err)
+			if err := put(); err != nil && !errors.Is(err, responsecache.ErrAway) {
+				return fmt.Errorf("keep the cache warm for request %s: %w", id, err)
 			}
 			return nil
 		}}

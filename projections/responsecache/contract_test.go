@@ -3,6 +3,7 @@ package responsecache_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -326,11 +327,13 @@ func TestWithoutRedisThereIsAnError(t *testing.T) {
 	if _, ok, err := c.Get(t.Context(), "r1"); ok || err == nil {
 		t.Errorf("get says %v, %v", ok, err)
 	}
-	if err := c.Set(t.Context(), "r1", entry(1, `{}`)); err == nil {
-		t.Error("set has no error")
-	}
-	if err := c.Delete(t.Context(), "r1"); err == nil {
-		t.Error("delete has no error")
+	for range 2 { // asked, and let alone
+		if err := c.Set(t.Context(), "r1", entry(1, `{}`)); !errors.Is(err, responsecache.ErrAway) {
+			t.Errorf("set says %v", err)
+		}
+		if err := c.Delete(t.Context(), "r1"); !errors.Is(err, responsecache.ErrAway) {
+			t.Errorf("delete says %v", err)
+		}
 	}
 	if _, err := c.ClearUser(t.Context(), "u"); err == nil {
 		t.Error("clearing a user has no error")
@@ -340,6 +343,26 @@ func TestWithoutRedisThereIsAnError(t *testing.T) {
 	}
 	if _, err := c.Stats(t.Context()); err == nil {
 		t.Error("stats have no error")
+	}
+}
+
+// A server that refuses is not away.
+func TestARefusalIsSaid(t *testing.T) {
+	t.Parallel()
+	client, ok := connect(t)
+	if !ok {
+		t.Log("there is no redis-server on this machine")
+		return
+	}
+	c := responsecache.NewRedis(client, 0)
+	if err := client.LPush(t.Context(), responsecache.Key("listed"), "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), "listed", entry(1, `{}`)); err == nil || errors.Is(err, responsecache.ErrAway) {
+		t.Errorf("set says %v", err)
+	}
+	if err := c.Delete(t.Context(), "listed"); err == nil || errors.Is(err, responsecache.ErrAway) {
+		t.Errorf("delete says %v", err)
 	}
 }
 

@@ -37,16 +37,24 @@ func Connect(o redis.Options) *redis.Client {
 	return redis.NewClient(&o)
 }
 
-var errResting = errors.New("the cache did not answer a moment ago and is not asked now")
+// ErrAway says that the cache's server does not answer. What was to be put there
+// is put when it is first asked for.
+var ErrAway = errors.New("the cache is away")
+
+var errResting = fmt.Errorf("%w: it did not answer a moment ago and is not asked now", ErrAway)
 
 // resting reports whether Redis is let alone.
 func (c *Redis) resting() bool { return time.Now().UnixNano() < c.rest.Load() }
 
-// failed lets Redis alone for a while, unless it was the caller who gave up.
-func (c *Redis) failed(ctx context.Context) {
-	if ctx.Err() == nil {
-		c.rest.Store(time.Now().Add(restTime).UnixNano())
+// failed tells why a step failed. Unless a server said so that is at work, or the
+// caller gave up, it is [ErrAway], and Redis is let alone for a while.
+func (c *Redis) failed(ctx context.Context, err error) error {
+	var said redis.Error
+	if ctx.Err() != nil || errors.As(err, &said) && !redis.HasErrorPrefix(err, "LOADING") {
+		return err
 	}
+	c.rest.Store(time.Now().Add(restTime).UnixNano())
+	return fmt.Errorf("%w: %w", ErrAway, err)
 }
 
 // NewRedis returns a cache in the Redis of client. A ttl of zero means [TTL].
@@ -64,8 +72,7 @@ func (c *Redis) Get(ctx context.Context, requestID string) (Entry, bool, error) 
 	}
 	value, err := c.client.Get(ctx, Key(requestID)).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		c.failed(ctx)
-		return Entry{}, false, fmt.Errorf("read the cached answer: %w", err)
+		return Entry{}, false, fmt.Errorf("read the cached answer: %w", c.failed(ctx, err))
 	}
 	e, ok := Entry{}, false
 	if err == nil {
@@ -127,8 +134,7 @@ func (c *Redis) Set(ctx context.Context, requestID string, e Entry) error {
 	}
 	err = setIfNewer.Run(ctx, c.client, []string{Key(requestID), keysOf(e.Owner)}, e.Position, value, c.ttl.Milliseconds(), requestID).Err()
 	if err != nil {
-		c.failed(ctx)
-		return fmt.Errorf("cache an answer: %w; it is safe in the read models", err)
+		return fmt.Errorf("cache an answer: %w; it is safe in the read models", c.failed(ctx, err))
 	}
 	return nil
 }
@@ -137,8 +143,11 @@ var forget = redis.NewScript(owner + ` return drop(KEYS[1], ARGV[1])`)
 
 // Delete forgets the answer to a request; that there is none is no error.
 func (c *Redis) Delete(ctx context.Context, requestID string) error {
+	if c.resting() {
+		return errResting
+	}
 	if err := forget.Run(ctx, c.client, []string{Key(requestID)}, requestID).Err(); err != nil {
-		return fmt.Errorf("forget a cached answer: %w", err)
+		return fmt.Errorf("forget a cached answer: %w", c.failed(ctx, err))
 	}
 	return nil
 }
