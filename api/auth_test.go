@@ -204,13 +204,20 @@ func TestLoginSaysWhatIsMissing(t *testing.T) {
 // the same key, and no memory of what this one did.
 func (s *site) another() *site {
 	s.t.Helper()
-	c := s.config
 	other := &site{t: s.t, store: s.store, db: s.db, commands: s.commands, passwords: s.passwords, key: s.key, logged: s.logged, address: s.address}
-	c.Now = other.now
+	return s.with(other, other.now)
+}
+
+// with makes other a process of the same site with a clock of its own.
+func (s *site) with(other *site, now func() time.Time) *site {
+	s.t.Helper()
+	c := s.config
+	c.Now = now
 	var err error
-	if other.handler, err = api.New(c); err != nil {
+	if other.api, err = api.New(c); err != nil {
 		s.t.Fatal(err)
 	}
+	other.handler = other.api
 	return other
 }
 
@@ -255,6 +262,28 @@ func TestClosedSessionsAreClosedEverywhere(t *testing.T) {
 			replica.call("GET", "/auth/me", token, "").want(t, 401, "invalid-token")
 			replica.call("GET", "/auth/me", other, "").want(t, 200, "")
 		})
+	}
+}
+
+// What one process ends the others hear of: for this one no time passes, so
+// that it would not look by itself.
+func TestClosedSessionsAreHeardOf(t *testing.T) {
+	t.Parallel()
+	core := newCore(t)
+	frozen := time.Now().Add(time.Minute)
+	replica := core.with(core.another(), func() time.Time { return frozen })
+	replica.api.HearOfRights()
+	other := core.token("alice")
+	for range 3 {
+		access, refresh := core.login("alice")
+		replica.call("GET", "/auth/me", access, "").want(t, 200, "")
+		core.call("POST", "/auth/logout", "", `{"refresh_token":"`+refresh+`"}`).want(t, 204, "")
+		for began := time.Now(); replica.call("GET", "/auth/me", access, "").StatusCode != 401; {
+			if time.Since(began) > 20*time.Second {
+				t.Fatal("the session goes on elsewhere")
+			}
+		}
+		replica.call("GET", "/auth/me", other, "").want(t, 200, "")
 	}
 }
 

@@ -132,6 +132,10 @@ type API struct {
 // else is answered as before. It may be called once.
 func (a *API) Drain() { close(a.server.draining) }
 
+// HearOfRights has the API look at once when another process of the site says
+// that sessions ended, until its log is closed.
+func (a *API) HearOfRights() { a.server.Log.Hear(projections.RightsChanged, a.server.closed.Heard) }
+
 // FollowTokenKeys takes the keys of access tokens from a file whenever it
 // changes, until the context ends, see [token.KeyFile].
 func (a *API) FollowTokenKeys(ctx context.Context, path string) error {

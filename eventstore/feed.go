@@ -14,6 +14,8 @@ type feed struct {
 	mu   sync.Mutex
 	seq  int64
 	grew chan struct{} // closed and replaced at each growth
+	// heard are those who are called, by topic, see [Store.Hear].
+	heard map[string][]func()
 
 	every     time.Duration // [pollEvery]
 	listen    sync.Once
@@ -21,7 +23,7 @@ type feed struct {
 }
 
 func newFeed(seq int64) *feed {
-	return &feed{seq: seq, grew: make(chan struct{}), every: pollEvery}
+	return &feed{seq: seq, grew: make(chan struct{}), heard: map[string][]func(){}, every: pollEvery}
 }
 
 func (f *feed) moved(seq int64) {
@@ -41,7 +43,8 @@ func (f *feed) now() (int64, <-chan struct{}) {
 }
 
 const (
-	// channel is where every commit of the log says how far it reaches, see updateHead.
+	// channel is where every commit of the log says how far it reaches, see
+	// updateHead, and some what they are about, see [Tell].
 	channel = "sallyport_log"
 	// pollEvery is how soon a change is noticed that nobody was notified of.
 	pollEvery = 250 * time.Millisecond
@@ -55,7 +58,7 @@ const (
 // notification be lost, by a look at the log within a quarter of a second. It
 // returns the context's error when that ends first.
 func (s *Store) Wait(ctx context.Context, after int64) (int64, error) {
-	s.feed.listen.Do(func() { s.feed.listening.Go(func() { s.listenWhileOpen(s.open) }) })
+	s.listen()
 	tick := time.NewTicker(s.feed.every)
 	defer tick.Stop()
 	for {
@@ -75,6 +78,11 @@ func (s *Store) Wait(ctx context.Context, after int64) (int64, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
+}
+
+// listen begins to listen, once.
+func (s *Store) listen() {
+	s.feed.listen.Do(func() { s.feed.listening.Go(func() { s.listenWhileOpen(s.open) }) })
 }
 
 // listenWhileOpen has the feed moved by what other processes commit.
@@ -99,6 +107,7 @@ func (s *Store) listenOnce(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
+	s.feed.missed()
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
@@ -106,6 +115,8 @@ func (s *Store) listenOnce(ctx context.Context) error {
 		}
 		if seq, err := strconv.ParseInt(n.Payload, 10, 64); err == nil {
 			s.feed.moved(seq)
+		} else {
+			s.feed.told(n.Payload)
 		}
 	}
 }

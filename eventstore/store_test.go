@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
@@ -164,6 +166,39 @@ func TestACommitNotifies(t *testing.T) {
 	mustAppend(t, site.Store, a)
 	if seq := <-woke; seq != 2 {
 		t.Errorf("woke with %d, want 2", seq)
+	}
+}
+
+// TestACommitTellsOfTopics: whoever hears of a topic is called when a commit
+// tells of it, not when it is rolled back or tells of another, and once when
+// listening begins.
+func TestACommitTellsOfTopics(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	other := site.Another(t)
+	heard, last := make(chan struct{}, 10), make(chan struct{}, 10)
+	other.Hear("rights", func() { heard <- struct{}{} })
+	<-heard // word may have been lost until now
+	tell := func(topic string, outcome error) {
+		t.Helper()
+		err := pgx.BeginFunc(t.Context(), site.Pool, func(tx pgx.Tx) error {
+			b := &pgx.Batch{}
+			eventstore.Tell(b, topic)
+			return errors.Join(tx.SendBatch(t.Context(), b).Close(), outcome)
+		})
+		if !errors.Is(err, outcome) {
+			t.Fatal(err)
+		}
+	}
+	tell("rights", errors.ErrUnsupported)
+	tell("else", nil)
+	tell("rights", nil)
+	<-heard
+	other.Hear("last", func() { last <- struct{}{} })
+	tell("last", nil)
+	<-last
+	if n := len(heard); n > 0 {
+		t.Errorf("called %d times too often", n)
 	}
 }
 

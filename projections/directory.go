@@ -24,7 +24,7 @@ import (
 // keeps the answers in memory and the log tells it which to forget.
 //
 //	this process:   Apply, before the commit ─┐
-//	                                          ├─▶ forget ◀── Run, every 250 ms: other processes
+//	                                          ├─▶ forget ◀── Run, woken by a commit: other processes
 //	User, Profile, RequestType ──▶ memory ──▶ │
 //	                                 └ else the tables; kept only if nothing changed meanwhile
 //
@@ -32,7 +32,8 @@ import (
 // log's inline read models, which is how it hears of this process's own
 // changes before they are visible to anybody. What it serves is therefore
 // never older than what this process has appended or mirrored; changes by
-// other processes show within a second.
+// other processes show as soon as their commit is heard of ([RightsChanged]),
+// and within a second where it is not.
 //
 // While Run is not running, or the database has been out of its reach for
 // longer than a minute, every question goes to the tables. What it returns is
@@ -41,6 +42,8 @@ type Directory struct {
 	reader *Reader
 	log    *slog.Logger
 	now    func() time.Time
+	every  time.Duration // [followEvery]
+	woken  chan struct{} // holds something when Wake was called
 
 	mu       sync.RWMutex
 	users    map[string]*User
@@ -78,7 +81,7 @@ var directoryTypes = func() (types []string) {
 
 // NewDirectory returns a directory of the database that pool connects to.
 func NewDirectory(pool *pgxpool.Pool, log *slog.Logger) *Directory {
-	d := &Directory{reader: NewReader(pool), log: log, now: time.Now}
+	d := &Directory{reader: NewReader(pool), log: log, now: time.Now, every: followEvery, woken: make(chan struct{}, 1)}
 	d.forgetAll()
 	return d
 }
@@ -203,16 +206,33 @@ func (d *Directory) keep(changes int64, store func()) {
 	}
 }
 
+// RightsChanged is the topic of commits that change what somebody is or may do:
+// what a directory knows, or that sessions ended.
+const RightsChanged = "rights"
+
+// Wake has Run look at once what other processes changed.
+func (d *Directory) Wake() {
+	select {
+	case d.woken <- struct{}{}:
+	default: // it is about to
+	}
+}
+
 // Apply implements [eventstore.Projection]: it forgets what the records are
-// about to change. It queues nothing.
-func (d *Directory) Apply(_ *pgx.Batch, records []eventstore.Record) error {
+// about to change, and has other processes told when they did.
+func (d *Directory) Apply(b *pgx.Batch, records []eventstore.Record) error {
+	tell := false
 	for _, r := range records {
 		if slices.Contains(directoryTypes, r.Type) {
+			tell = true
 			d.mu.Lock()
 			d.announced = max(d.announced, r.Seq)
 			d.forget(r.Type, r.Stream)
 			d.mu.Unlock()
 		}
+	}
+	if tell {
+		eventstore.Tell(b, RightsChanged)
 	}
 	return nil
 }
@@ -248,7 +268,7 @@ func (d *Directory) forgetAll() {
 // database that does not answer is asked again; meanwhile the directory says
 // what it knows for a minute and then asks the tables.
 func (d *Directory) Run(ctx context.Context) error {
-	tick := time.NewTicker(followEvery)
+	tick := time.NewTicker(d.every)
 	defer tick.Stop()
 	begun := false
 	for {
@@ -263,6 +283,7 @@ func (d *Directory) Run(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
+		case <-d.woken:
 		case <-ctx.Done():
 			return nil
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"sallyport/domain"
 	"sallyport/eventstore"
 )
@@ -27,7 +29,7 @@ func TestALateLookUpIsNotKept(t *testing.T) {
 		d.current = time.Now()
 		begun, kept := d.changes, false
 		if c.change {
-			if err := d.Apply(nil, []eventstore.Record{{Seq: 9, Event: domain.Event{Type: "user.registered", Stream: "user-1"}}}); err != nil {
+			if err := d.Apply(&pgx.Batch{}, []eventstore.Record{{Seq: 9, Event: domain.Event{Type: "user.registered", Stream: "user-1"}}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -166,6 +166,30 @@ func TestDirectoryFollowsOtherProcesses(t *testing.T) {
 	}
 }
 
+// A process that hears of another's change looks at once, however seldom it
+// looks by itself.
+func TestDirectoryHearsOfOtherProcesses(t *testing.T) {
+	t.Parallel()
+	site := responseSite(t)
+	d, s := directory(t, site)
+	_, other := directory(t, site)
+	appendTo(t, s, domain.RequestTypeStream("airport"), requestType("airport", "old"))
+	d.SetEvery(time.Hour)
+	s.Hear(projections.RightsChanged, d.Wake)
+	run(t, d)
+	round := 0
+	eventually(t, "it is in memory", func() bool {
+		round++
+		mark := fmt.Sprint("round ", round)
+		tamper(t, site, mark)
+		return title(t, d) != mark
+	})
+	for _, now := range []string{"new", "newer"} {
+		appendTo(t, other, domain.RequestTypeStream("airport"), requestType("airport", now))
+		eventually(t, now+" shows", func() bool { return title(t, d) == now })
+	}
+}
+
 // A rebuild is no event: what was in memory may be the damage it repaired.
 func TestDirectoryForgetsWhatWasRebuilt(t *testing.T) {
 	t.Parallel()

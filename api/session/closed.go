@@ -36,8 +36,9 @@ const (
 )
 
 // Watch tells a process which sessions were closed, by whichever process and
-// before whichever restart. It looks when it is asked, at most once a second,
-// so it needs no goroutine; whoever asks meanwhile waits for the same look.
+// before whichever restart. It looks when it is asked, once a second or when it
+// heard that there is something to see, so it needs no goroutine; whoever asks
+// meanwhile waits for the same look.
 type Watch struct {
 	store  *Store
 	ends   *Ends
@@ -48,6 +49,7 @@ type Watch struct {
 	looked time.Time // when the last look that succeeded began; zero: never
 	tried  time.Time // when the last look began, or failed
 	err    error     // of the last look
+	heard  bool      // of closed sessions, since the last look began
 	done   chan struct{}
 }
 
@@ -58,14 +60,21 @@ func NewWatch(store *Store, ends *Ends, window time.Duration, closed func(sessio
 	return &Watch{store: store, ends: ends, window: window, closed: closed}
 }
 
+// Heard has the next call look, however fresh what is known may be.
+func (w *Watch) Heard() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = true
+}
+
 // Fresh returns when all that was closed until a second ago has been told, and
-// all that this process ended with a user. While the database does not answer,
+// all that was heard of or that this process ended with a user. While the database does not answer,
 // what was known a minute ago is enough; after that, and before the first look
 // has succeeded, its error is returned.
 func (w *Watch) Fresh(ctx context.Context) error {
 	w.mu.Lock()
 	now := w.store.now()
-	lately := w.ends.lately()
+	lately := w.heard || w.ends.lately()
 	if done := w.done; done != nil {
 		w.mu.Unlock()
 		if err := w.wait(ctx, done, now); err != nil || !lately {
@@ -81,7 +90,7 @@ func (w *Watch) Fresh(ctx context.Context) error {
 		w.mu.Unlock()
 		return w.wait(ctx, done, now)
 	}
-	w.done, w.tried = make(chan struct{}), now
+	w.done, w.tried, w.heard = make(chan struct{}), now, false
 	last := w.since(now)
 	w.mu.Unlock()
 	w.look(ctx, now, last)

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/domain"
 	"sallyport/eventstore"
+	"sallyport/projections"
 )
 
 // Close ends the session that a token belongs to and returns it, or
@@ -93,7 +94,7 @@ const closeRows = `UPDATE sessions SET closed_at = clock_timestamp()
 		AND position(id::text in coalesce(current_setting('sallyport.kept_sessions', true), '')) = 0)`
 
 // Ends is the projection that closes the rows of sessions with the events that
-// end them, their own and their users'. It belongs into the list of the log's
+// end them, their own and their users', and has other processes told. It belongs into the list of the log's
 // inline read models, and is asked by a [Watch] of the same process.
 type Ends struct{ newest atomic.Int64 } // when all sessions of a user last ended, Unix nanoseconds
 
@@ -112,6 +113,7 @@ func (e *Ends) Apply(b *pgx.Batch, records []eventstore.Record) error {
 	}
 	if len(sessions)+len(users) > 0 {
 		b.Queue(closeRows, sessions, users)
+		eventstore.Tell(b, projections.RightsChanged)
 	}
 	if len(users) > 0 {
 		e.newest.Store(time.Now().UnixNano())

@@ -61,6 +61,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 	under, drained := context.WithCancel(context.WithoutCancel(ctx))
 	defer drained()
 	group.Go(func() error { return s.pulse.Run(under, s.Pool) })
+	s.Log.Hear(projections.RightsChanged, s.Directory.Wake)
 	group.Go(func() error { return s.Directory.Run(under) })
 	group.Go(func() error { return s.untilFoundedAnew(ctx) })
 	if parts.API {
@@ -73,6 +74,7 @@ func (s *Site) Serve(ctx context.Context, ln net.Listener, parts Parts) error {
 		if !s.isResponse() {
 			group.Go(func() error { return served.crossing.run(under) })
 		}
+		served.api.HearOfRights()
 		group.Go(func() error { return served.refused.Run(under) })
 		group.Go(func() error { return served.uses.Run(under) })
 		group.Go(func() error { return served.api.FollowTokenKeys(under, s.tokenKeyPath()) })
