@@ -39,9 +39,9 @@ func Connect(o redis.Options) *redis.Client {
 
 // ErrAway says that the cache's server does not answer. What was to be put there
 // is put when it is first asked for.
-var ErrAway = errors.New("the cache is away")
+var ErrAway = errors.New("its server does not answer")
 
-var errResting = fmt.Errorf("%w: it did not answer a moment ago and is not asked now", ErrAway)
+var errResting = fmt.Errorf("%w: it did not a moment ago and is let alone for another", ErrAway)
 
 // resting reports whether Redis is let alone.
 func (c *Redis) resting() bool { return time.Now().UnixNano() < c.rest.Load() }
