@@ -24,6 +24,9 @@
 //     back what others hold of it and was founded anew: see [Epoch].
 //   - Whoever waits for the log to grow ([Store.Wait]) is woken by the commit, in
 //     any process; polling backs that up.
+//   - A commit may tell of a topic ([Tell]), and who hears of it ([Store.Hear]) is
+//     called, in any process; whose connection was lost is called when there is one
+//     again, for word may have been lost with it.
 //   - A reader that meets a hole fails with a [GapError], and people are told.
 //   - Inline projections commit with their events: a client reads its own write.
 //

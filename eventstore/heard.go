@@ -1,6 +1,11 @@
 package eventstore
 
-import "github.com/jackc/pgx/v5"
+import (
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // Tell queues word of a topic for all processes on this log, which they get
 // with the commit, see [Store.Hear]. A topic is no number.
@@ -23,18 +28,15 @@ func (f *feed) told(topic string) {
 	f.mu.Lock()
 	heard := f.heard[topic]
 	f.mu.Unlock()
-	for _, f := range heard {
-		f()
+	for _, call := range heard {
+		call()
 	}
 }
 
 // missed calls all who hear of anything.
 func (f *feed) missed() {
 	f.mu.Lock()
-	topics := make([]string, 0, len(f.heard))
-	for topic := range f.heard {
-		topics = append(topics, topic)
-	}
+	topics := slices.Collect(maps.Keys(f.heard))
 	f.mu.Unlock()
 	for _, topic := range topics {
 		f.told(topic)

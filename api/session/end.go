@@ -55,7 +55,9 @@ func (s *Store) end(ctx context.Context, of Session, by Caller, decide func(doma
 	case errors.As(err, &conflict):
 		return nil
 	case isReadOnly(err):
-		_, err = s.pool.Exec(ctx, closeRows, []string{of.ID}, nil)
+		b := &pgx.Batch{}
+		queueClose(b, []string{of.ID}, nil)
+		err = s.pool.SendBatch(ctx, b).Close()
 	}
 	return err
 }
@@ -93,6 +95,12 @@ const closeRows = `UPDATE sessions SET closed_at = clock_timestamp()
 	WHERE closed_at IS NULL AND (id = ANY ($1::uuid[]) OR user_id = ANY ($2::text[])
 		AND position(id::text in coalesce(current_setting('sallyport.kept_sessions', true), '')) = 0)`
 
+// queueClose queues the end of sessions, and word of it for other processes.
+func queueClose(b *pgx.Batch, sessions, users []string) {
+	b.Queue(closeRows, sessions, users)
+	eventstore.Tell(b, projections.RightsChanged)
+}
+
 // Ends is the projection that closes the rows of sessions with the events that
 // end them, their own and their users', and has other processes told. It belongs into the list of the log's
 // inline read models, and is asked by a [Watch] of the same process.
@@ -112,8 +120,7 @@ func (e *Ends) Apply(b *pgx.Batch, records []eventstore.Record) error {
 		}
 	}
 	if len(sessions)+len(users) > 0 {
-		b.Queue(closeRows, sessions, users)
-		eventstore.Tell(b, projections.RightsChanged)
+		queueClose(b, sessions, users)
 	}
 	if len(users) > 0 {
 		e.newest.Store(time.Now().UnixNano())
