@@ -51,7 +51,6 @@ func (c *crossing) masterData(t *testing.T) {
 		{c.core, 16, "no user", []string{"requesttype", "access", "by-code", "--grant", "narrow", "nobody"}},
 		{c.core, 2, "grant", []string{"requesttype", "access", "by-code", "narrow"}},
 		{c.core, 0, "changed", []string{"requesttype", "access", "by-code", "--grant", "--max-results", "1", "narrow", "wide"}},
-		{c.core, 0, "the setting notice is made, and the request sites get it", []string{"setting", "set", "notice", `{"text":"closed on Sunday"}`, "--public"}},
 		{c.core, 0, "is made", []string{"setting", "set", "contact", `"the night shift"`, "--description", "whom to ask"}},
 		{c.core, 0, "so already", []string{"setting", "change", "contact", `"the night shift"`, "--description", "whom to ask"}},
 		{c.core, 16, "JSON", []string{"setting", "set", "contact", `the night shift`}},
@@ -70,6 +69,7 @@ func (c *crossing) masterData(t *testing.T) {
 		{c.core, 0, "is retired", []string{"requesttype", "retire", "old"}},
 		{c.core, 16, "nothing is configured", []string{"requesttype", "responder", "disable", "old"}},
 		{c.core, 0, "asker", []string{"user", "list", "--search", "ASKER A", "--role", "user", "--profile", "basic"}},
+		{c.core, 0, "the setting notice is made, and the request sites get it", []string{"setting", "set", "notice", `{"text":"closed on Sunday"}`, "--public"}},
 		{c.field, 16, "response site", []string{"requesttype", "change", changed}},
 		{c.field, 16, "response site", []string{"requesttype", "retire", "airport"}},
 		{c.field, 16, "response site", []string{"requesttype", "restore", "airport"}},
@@ -87,6 +87,8 @@ func (c *crossing) masterData(t *testing.T) {
 		}
 	}
 	c.aged = append(c.aged, keep(t, c.keptIn(), c.carry(t, c.core, c.field))...)
+	// They were changed last: what the core wrote by itself before that may have
+	// been applied alone.
 	eventually(t, "the settings on field", func() bool {
 		return len(must[[]shownSetting](t, "-C", c.field.config, "setting", "list")) > 0
 	})
