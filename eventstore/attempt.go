@@ -157,6 +157,9 @@ func (t *attempt) commit(ctx context.Context) error {
 	return nil
 }
 
+// server is the process of the database that does it.
+func (t *attempt) server() uint32 { return t.conn.Conn().PgConn().PID() }
+
 func (t *attempt) rollback(ctx context.Context) {
 	if t.open && !t.conn.Conn().IsClosed() {
 		// Should this fail, the pool drops the connection, which has the same effect.

@@ -28,21 +28,27 @@ func (s *Store) Stored(ctx context.Context, id string) (yes bool, err error) {
 // commit failed with cause: nil if the event of that id is stored after all,
 // the cause if it is not, or [*UnknownError] if the database stays away.
 func (s *Store) Committed(ctx context.Context, id string, cause error) error {
-	return s.resolve(context.WithoutCancel(ctx), id, cause)
+	return s.resolve(context.WithoutCancel(ctx), id, 0, cause)
 }
 
 // resolve finds out what became of a commit whose answer was lost, by waiting
-// for the head that it held and then looking for its first event. An ERROR is
-// an answer; a FATAL is none, for a server that is being shut down may send it
-// after the commit took place.
-func (s *Store) resolve(ctx context.Context, id string, cause error) error {
+// for the head that it held and then looking for its first event. server is the
+// process that was to commit, and is ended first: it may have the transaction
+// still to read from a connection that is no more. 0: it began it, at least. An
+// ERROR is an answer; a FATAL is none, for a server that is being shut down may
+// send it after the commit took place.
+func (s *Store) resolve(ctx context.Context, id string, server uint32, cause error) error {
 	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
 		return refused
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.writer.patience)
 	defer cancel()
 	for {
-		stored, err := s.Stored(ctx, id)
+		var stored bool
+		err := s.end(ctx, server)
+		if err == nil {
+			stored, err = s.Stored(ctx, id)
+		}
 		switch {
 		case err == nil && stored:
 			return nil
@@ -55,6 +61,27 @@ func (s *Store) resolve(ctx context.Context, id string, cause error) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// What has no row has ended; the number may be another's by now, but for that of
+// the same role.
+const endServer = `
+	SELECT coalesce(bool_and(pg_terminate_backend(pid, 500)), true) FROM pg_stat_activity
+	WHERE pid = $1 AND usename = current_user AND datname = current_database()`
+
+// end ends one of the database's processes; 0: none.
+func (s *Store) end(ctx context.Context, server uint32) error {
+	if server == 0 {
+		return nil
+	}
+	var ended bool
+	if err := s.pool.QueryRow(ctx, endServer, server).Scan(&ended); err != nil {
+		return err
+	}
+	if !ended {
+		return fmt.Errorf("the database's process %d does not end", server)
+	}
+	return nil
 }
 
 // The events of one append lie together.
