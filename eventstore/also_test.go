@@ -62,15 +62,16 @@ func TestAStatementCostsNoTrip(t *testing.T) {
 	site := eventstoretest.New(t, eventstoretest.Setup{})
 	scratch(t, site)
 	s, count := counted(t, site)
-	if n := count.of(t, s, also(1, write(eventstore.NoStream, "username-a", claim(1)))); n != 1 {
+	mustAppend(t, s, also(1, write(eventstore.NoStream, "username-a", claim(1)))) // it is prepared now
+	if n := count.of(t, s, also(2, write(1, "username-a", claim(2)))); n != 1 {
 		t.Errorf("%d trips, want 1", n)
 	}
-	if _, err := s.Append(t.Context(), also(0, write(1, "username-a", claim(2)))); !refused(err) {
+	if _, err := s.Append(t.Context(), also(0, write(2, "username-a", claim(3)))); !refused(err) {
 		t.Errorf("got %v", err)
 	}
-	mustAppend(t, s, also(3, write(1, "username-a", claim(3))))
-	if got := noted(t, site); !slices.Equal(got, []int{1, 3}) {
-		t.Errorf("statements of %v took place, want of 1 and 3", got)
+	mustAppend(t, s, also(3, write(2, "username-a", claim(3))))
+	if got := noted(t, site); !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("statements of %v took place, want of 1, 2 and 3", got)
 	}
 	all(t, s)
 }

@@ -20,6 +20,7 @@ type attempt struct {
 	conn     *pgxpool.Conn
 	open     bool
 	foreseen *expectation // nil: lock and look up first
+	wholly   *wholly      // sends what is foreseen
 	head     Head
 	vers     map[string]int64
 	batch    *batch
@@ -146,15 +147,23 @@ func draftsIn(group []*pending) int {
 
 func (t *attempt) commit(ctx context.Context) error {
 	t.batch.statements.Queue("commit")
-	if err := t.conn.SendBatch(ctx, t.batch.statements).Close(); err != nil {
-		var answer *pgconn.PgError
-		if errors.As(err, &answer) && answer.Code == codeUnforeseen {
-			return errUnforeseen
-		}
+	if err := t.send(ctx); err != nil {
 		return err
 	}
 	t.open = false
 	return nil
+}
+
+func (t *attempt) send(ctx context.Context) error {
+	if t.foreseen == nil {
+		return t.conn.SendBatch(ctx, t.batch.statements).Close()
+	}
+	err := t.wholly.send(ctx, t.conn.Conn(), t.batch.statements)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == codeUnforeseen {
+		return errUnforeseen
+	}
+	return err
 }
 
 // server is the process of the database that does it.

@@ -1,47 +1,39 @@
 package eventstore_test
 
 import (
-	"context"
 	"errors"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"sallyport/domain"
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
 )
 
-// trips counts the batches that a pool sends.
+// trips counts how often a program asks its database to answer.
 type trips struct{ n atomic.Int64 }
 
-func (c *trips) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
-	c.n.Add(1)
-	return ctx
-}
-func (*trips) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-func (*trips) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
-func (*trips) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	return ctx
-}
-func (*trips) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+const syncMessage = 'S'
 
 // counted opens a second store on a site's log whose trips are counted, and
-// which is alone on it as far as it knows.
+// which is alone on it as far as it knows. Its statements are prepared.
 func counted(t *testing.T, site *eventstoretest.Site) (*eventstore.Store, *trips) {
 	t.Helper()
-	config, count := site.Pool.Config(), &trips{}
-	config.ConnConfig.Tracer = count
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), config)
+	count := &trips{}
+	wire := eventstoretest.NewWire(t, site.AppURL, func(message []byte) ([]byte, bool) {
+		if message[0] == syncMessage {
+			count.n.Add(1)
+		}
+		return message, true
+	}, func(message []byte) ([]byte, bool) { return message, true })
+	pool, err := eventstore.Pool(t.Context(), wire.URL, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := openOn(t, site, pool)
-	for range 2 {
+	for range 3 {
 		_, a := submitted(`{}`)
 		mustAppend(t, s, a)
 	}

@@ -54,7 +54,9 @@ type writer struct {
 	closed bool
 	idle   chan struct{} // closed when the last group is done
 
-	foresight foresight // of the goroutine that runs
+	// These are of the goroutine that runs.
+	foresight foresight
+	wholly    wholly
 }
 
 // Bounds of one group. An append is never split; the last one may exceed.
@@ -201,7 +203,7 @@ func (w *writer) try(ctx context.Context, group []*pending) (left, rejected []*p
 		return group, nil, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
 	}
 	defer conn.Release()
-	t := &attempt{store: w.store, conn: conn, foreseen: w.foresight.of(group, w.store.seen())}
+	t := &attempt{store: w.store, conn: conn, foreseen: w.foresight.of(group, w.store.seen()), wholly: &w.wholly}
 	defer t.rollback(ctx)
 	left, err = w.settle(ctx, t, group)
 	if errors.Is(err, errUnforeseen) {

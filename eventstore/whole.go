@@ -1,0 +1,146 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// wholly sends whole transactions, from begin to commit, of which nothing is
+// read but whether they took place:
+//
+//	Bind Execute Bind Execute … Sync ──▶
+//	                                 ◀── … CommandComplete "COMMIT", ReadyForQuery
+//
+// pgx would encode each statement into memory of its own, copy that into its
+// message and let go of both, and ask what rows there will be. Here parameters are
+// encoded where they are sent from, and the memory is kept, which saves a busy
+// site 3 to 10 % of its processor. The zero value is ready; it is not for several
+// goroutines.
+type wholly struct {
+	sent []byte // the last transaction, for its room
+}
+
+// mostKept is how much room is kept for the next transaction, in bytes.
+const mostKept = 1 << 20
+
+// send sends a transaction and waits for the answer, however long that takes:
+// the context counts only until it is sent. A connection that fails on the way is
+// closed; one on which a statement was refused is left in the transaction.
+func (w *wholly) send(ctx context.Context, conn *pgx.Conn, transaction *pgx.Batch) error {
+	if err := w.encode(ctx, conn, transaction); err != nil {
+		return err
+	}
+	_, err := conn.PgConn().Conn().Write(w.sent)
+	if cap(w.sent) > mostKept {
+		w.sent = nil
+	}
+	if err == nil {
+		err = answer(conn.PgConn().Frontend())
+	}
+	if err != nil && !errors.As(err, new(*pgconn.PgError)) {
+		_ = conn.Close(ctx) // pgx does not know that it is of no use any more
+	}
+	return err
+}
+
+func (w *wholly) encode(ctx context.Context, conn *pgx.Conn, transaction *pgx.Batch) error {
+	w.sent = w.sent[:0]
+	for _, q := range transaction.QueuedQueries {
+		// What is prepared already is known without asking.
+		prepared, err := conn.Prepare(ctx, q.SQL, q.SQL)
+		if err != nil {
+			return err
+		}
+		if w.sent, err = appendQuery(w.sent, conn.TypeMap(), prepared, q.Arguments); err != nil {
+			return err
+		}
+	}
+	var err error
+	w.sent, err = (&pgproto3.Sync{}).Encode(w.sent)
+	return err
+}
+
+// appendQuery appends the messages Bind and Execute, see "Message Formats" in
+// PostgreSQL's manual.
+func appendQuery(to []byte, types *pgtype.Map, prepared *pgconn.StatementDescription, args []any) ([]byte, error) {
+	if len(args) != len(prepared.ParamOIDs) {
+		return to, fmt.Errorf("%d parameters for a statement of %d", len(args), len(prepared.ParamOIDs))
+	}
+	begin := len(to) + 1
+	to = append(to, 'B', 0, 0, 0, 0)
+	to = append(to, 0) // the portal without a name
+	to = append(append(to, prepared.Name...), 0)
+	to = appendCount(to, len(args))
+	for i, arg := range args {
+		to = appendCount(to, int(formatOf(types, prepared.ParamOIDs[i], arg)))
+	}
+	to = appendCount(to, len(args))
+	for i, arg := range args {
+		var err error
+		if to, err = appendParameter(to, types, prepared.ParamOIDs[i], arg); err != nil {
+			return to, fmt.Errorf("encode parameter %d: %w", i+1, err)
+		}
+	}
+	to = appendCount(to, 0) // results as text: nobody reads them
+	setLength(to[begin:], len(to)-begin)
+	return (&pgproto3.Execute{}).Encode(to)
+}
+
+// appendParameter appends a value after its length, or NULL.
+func appendParameter(to []byte, types *pgtype.Map, oid uint32, arg any) ([]byte, error) {
+	at := len(to)
+	to = append(to, 0xff, 0xff, 0xff, 0xff) // the length of NULL
+	value, err := types.Encode(oid, formatOf(types, oid, arg), arg, to)
+	if err != nil || value == nil {
+		return to, err
+	}
+	setLength(value[at:], len(value)-at-4)
+	return value, nil
+}
+
+// formatOf is in which form a parameter is sent: texts are what they are in both.
+func formatOf(types *pgtype.Map, oid uint32, arg any) int16 {
+	if _, text := arg.(string); text {
+		return pgtype.TextFormatCode
+	}
+	return types.FormatCodeForOID(oid)
+}
+
+func appendCount(to []byte, n int) []byte {
+	return binary.BigEndian.AppendUint16(to, uint16(n)) //nolint:gosec // a format, or a number of parameters
+}
+
+func setLength(at []byte, n int) { binary.BigEndian.PutUint32(at, uint32(n)) } //nolint:gosec // bounded by maxGroupBytes
+
+// answer waits for the answer to a transaction. It returns the server's refusal,
+// as a [*pgconn.PgError], or what the connection failed with.
+func answer(from *pgproto3.Frontend) error {
+	var refused error
+	committed := false
+	for {
+		message, err := from.Receive()
+		if err != nil {
+			return errors.Join(refused, err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.ErrorResponse:
+			if refused == nil {
+				refused = pgconn.ErrorResponseToPgError(m)
+			}
+		case *pgproto3.CommandComplete:
+			committed = string(m.CommandTag) == "COMMIT"
+		case *pgproto3.ReadyForQuery:
+			if refused == nil && !committed {
+				return errors.New("the server is ready again and did not commit")
+			}
+			return refused
+		}
+	}
+}
