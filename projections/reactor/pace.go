@@ -12,7 +12,7 @@ import (
 const (
 	// leastPause bounds how often the log is asked while it grows: a busy site
 	// commits many times in that while.
-	leastPause = 50 * time.Millisecond
+	leastPause = 100 * time.Millisecond
 	// mostPause bounds how long an idle reactor waits for the log to grow, in
 	// case another process stopped in the middle of a page.
 	mostPause  = time.Second
