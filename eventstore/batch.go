@@ -43,7 +43,7 @@ const selectVersions = `
 // lockHead takes the head's lock and then reads the versions of the streams,
 // in one trip, after whatever lead holds already.
 func (s *Store) lockHead(ctx context.Context, to sender, lead *pgx.Batch, streams []string) (Head, map[string]int64, error) {
-	seen, skip := s.seen(), lead.Len()
+	seen, skip := s.Seen(), lead.Len()
 	lead.Queue(selectHead + ` FOR UPDATE`)
 	lead.Queue(selectVersions, streams)
 	results := to.SendBatch(ctx, lead)

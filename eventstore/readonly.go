@@ -30,7 +30,7 @@ func (s *Store) MakeReadOnly(ctx context.Context, reason string) (bool, error) {
 // Writable returns a [*ReadOnlyError] if appends are refused now. It is for
 // those who would do more than append, and want to know before they begin.
 func (s *Store) Writable(ctx context.Context) error {
-	seen := s.seen() // before the head, which others may move meanwhile
+	seen := s.Seen() // before the head, which others may move meanwhile
 	h, err := s.Head(ctx)
 	if err != nil {
 		return err
@@ -38,8 +38,9 @@ func (s *Store) Writable(ctx context.Context) error {
 	return s.mayAppend(h, seen)
 }
 
-// seen is how far this program has seen the log committed.
-func (s *Store) seen() int64 {
+// Seen returns how far this program has seen the log committed: the largest seq
+// that it stored, or was notified of. It asks nobody.
+func (s *Store) Seen() int64 {
 	if s.feed == nil { // the log is just being founded
 		return 0
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -36,6 +37,7 @@ const (
 type schema struct {
 	types []string // the events that somebody handles
 	holes *holes
+	read  *atomic.Int64 // the seq that was read last
 }
 
 // holes tells of each hole in the log once. Whoever lost a row has lost what
@@ -98,6 +100,7 @@ func (s schema) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
 	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line, &hole, &behind); err != nil {
 		return wsql.Row{}, fmt.Errorf("read an event for the reactor: %w", err)
 	}
+	s.read.Store(seq)
 	if hole > 0 {
 		s.holes.found(hole, behind)
 	}

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -11,8 +12,8 @@ import (
 
 const (
 	// leastPause bounds how often the log is asked while it grows: a busy site
-	// commits many times in that while.
-	leastPause = 100 * time.Millisecond
+	// commits many times in that while, and each look costs it a dozen trips.
+	leastPause = 250 * time.Millisecond
 	// mostPause bounds how long an idle reactor waits for the log to grow, in
 	// case another process stopped in the middle of a page.
 	mostPause  = time.Second
@@ -24,6 +25,7 @@ const (
 type pace struct {
 	ctx  context.Context // of the run it belongs to
 	log  *eventstore.Store
+	read *atomic.Int64 // the seq that was read last
 	seen int64
 	last time.Time
 }
@@ -39,9 +41,12 @@ func (p *pace) HandleError(logger watermill.LoggerAdapter, noMsg bool, err error
 	if noMsg {
 		p.waitForGrowth()
 	}
-	pause := leastPause - time.Since(p.last)
-	p.last = time.Now().Add(max(pause, 0))
-	return max(pause, 0)
+	pause := max(leastPause-time.Since(p.last), 0)
+	if behind := p.log.Seen() - p.read.Load(); !noMsg && behind >= pageEvents {
+		pause = 0 // there is a whole page to be read
+	}
+	p.last = time.Now().Add(pause)
+	return pause
 }
 
 func (p *pace) waitForGrowth() {

@@ -133,9 +133,10 @@ func (r *Reactor) Run(ctx context.Context) error {
 
 // add gives a handler its own reader of the log and its own place in it.
 func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, logger watermill.LoggerAdapter, h Handler) error {
+	var read atomic.Int64
 	subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
-		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types, holes: &holes{log: r.config.Log}}, OffsetsAdapter: offsets{},
-		BackoffManager: &pace{ctx: ctx, log: r.config.Log},
+		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types, holes: &holes{log: r.config.Log}, read: &read}, OffsetsAdapter: offsets{},
+		BackoffManager: &pace{ctx: ctx, log: r.config.Log, read: &read},
 	}, logger)
 	if err != nil {
 		return err
