@@ -75,3 +75,18 @@ func TestAStatementCostsNoTrip(t *testing.T) {
 	}
 	all(t, s)
 }
+
+// A statement's parameters may be of any type that texts can be read as.
+func TestAStatementOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	scratch(t, site)
+	s, _ := counted(t, site)
+	a := write(eventstore.NoStream, "username-a", claim(1))
+	a.Also = &eventstore.Statement{SQL: `INSERT INTO scratch SELECT n FROM unnest($1::uuid[], $2::int[]) AS of(id, n) WHERE id > '00000000-0000-0000-0000-000000000001'`,
+		Args: []string{"00000000-0000-0000-0000-000000000002", "7"}}
+	mustAppend(t, s, a)
+	if got := noted(t, site); !slices.Equal(got, []int{7}) {
+		t.Errorf("statements of %v took place, want of 7", got)
+	}
+}

@@ -78,39 +78,52 @@ func appendQuery(to []byte, types *pgtype.Map, prepared *pgconn.StatementDescrip
 	to = append(to, 0) // the portal without a name
 	to = append(append(to, prepared.Name...), 0)
 	to = appendCount(to, len(args))
-	for i, arg := range args {
-		to = appendCount(to, int(formatOf(types, prepared.ParamOIDs[i], arg)))
+	formats := len(to)
+	for range args {
+		to = appendCount(to, pgtype.TextFormatCode)
 	}
 	to = appendCount(to, len(args))
 	for i, arg := range args {
-		var err error
-		if to, err = appendParameter(to, types, prepared.ParamOIDs[i], arg); err != nil {
+		value, format, err := appendParameter(to, types, prepared.ParamOIDs[i], arg)
+		if err != nil {
 			return to, fmt.Errorf("encode parameter %d: %w", i+1, err)
 		}
+		to = value
+		binary.BigEndian.PutUint16(to[formats+2*i:], uint16(format)) //nolint:gosec // 0 or 1
 	}
 	to = appendCount(to, 0) // results as text: nobody reads them
 	setLength(to[begin:], len(to)-begin)
 	return (&pgproto3.Execute{}).Encode(to)
 }
 
-// appendParameter appends a value after its length, or NULL.
-func appendParameter(to []byte, types *pgtype.Map, oid uint32, arg any) ([]byte, error) {
+// appendParameter appends a value after its length, or NULL, and returns its
+// format. As with pgx, what has no form in the type's preferred format is sent in
+// the other one: an array of texts as one of UUIDs, for example.
+func appendParameter(to []byte, types *pgtype.Map, oid uint32, arg any) ([]byte, int16, error) {
+	format := types.FormatCodeForOID(oid)
+	if _, text := arg.(string); text {
+		format = pgtype.TextFormatCode
+	}
+	value, err := appendAs(to, types, oid, format, arg)
+	if err == nil {
+		return value, format, nil
+	}
+	other := pgtype.BinaryFormatCode - format
+	if value, otherErr := appendAs(to, types, oid, other, arg); otherErr == nil {
+		return value, other, nil
+	}
+	return to, format, err
+}
+
+func appendAs(to []byte, types *pgtype.Map, oid uint32, format int16, arg any) ([]byte, error) {
 	at := len(to)
 	to = append(to, 0xff, 0xff, 0xff, 0xff) // the length of NULL
-	value, err := types.Encode(oid, formatOf(types, oid, arg), arg, to)
+	value, err := types.Encode(oid, format, arg, to)
 	if err != nil || value == nil {
 		return to, err
 	}
 	setLength(value[at:], len(value)-at-4)
 	return value, nil
-}
-
-// formatOf is in which form a parameter is sent: texts are what they are in both.
-func formatOf(types *pgtype.Map, oid uint32, arg any) int16 {
-	if _, text := arg.(string); text {
-		return pgtype.TextFormatCode
-	}
-	return types.FormatCodeForOID(oid)
 }
 
 func appendCount(to []byte, n int) []byte {
