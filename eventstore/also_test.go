@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -86,6 +87,11 @@ func TestAStatementOfOtherTypes(t *testing.T) {
 	a.Also = &eventstore.Statement{SQL: `INSERT INTO scratch SELECT n FROM unnest($1::uuid[], $2::int[]) AS of(id, n) WHERE id > '00000000-0000-0000-0000-000000000001'`,
 		Args: []string{"00000000-0000-0000-0000-000000000002", "7"}}
 	mustAppend(t, s, a)
+	b := write(1, "username-a", claim(2))
+	b.Also = &eventstore.Statement{SQL: a.Also.SQL, Args: []string{a.Also.Args[0], "8", "one too many"}}
+	if _, err := s.Append(t.Context(), b); err == nil || !strings.Contains(err.Error(), "nothing was stored") {
+		t.Errorf("got %v", err)
+	}
 	if got := noted(t, site); !slices.Equal(got, []int{7}) {
 		t.Errorf("statements of %v took place, want of 7", got)
 	}

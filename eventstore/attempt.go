@@ -166,8 +166,14 @@ func (t *attempt) send(ctx context.Context) error {
 	return err
 }
 
-// server is the process of the database that does it.
-func (t *attempt) server() uint32 { return t.conn.Conn().PgConn().PID() }
+// lost is the process of the database that did it, if the connection to it was
+// lost; else 0.
+func (t *attempt) lost() uint32 {
+	if !t.conn.Conn().IsClosed() {
+		return 0
+	}
+	return t.conn.Conn().PgConn().PID()
+}
 
 func (t *attempt) rollback(ctx context.Context) {
 	if t.open && !t.conn.Conn().IsClosed() {

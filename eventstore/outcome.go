@@ -32,12 +32,12 @@ func (s *Store) Committed(ctx context.Context, id string, cause error) error {
 }
 
 // resolve finds out what became of a commit whose answer was lost, by waiting
-// for the head that it held and then looking for its first event. server is the
+// for the head that it held and then looking for its first event. lost is the
 // process that was to commit, and is ended first: it may have the transaction
-// still to read from a connection that is no more. 0: it began it, at least. An
+// still to read from a connection that is no more. 0: there is none such. An
 // ERROR is an answer; a FATAL is none, for a server that is being shut down may
 // send it after the commit took place.
-func (s *Store) resolve(ctx context.Context, id string, server uint32, cause error) error {
+func (s *Store) resolve(ctx context.Context, id string, lost uint32, cause error) error {
 	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
 		return refused
 	}
@@ -45,7 +45,7 @@ func (s *Store) resolve(ctx context.Context, id string, server uint32, cause err
 	defer cancel()
 	for {
 		var stored bool
-		err := s.end(ctx, server)
+		err := s.end(ctx, lost)
 		if err == nil {
 			stored, err = s.Stored(ctx, id)
 		}

@@ -59,7 +59,7 @@ func (w *wholly) encode(ctx context.Context, conn *pgx.Conn, transaction *pgx.Ba
 			return err
 		}
 		if w.sent, err = appendQuery(w.sent, conn.TypeMap(), prepared, q.Arguments); err != nil {
-			return err
+			return &refusedError{err} // nothing was sent
 		}
 	}
 	var err error

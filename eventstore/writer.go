@@ -229,7 +229,7 @@ func (w *writer) settle(ctx context.Context, t *attempt, group []*pending) ([]*p
 	if err := t.commit(ctx); errors.Is(err, errUnforeseen) {
 		return left, err
 	} else if err != nil {
-		if err := w.store.resolve(ctx, left[0].records[0].ID, t.server(), err); err != nil {
+		if err := w.store.resolve(ctx, left[0].records[0].ID, t.lost(), err); err != nil {
 			return left, err
 		}
 	}
