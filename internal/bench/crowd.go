@@ -45,6 +45,9 @@ func (c crowd) rate(ctx context.Context, join func(ctx context.Context) (member,
 		if rate, err := c.run(ctx, members); err != nil || rate > 0 {
 			return rate, err
 		}
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
 	}
 }
 

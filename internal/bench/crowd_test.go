@@ -42,3 +42,20 @@ func TestCrowdTellsWhatFailed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestPgbenchMeasuresSomething(t *testing.T) {
+	t.Parallel()
+	runs := 0
+	rate, err := tpsOf(func() (string, error) {
+		if runs++; runs == 1 {
+			return "duration: 1 s\nnumber of transactions actually processed: 0\n", nil
+		}
+		return "number of transactions actually processed: 12\ntps = 11.5 (without initial connection time)\n", nil
+	})
+	if err != nil || rate != 11.5 || runs != 2 {
+		t.Errorf("%v a second in %d runs, %v", rate, runs, err)
+	}
+	if _, err := tpsOf(func() (string, error) { return "", nil }); err == nil {
+		t.Error("silence is a measurement")
+	}
+}

@@ -41,12 +41,27 @@ var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
 
 func (r *rig) runPgbench(ctx context.Context, program, script string) (float64, error) {
 	seconds := strconv.Itoa(wholeSeconds(r.config.Measure))
-	out, err := output(ctx, program, "-h", r.postgres.SocketDir(), "-p", "5432", "-U", "postgres", "-n", "-M", "prepared",
-		"-c", strconv.Itoa(clients), "-j", "2", "-T", seconds, "-f", script, limitDatabase)
-	if err != nil {
-		return 0, err
+	return tpsOf(func() (string, error) {
+		return output(ctx, program, "-h", r.postgres.SocketDir(), "-p", "5432", "-U", "postgres", "-n", "-M", "prepared",
+			"-c", strconv.Itoa(clients), "-j", "2", "-T", seconds, "-f", script, limitDatabase)
+	})
+}
+
+// noTransaction is what pgbench says, and nothing after it, when its time was over
+// before its clients had connected.
+const noTransaction = "number of transactions actually processed: 0\n"
+
+// tpsOf runs pgbench until it has measured something.
+func tpsOf(pgbench func() (said string, err error)) (float64, error) {
+	for {
+		said, err := pgbench()
+		if err != nil {
+			return 0, err
+		}
+		if !strings.Contains(said, noTransaction) {
+			return number(tps, said, "pgbench")
+		}
 	}
-	return number(tps, out, "pgbench")
 }
 
 func (r *rig) insertLoop(ctx context.Context) (float64, error) {
