@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 
 	wsql "github.com/ThreeDotsLabs/watermill-sql/v3/pkg/sql"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -37,7 +36,13 @@ const (
 type schema struct {
 	types []string // the events that somebody handles
 	holes *holes
-	read  *atomic.Int64 // the seq that was read last
+	read  *progress
+}
+
+// progress is how far a handler's subscriber has read, which is one goroutine.
+type progress struct {
+	seq int64 // of the last event
+	cut bool  // its page was ended by its bytes
 }
 
 // holes tells of each hole in the log once. Whoever lost a row has lost what
@@ -81,7 +86,7 @@ const selectPage = `
 	                 sum(CASE WHEN wanted THEN octet_length(line) ELSE 0 END)
 	                     OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
 	          FROM page)
-	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END, coalesce(hole, 0), coalesce(behind, 0)
+	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END, last, coalesce(hole, 0), coalesce(behind, 0)
 	FROM sized WHERE (wanted OR seq = last) AND coalesce(before, 0) < $4
 	ORDER BY seq`
 
@@ -94,13 +99,13 @@ func (s schema) SelectQuery(topic, group string, offsets wsql.OffsetsAdapter) ws
 
 // UnmarshalMessage implements [wsql.SchemaAdapter].
 func (s schema) UnmarshalMessage(row wsql.Scanner) (wsql.Row, error) {
-	var seq, hole, behind int64
+	var seq, last, hole, behind int64
 	var origin, id, stream, typ, corr string
 	var line []byte
-	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line, &hole, &behind); err != nil {
+	if err := row.Scan(&seq, &origin, &id, &stream, &typ, &corr, &line, &last, &hole, &behind); err != nil {
 		return wsql.Row{}, fmt.Errorf("read an event for the reactor: %w", err)
 	}
-	s.read.Store(seq)
+	*s.read = progress{seq: seq, cut: seq < last}
 	if hole > 0 {
 		s.holes.found(hole, behind)
 	}

@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -11,8 +10,9 @@ import (
 )
 
 const (
-	// leastPause bounds how often the log is asked while it grows: a busy site
-	// commits many times in that while, and each look costs it a dozen trips.
+	// leastPause bounds how often the log is asked while it grows, by those who
+	// are not behind: a busy site commits many times in that while, and each look
+	// costs it a dozen trips.
 	leastPause = 250 * time.Millisecond
 	// mostPause bounds how long an idle reactor waits for the log to grow, in
 	// case another process stopped in the middle of a page.
@@ -25,7 +25,7 @@ const (
 type pace struct {
 	ctx  context.Context // of the run it belongs to
 	log  *eventstore.Store
-	read *atomic.Int64 // the seq that was read last
+	read *progress
 	seen int64
 	last time.Time
 }
@@ -42,8 +42,8 @@ func (p *pace) HandleError(logger watermill.LoggerAdapter, noMsg bool, err error
 		p.waitForGrowth()
 	}
 	pause := max(leastPause-time.Since(p.last), 0)
-	if behind := p.log.Seen() - p.read.Load(); !noMsg && behind >= pageEvents {
-		pause = 0 // there is a whole page to be read
+	if behind := p.log.Seen() - p.read.seq; !noMsg && (p.read.cut || behind >= pageEvents) {
+		pause = 0 // another page waits
 	}
 	p.last = time.Now().Add(pause)
 	return pause

@@ -133,7 +133,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 
 // add gives a handler its own reader of the log and its own place in it.
 func (r *Reactor) add(ctx context.Context, router *message.Router, db *sql.DB, logger watermill.LoggerAdapter, h Handler) error {
-	var read atomic.Int64
+	var read progress
 	subscriber, err := wsql.NewSubscriber(db, wsql.SubscriberConfig{
 		ConsumerGroup: h.Name, SchemaAdapter: schema{types: h.Types, holes: &holes{log: r.config.Log}, read: &read}, OffsetsAdapter: offsets{},
 		BackoffManager: &pace{ctx: ctx, log: r.config.Log, read: &read},
