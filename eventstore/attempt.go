@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,6 +19,7 @@ import (
 type attempt struct {
 	store    *Store
 	conn     *pgxpool.Conn
+	begun    time.Time // when the connection was had
 	open     bool
 	foreseen *expectation // nil: lock and look up first
 	wholly   *wholly      // sends what is foreseen
@@ -154,11 +156,12 @@ func (t *attempt) commit(ctx context.Context) error {
 	return nil
 }
 
-func (t *attempt) send(ctx context.Context) error {
-	if t.foreseen == nil {
-		return t.conn.SendBatch(ctx, t.batch.statements).Close()
+func (t *attempt) send(ctx context.Context) (err error) {
+	if t.foreseen != nil && t.batch.statements.Len() <= mostStatements {
+		err = t.wholly.send(ctx, t.conn.Conn(), t.batch.statements)
+	} else {
+		err = t.conn.SendBatch(ctx, t.batch.statements).Close()
 	}
-	err := t.wholly.send(ctx, t.conn.Conn(), t.batch.statements)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == codeUnforeseen {
 		return errUnforeseen
@@ -166,13 +169,16 @@ func (t *attempt) send(ctx context.Context) error {
 	return err
 }
 
-// lost is the process of the database that did it, if the connection to it was
-// lost; else 0.
-func (t *attempt) lost() uint32 {
+// lost returns the server whose connection was lost, and makes room in the pool
+// for who inquires after it; none if the connection is there.
+func (t *attempt) lost() server {
 	if !t.conn.Conn().IsClosed() {
-		return 0
+		return server{}
 	}
-	return t.conn.Conn().PgConn().PID()
+	gone := server{t.conn.Conn().PgConn().PID(), t.begun}
+	t.open = false
+	t.conn.Release()
+	return gone
 }
 
 func (t *attempt) rollback(ctx context.Context) {

@@ -28,16 +28,16 @@ func (s *Store) Stored(ctx context.Context, id string) (yes bool, err error) {
 // commit failed with cause: nil if the event of that id is stored after all,
 // the cause if it is not, or [*UnknownError] if the database stays away.
 func (s *Store) Committed(ctx context.Context, id string, cause error) error {
-	return s.resolve(context.WithoutCancel(ctx), id, 0, cause)
+	return s.resolve(context.WithoutCancel(ctx), id, server{}, cause)
 }
 
 // resolve finds out what became of a commit whose answer was lost, by waiting
 // for the head that it held and then looking for its first event. lost is the
-// process that was to commit, and is ended first: it may have the transaction
-// still to read from a connection that is no more. 0: there is none such. An
-// ERROR is an answer; a FATAL is none, for a server that is being shut down may
-// send it after the commit took place.
-func (s *Store) resolve(ctx context.Context, id string, lost uint32, cause error) error {
+// server that was to commit, and is ended first: it may have the transaction
+// still to read from a connection that is no more. An ERROR is an answer; a FATAL
+// is none, for a server that is being shut down may send it after the commit took
+// place.
+func (s *Store) resolve(ctx context.Context, id string, lost server, cause error) error {
 	if refused := refusal(cause); errors.As(refused, new(*refusedError)) {
 		return refused
 	}
@@ -63,23 +63,32 @@ func (s *Store) resolve(ctx context.Context, id string, lost uint32, cause error
 	}
 }
 
-// What has no row has ended; the number may be another's by now, but for that of
-// the same role.
+// server is the process of the database at the other end of a connection that
+// was lost. The zero value is none: the connection is there, or whoever had it
+// holds the head, which is waited for.
+type server struct {
+	pid  uint32
+	busy time.Time // a moment when it was there
+}
+
+// What has no row has ended. Its number may be another's by now, which began
+// later; how long ago is told by either clock.
 const endServer = `
 	SELECT coalesce(bool_and(pg_terminate_backend(pid, 500)), true) FROM pg_stat_activity
-	WHERE pid = $1 AND usename = current_user AND datname = current_database()`
+	WHERE pid = $1 AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid()
+	  AND backend_start < clock_timestamp() - make_interval(secs => $2)`
 
-// end ends one of the database's processes; 0: none.
-func (s *Store) end(ctx context.Context, server uint32) error {
-	if server == 0 {
+// end returns when the server has ended.
+func (s *Store) end(ctx context.Context, lost server) error {
+	if lost == (server{}) {
 		return nil
 	}
 	var ended bool
-	if err := s.pool.QueryRow(ctx, endServer, server).Scan(&ended); err != nil {
+	if err := s.pool.QueryRow(ctx, endServer, lost.pid, time.Since(lost.busy).Seconds()).Scan(&ended); err != nil {
 		return err
 	}
 	if !ended {
-		return fmt.Errorf("the database's process %d does not end", server)
+		return fmt.Errorf("the database's process %d does not end", lost.pid)
 	}
 	return nil
 }

@@ -27,12 +27,27 @@ type wholly struct {
 	sent []byte // the last transaction, for its room
 }
 
-// mostKept is how much room is kept for the next transaction, in bytes.
-const mostKept = 1 << 20
+// What a server says of a statement that is no longer as it was prepared, or not
+// prepared at all: see "PostgreSQL Error Codes" in its manual.
+const (
+	codeOutdated   = "0A000" // feature_not_supported: cached plan must not change result type
+	codeUnprepared = "26000" // invalid_sql_statement_name
+)
 
-// send sends a transaction and waits for the answer, however long that takes:
-// the context counts only until it is sent. A connection that fails on the way is
-// closed; one on which a statement was refused is left in the transaction.
+const (
+	// mostKept is how much room is kept for the next transaction, in bytes.
+	mostKept = 1 << 20
+	// longestMessage is what a server takes of one: PostgreSQL's MaxAllocSize.
+	longestMessage = 1<<30 - 1
+	// mostStatements bounds how many are sent before an answer is read: those of
+	// more might fill what lies between, with either side waiting for the other.
+	mostStatements = 500
+)
+
+// send sends a transaction and waits for the answer, however long that takes. A
+// connection that fails on the way is closed, and so is one whose statements are
+// not as they were prepared; one on which a statement was refused is left in the
+// transaction.
 func (w *wholly) send(ctx context.Context, conn *pgx.Conn, transaction *pgx.Batch) error {
 	if err := w.encode(ctx, conn, transaction); err != nil {
 		return err
@@ -41,13 +56,23 @@ func (w *wholly) send(ctx context.Context, conn *pgx.Conn, transaction *pgx.Batc
 	if cap(w.sent) > mostKept {
 		w.sent = nil
 	}
+	var refused *pgconn.PgError
 	if err == nil {
-		err = answer(conn.PgConn().Frontend())
+		refused, err = answer(conn.PgConn().Frontend())
 	}
-	if err != nil && !errors.As(err, new(*pgconn.PgError)) {
+	switch {
+	case err != nil:
 		_ = conn.Close(ctx) // pgx does not know that it is of no use any more
+		if refused != nil {
+			return errors.Join(refused, err)
+		}
+		return err
+	case refused == nil:
+		return nil
+	case refused.Code == codeOutdated || refused.Code == codeUnprepared:
+		_ = conn.Close(ctx)
 	}
-	return err
+	return refused
 }
 
 func (w *wholly) encode(ctx context.Context, conn *pgx.Conn, transaction *pgx.Batch) error {
@@ -92,6 +117,9 @@ func appendQuery(to []byte, types *pgtype.Map, prepared *pgconn.StatementDescrip
 		binary.BigEndian.PutUint16(to[formats+2*i:], uint16(format)) //nolint:gosec // 0 or 1
 	}
 	to = appendCount(to, 0) // results as text: nobody reads them
+	if len(to)-begin > longestMessage {
+		return to, fmt.Errorf("a statement of %d bytes is longer than a message may be", len(to)-begin)
+	}
 	setLength(to[begin:], len(to)-begin)
 	return (&pgproto3.Execute{}).Encode(to)
 }
@@ -130,17 +158,16 @@ func appendCount(to []byte, n int) []byte {
 	return binary.BigEndian.AppendUint16(to, uint16(n)) //nolint:gosec // a format, or a number of parameters
 }
 
-func setLength(at []byte, n int) { binary.BigEndian.PutUint32(at, uint32(n)) } //nolint:gosec // bounded by maxGroupBytes
+func setLength(at []byte, n int) { binary.BigEndian.PutUint32(at, uint32(n)) } //nolint:gosec // see longestMessage
 
 // answer waits for the answer to a transaction. It returns the server's refusal,
-// as a [*pgconn.PgError], or what the connection failed with.
-func answer(from *pgproto3.Frontend) error {
-	var refused error
+// and what the connection failed with.
+func answer(from *pgproto3.Frontend) (refused *pgconn.PgError, err error) {
 	committed := false
 	for {
 		message, err := from.Receive()
 		if err != nil {
-			return errors.Join(refused, err)
+			return refused, err
 		}
 		switch m := message.(type) {
 		case *pgproto3.ErrorResponse:
@@ -151,9 +178,9 @@ func answer(from *pgproto3.Frontend) error {
 			committed = string(m.CommandTag) == "COMMIT"
 		case *pgproto3.ReadyForQuery:
 			if refused == nil && !committed {
-				return errors.New("the server is ready again and did not commit")
+				return nil, errors.New("the server is ready again and did not commit")
 			}
-			return refused
+			return refused, nil
 		}
 	}
 }

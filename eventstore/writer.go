@@ -203,7 +203,7 @@ func (w *writer) try(ctx context.Context, group []*pending) (left, rejected []*p
 		return group, nil, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
 	}
 	defer conn.Release()
-	t := &attempt{store: w.store, conn: conn, foreseen: w.foresight.of(group, w.store.Seen()), wholly: &w.wholly}
+	t := &attempt{store: w.store, conn: conn, begun: time.Now(), foreseen: w.foresight.of(group, w.store.Seen()), wholly: &w.wholly}
 	defer t.rollback(ctx)
 	left, err = w.settle(ctx, t, group)
 	if errors.Is(err, errUnforeseen) {
