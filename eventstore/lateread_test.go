@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
@@ -134,5 +137,29 @@ func TestWhatIsReadLateIsNotStored(t *testing.T) {
 				t.Errorf("%d events are stored, want 4", got)
 			}
 		})
+	}
+}
+
+// TestOnlyTheLostProcessIsEnded: a database that came back counts its processes
+// anew, and who has the number of a lost one may be somebody else.
+func TestOnlyTheLostProcessIsEnded(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	before := time.Now().Add(-time.Second)
+	conn, err := pgx.Connect(t.Context(), site.AppURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	for _, c := range []struct {
+		busy time.Time
+		ends bool
+	}{{before, false}, {time.Now(), true}} {
+		if err := site.Store.End(t.Context(), conn.PgConn().PID(), c.busy); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Ping(t.Context()); (err != nil) != c.ends {
+			t.Errorf("a process that was there at %s: %v", c.busy, err)
+		}
 	}
 }

@@ -72,7 +72,8 @@ type server struct {
 }
 
 // What has no row has ended. Its number may be another's by now, which began
-// later; how long ago is told by either clock.
+// later: how long ago the server was there is told by our clock, and how old a
+// process is by the database's, so that they need not agree.
 const endServer = `
 	SELECT coalesce(bool_and(pg_terminate_backend(pid, 500)), true) FROM pg_stat_activity
 	WHERE pid = $1 AND usename = session_user AND datname = current_database() AND pid <> pg_backend_pid()
@@ -83,14 +84,18 @@ func (s *Store) end(ctx context.Context, lost server) error {
 	if lost == (server{}) {
 		return nil
 	}
-	var ended bool
-	if err := s.pool.QueryRow(ctx, endServer, lost.pid, time.Since(lost.busy).Seconds()).Scan(&ended); err != nil {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
 		return err
 	}
-	if !ended {
-		return fmt.Errorf("the database's process %d does not end", lost.pid)
+	defer conn.Release()
+	var ended bool
+	// In one trip, for the time passes on the way.
+	err = conn.QueryRow(ctx, endServer, pgx.QueryExecModeExec, lost.pid, time.Since(lost.busy).Seconds()).Scan(&ended)
+	if err == nil && !ended {
+		err = fmt.Errorf("the database's process %d does not end", lost.pid)
 	}
-	return nil
+	return err
 }
 
 // The events of one append lie together.
