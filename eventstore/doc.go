@@ -35,11 +35,12 @@
 // A version conflict or a failing condition rejects its own append alone.
 // When the answer to a commit is lost, the writer ends the process of the
 // database that was to make it, for the transaction may still lie unread in its
-// socket, and reads back whether it took place, so that an error always means "not stored"; only when the
-// database stays away too long is the outcome said to be unknown ([UnknownError]). Then
-// [Store.Stored] tells it later, and an append that brought its ID is made again
-// without being stored twice. A caller who gives up hears of what is under way
-// all the same, and of the rest that nothing was stored.
+// socket, and reads back whether it took place, so that an error always means
+// "not stored"; only when the database stays away too long is the outcome said to
+// be unknown ([UnknownError]). Then [Store.Stored] tells it later, and an append
+// that brought its ID is made again without being stored twice. A caller who gives
+// up hears of what is under way all the same, and of the rest that nothing was
+// stored.
 //
 // All this is held by eventstoretest.Run.
 //
