@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -32,46 +29,8 @@ type late struct {
 
 func newLate(t *testing.T, appURL, text string) *late {
 	t.Helper()
-	u, err := url.Parse(appURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "sp-late-") // short: a socket's path is
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	target := filepath.Join(q.Get("host"), ".s.PGSQL.5432")
-	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")) //nolint:noctx // closed below
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &late{text: []byte(text), on: make(chan struct{}), read: make(chan struct{})}
-	var conns sync.WaitGroup
-	conns.Go(func() {
-		for {
-			program, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("unix", target) //nolint:noctx // ends with the program's connection
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			answered := make(chan struct{})
-			conns.Go(func() {
-				defer close(answered)
-				_, _ = io.Copy(program, server) // until one of them is gone
-				_ = program.Close()
-			})
-			conns.Go(func() { w.carry(program, server, answered) })
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); conns.Wait(); _ = os.RemoveAll(dir) })
-	q.Set("host", dir)
-	u.RawQuery = q.Encode()
-	w.url = u.String()
+	w.url = eventstoretest.Between(t, appURL, w.serve)
 	return w
 }
 
@@ -90,8 +49,17 @@ func (w *late) strikes(some []byte) bool {
 	return yes
 }
 
-func (w *late) carry(program, server net.Conn, answered <-chan struct{}) {
-	defer func() { _, _ = program.Close(), server.Close() }()
+func (w *late) serve(program, server net.Conn) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(program, server) // until one of them is gone
+		_ = program.Close()
+	}()
+	defer func() {
+		_, _ = program.Close(), server.Close()
+		<-answered
+	}()
 	buf := make([]byte, 1<<20)
 	for {
 		n, err := program.Read(buf)

@@ -23,10 +23,7 @@ type Wire struct {
 	// URL leads through it.
 	URL string
 
-	listener            net.Listener
-	target              string
 	toServer, toProgram Pass
-	conns               sync.WaitGroup
 	refuses             atomic.Bool
 }
 
@@ -41,11 +38,36 @@ const socketName = ".s.PGSQL.5432"
 // with the test.
 func NewWire(t testing.TB, appURL string, toServer, toProgram Pass) *Wire {
 	t.Helper()
+	w := &Wire{toServer: toServer, toProgram: toProgram}
+	w.URL = Between(t, appURL, w.serve)
+	return w
+}
+
+// Refuse has whoever comes from now on find no database.
+func (w *Wire) Refuse() { w.refuses.Store(true) }
+
+func (w *Wire) serve(program, server net.Conn) {
+	if w.refuses.Load() {
+		_, _ = program.Close(), server.Close()
+		return
+	}
+	var both sync.WaitGroup
+	both.Go(func() { carry(server, program, 0, w.toServer) })
+	both.Go(func() { carry(program, server, 1, w.toProgram) })
+	both.Wait()
+}
+
+// Between returns a connection string that leads to the database of another one
+// by way of serve, which gets both ends of each connection, and ends them. The
+// test waits for it.
+func Between(t testing.TB, appURL string, serve func(program, server net.Conn)) string {
+	t.Helper()
 	u, err := url.Parse(appURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	q := u.Query()
+	target := filepath.Join(q.Get("host"), socketName)
 	dir, err := os.MkdirTemp("", "sp-wire-") // short: a socket's path is
 	if err != nil {
 		t.Fatal(err)
@@ -54,40 +76,30 @@ func NewWire(t testing.TB, appURL string, toServer, toProgram Pass) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{listener: l, target: filepath.Join(q.Get("host"), socketName), toServer: toServer, toProgram: toProgram}
-	w.conns.Go(w.accept)
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			program, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("unix", target) //nolint:noctx // ends with the program's connection
+			if err != nil {
+				_ = program.Close()
+				continue
+			}
+			conns.Go(func() { serve(program, server) })
+		}
+	})
 	t.Cleanup(func() {
 		if err := errors.Join(l.Close(), os.RemoveAll(dir)); err != nil {
 			t.Error(err)
 		}
-		w.conns.Wait()
+		conns.Wait()
 	})
 	q.Set("host", dir)
 	u.RawQuery = q.Encode()
-	w.URL = u.String()
-	return w
-}
-
-// Refuse has whoever comes from now on find no database.
-func (w *Wire) Refuse() { w.refuses.Store(true) }
-
-func (w *Wire) accept() {
-	for {
-		program, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("unix", w.target) //nolint:noctx // ends with the program's connection
-		if err != nil || w.refuses.Load() {
-			_ = program.Close()
-			if server != nil {
-				_ = server.Close()
-			}
-			continue
-		}
-		w.conns.Go(func() { carry(server, program, 0, w.toServer) })
-		w.conns.Go(func() { carry(program, server, 1, w.toProgram) })
-	}
+	return u.String()
 }
 
 // carry copies whole messages until one side ends or a message is the last,
