@@ -33,7 +33,7 @@ func onEach(t *testing.T, test func(t *testing.T, c counter)) {
 		t.Log("there is no redis-server on this machine: the contract is only checked in memory")
 		return
 	}
-	t.Run("redis", func(t *testing.T) { test(t, ratelimit.NewRedis(client)) })
+	t.Run("redis", func(t *testing.T) { test(t, ratelimit.NewPatientRedis(client)) })
 }
 
 func connect(t *testing.T) (*redis.Client, bool) {
@@ -282,7 +282,7 @@ func TestBothAgree(t *testing.T) {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		both := []counter{ratelimit.NewMemory(), ratelimit.NewRedis(client)}
+		both := []counter{ratelimit.NewMemory(), ratelimit.NewPatientRedis(client)}
 		now := noon
 		for range rapid.IntRange(1, 30).Draw(r, "calls") {
 			// Mostly on, sometimes back: the clocks of two processes differ.
@@ -336,7 +336,7 @@ func TestTogetherIsOneAfterAnother(t *testing.T) {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		memory, shared, now := ratelimit.NewMemory(), ratelimit.NewRedis(client), noon
+		memory, shared, now := ratelimit.NewMemory(), ratelimit.NewPatientRedis(client), noon
 		for range rapid.IntRange(1, 4).Draw(r, "trips") {
 			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 1000, 300_000}).Draw(r, "later")) * time.Millisecond)
 			a := ratelimit.Ask{User: "u1", At: now, N: rapid.IntRange(1, 2).Draw(r, "n"), Limits: limits.Draw(r, "limits")}
@@ -373,7 +373,7 @@ func TestStrangersShareATrip(t *testing.T) {
 	few.User, many.User = "few", "many"
 	later := many
 	later.At = later.At.Add(time.Hour)
-	got, err := ratelimit.NewRedis(client).TakeTogether(t.Context(), []ratelimit.Ask{few, many, few, later, few, many})
+	got, err := ratelimit.NewPatientRedis(client).TakeTogether(t.Context(), []ratelimit.Ask{few, many, few, later, few, many})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func Connect(o redis.Options) *redis.Client {
 
 // NewRedis returns what counts through a client.
 func NewRedis(client redis.UniversalClient) *Redis {
-	return &Redis{client: client, counts: together{client: client}}
+	return &Redis{client: client, counts: together{client: client, answer: answerTime}}
 }
 
 // Key returns the name of a user's hash.

@@ -18,6 +18,7 @@ import (
 // may take after the last of them gave up.
 type together struct {
 	client redis.UniversalClient
+	answer time.Duration // how long a call may take
 
 	mu      sync.Mutex
 	waiting []*errand
@@ -40,10 +41,10 @@ type party []*errand
 // maxTogether bounds one trip.
 const maxTogether = 128
 
-// run returns what became of a call, or an error after [answerTime]. A context
+// run returns what became of a call, or an error when it took too long. A context
 // that ends first returns its error; the call may then be counted yet.
 func (t *together) run(ctx context.Context, c call) (bool, []Counter, error) {
-	e := &errand{call: c, until: time.Now().Add(answerTime), done: make(chan struct{})}
+	e := &errand{call: c, until: time.Now().Add(t.answer), done: make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, e)
 	if !t.busy {
