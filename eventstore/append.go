@@ -96,6 +96,10 @@ type Record struct {
 	Line []byte
 }
 
+// Begins reports whether the record begins its stream and is stored by the
+// transaction that applies it: no read model can know of the stream.
+func (r *Record) Begins() bool { return r.Ver == 1 && r.StoredAt.IsZero() }
+
 // maxEvents bounds one append; what is larger belongs into several.
 const maxEvents = 1000
 
@@ -237,7 +241,7 @@ func (s *Store) AppendTx(ctx context.Context, tx pgx.Tx, a Append) ([]Record, er
 	if err := b.queue(); err != nil {
 		return nil, err
 	}
-	if err := tx.SendBatch(ctx, b.statements).Close(); err != nil {
+	if err := Send(ctx, tx.Conn(), b.statements); err != nil {
 		return nil, fmt.Errorf("append: %w; nothing was stored", err)
 	}
 	return p.records, nil

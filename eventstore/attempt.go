@@ -22,7 +22,6 @@ type attempt struct {
 	begun    time.Time // when the connection was had
 	open     bool
 	foreseen *expectation // nil: lock and look up first
-	wholly   *wholly      // sends what is foreseen
 	head     Head
 	vers     map[string]int64
 	batch    *batch
@@ -156,15 +155,14 @@ func (t *attempt) commit(ctx context.Context) error {
 	return nil
 }
 
-func (t *attempt) send(ctx context.Context) (err error) {
-	if t.foreseen != nil && t.batch.statements.Len() <= mostStatements {
-		err = t.wholly.send(ctx, t.conn.Conn(), t.batch.statements)
-	} else {
-		err = t.conn.SendBatch(ctx, t.batch.statements).Close()
-	}
+func (t *attempt) send(ctx context.Context) error {
+	err := Send(ctx, t.conn.Conn(), t.batch.statements)
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == codeUnforeseen {
+	switch {
+	case errors.As(err, &refused) && refused.Code == codeUnforeseen:
 		return errUnforeseen
+	case errors.As(err, new(*unsentError)):
+		return &refusedError{err}
 	}
 	return err
 }

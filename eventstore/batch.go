@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"sallyport/domain"
 )
@@ -149,25 +146,12 @@ func (b *batch) expect(writes []Write) error {
 	return nil
 }
 
-// The events of one batch have one origin. The arrays are walked where their
-// elements are wanted: from a FROM clause PostgreSQL would first copy each of
-// them into a store of rows, which cost a sixth of the statement.
-const insertEvents = `
-	INSERT INTO events (seq, origin, pos, id, stream, ver, type, at, actor, corr, line)
-	SELECT unnest($1::bigint[]), $2::text, unnest($3::bigint[]), unnest($4::uuid[]), unnest($5::text[]), unnest($6::bigint[]),
-	       unnest($7::text[]), unnest($8::timestamptz[]), unnest($9::text[]), unnest($10::text[]), unnest($11::text[])`
-
 // The notification is sent by the commit, to whoever listens in any process.
 const updateHead = `UPDATE log_head SET seq = $1, pos = $2, chain = $3 RETURNING pg_notify('` + channel + `', seq::text)`
 
-// queue queues the inserts, the read models and the head's new place.
+// queue queues the events, the read models and the head's new place.
 func (b *batch) queue() error {
 	queueEvents(b.statements, b.records)
-	return b.queueModels()
-}
-
-// queueModels queues all but the inserts.
-func (b *batch) queueModels() error {
 	for _, p := range b.store.inline {
 		if err := p.Apply(b.statements, b.records); err != nil {
 			return fmt.Errorf("append: project: %w; nothing was stored", err)
@@ -177,52 +161,22 @@ func (b *batch) queueModels() error {
 	return nil
 }
 
+const events = "events (seq, origin, pos, id, stream, ver, type, at, actor, corr, line)"
+
 func queueEvents(to *pgx.Batch, records []Record) {
-	if len(records) == 0 {
-		return
-	}
-	to.Queue(insertEvents,
-		Numbers(records, func(r *Record) int64 { return r.Seq }), records[0].Origin,
-		Numbers(records, func(r *Record) int64 { return r.Pos }),
-		&ids{column: over(records)},
-		Texts(records, func(r *Record) string { return r.Stream }),
-		Numbers(records, func(r *Record) int64 { return r.Ver }),
-		Texts(records, func(r *Record) string { return r.Type }),
-		Times(records, func(r *Record) time.Time { return r.At }),
-		Texts(records, func(r *Record) string { return r.Actor }),
-		Texts(records, func(r *Record) string { return r.Corr }),
-		&lines{over(records)})
-}
-
-func parseID(id string) (uuid.UUID, error) {
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return uuid.UUID{}, fmt.Errorf("the event id %q is no UUID; nothing was stored", id)
-	}
-	return parsed, nil
-}
-
-var eventColumns = []string{"seq", "origin", "pos", "id", "stream", "ver", "type", "at", "actor", "corr", "line"}
-
-// copyEvents does what queueEvents does, for the many events of a bundle: it
-// takes a trip of its own and little more than half of the database's time.
-func copyEvents(ctx context.Context, tx pgx.Tx, records []Record) error {
-	if len(records) == 0 {
-		return nil
-	}
-	row := make([]any, len(eventColumns))
-	rows := pgx.CopyFromSlice(len(records), func(i int) ([]any, error) {
-		r := &records[i]
-		id, err := parseID(r.ID)
-		if err != nil {
-			return nil, err
-		}
-		row[0], row[1], row[2], row[3], row[4], row[5] = r.Seq, r.Origin, r.Pos, pgtype.UUID{Bytes: id, Valid: true}, r.Stream, r.Ver
-		row[6], row[7], row[8], row[9], row[10] = r.Type, r.At, r.Actor, r.Corr, r.Line
-		return row, nil
+	Copy(to, events, records, func(row *Row, r *Record) {
+		row.Bigint(r.Seq)
+		row.Text(r.Origin)
+		row.Bigint(r.Pos)
+		row.UUID(r.ID)
+		row.Text(r.Stream)
+		row.Bigint(r.Ver)
+		row.Text(r.Type)
+		row.Time(r.At)
+		row.Text(r.Actor)
+		row.Text(r.Corr)
+		row.Bytes(r.Line)
 	})
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"events"}, eventColumns, rows)
-	return err
 }
 
 // Withheld is a run of positions that their origin did not send.
@@ -264,15 +218,12 @@ func (s *Store) Mirror(ctx context.Context, m Mirrored) error {
 			b.head.Seq++
 			b.records = append(b.records, Record{Event: e, Seq: b.head.Seq, Origin: m.Origin, Fact: m.Facts[i], Line: m.Lines[i]})
 		}
-		if err := copyEvents(ctx, tx, b.records); err != nil {
-			return err
-		}
 		queueWithheld(b.statements, m)
-		if err := b.queueModels(); err != nil {
+		if err := b.queue(); err != nil {
 			return err
 		}
 		seq = b.head.Seq
-		return tx.SendBatch(ctx, b.statements).Close()
+		return Send(ctx, tx.Conn(), b.statements)
 	})
 	if err != nil {
 		return fmt.Errorf("mirror %s: %w", m.Origin, err)

@@ -42,7 +42,7 @@ func (s *Store) TakeBack(ctx context.Context, r Returned) error {
 			return err
 		}
 		seq = b.head.Seq
-		return tx.SendBatch(ctx, b.statements).Close()
+		return Send(ctx, tx.Conn(), b.statements)
 	})
 	if err != nil {
 		return fmt.Errorf("take back what the log lost: %w; nothing of this part was stored", err)

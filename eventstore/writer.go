@@ -56,7 +56,6 @@ type writer struct {
 
 	// These are of the goroutine that runs.
 	foresight foresight
-	wholly    wholly
 }
 
 // Bounds of one group. An append is never split; the last one may exceed.
@@ -203,7 +202,7 @@ func (w *writer) try(ctx context.Context, group []*pending) (left, rejected []*p
 		return group, nil, fmt.Errorf("append: reach the database: %w; nothing was stored", err)
 	}
 	defer conn.Release()
-	t := &attempt{store: w.store, conn: conn, begun: time.Now(), foreseen: w.foresight.of(group, w.store.Seen()), wholly: &w.wholly}
+	t := &attempt{store: w.store, conn: conn, begun: time.Now(), foreseen: w.foresight.of(group, w.store.Seen())}
 	defer t.rollback(ctx)
 	left, err = w.settle(ctx, t, group)
 	if errors.Is(err, errUnforeseen) {

@@ -31,9 +31,14 @@ func (h *history) add(origin, stream string, f domain.Fact) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	pos := int64(len(h.logs[origin]) + 1)
+	pos, ver := int64(len(h.logs[origin])+1), int64(1)
+	for _, before := range h.logs[origin] {
+		if before.Stream == stream {
+			ver++
+		}
+	}
 	h.logs[origin] = append(h.logs[origin], eventstore.Record{Origin: origin, Fact: f, Event: domain.Event{
-		Pos: pos, Stream: stream, Type: f.EventType(), Schema: schematest.Present(f.EventType()), At: dawn.Add(time.Duration(pos) * time.Second), Data: data}})
+		Pos: pos, Stream: stream, Ver: ver, Type: f.EventType(), Schema: schematest.Present(f.EventType()), At: dawn.Add(time.Duration(pos) * time.Second), Data: data}})
 }
 
 // mirrored is a record as the other site decodes it from its line.

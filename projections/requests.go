@@ -41,52 +41,72 @@ func (q Request) Crossed(exportedThrough, ackedThrough int64) domain.Status {
 	return q.Status.CrossingStatus(q.AskedPos, exportedThrough, ackedThrough)
 }
 
-// The arrays are walked in the list, not in FROM, as where events are inserted.
-const upsertRequests = `
-	INSERT INTO readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)
-	SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::text[]), unnest($6::int[]),
-	       unnest($7::text[])::json, unnest($8::text[]), unnest($9::int[]), unnest($10::timestamptz[])
-	ON CONFLICT (id) DO NOTHING`
-
-// submitted is a row of upsertRequests.
+// submitted is a request's row before anything came of it.
 type submitted struct {
-	record *eventstore.Record
-	fact   domain.RequestSubmitted
-	params string
+	record                      *eventstore.Record
+	id, user, typ, params, name string
+	version, priority           int
 }
 
-// applyRequests inserts what was submitted. A request's stream has one
-// origin and one first event, so the same id twice is the same event.
+func submittedBy(r *eventstore.Record, f domain.RequestSubmitted) (submitted, error) {
+	params, err := compact(f.Params)
+	if err != nil {
+		return submitted{}, fmt.Errorf("parameters of %s: %w", r.Stream, err)
+	}
+	return submitted{record: r, id: strings.TrimPrefix(r.Stream, domain.RequestStream("")), user: text(f.User), typ: text(f.Type),
+		version: f.TypeVersion, params: params, name: text(f.Name), priority: f.Priority}, nil
+}
+
+const requestRows = "readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)"
+
+func (q *submitted) write(to *eventstore.Row) {
+	to.Text(q.id)
+	to.Text(q.record.Origin)
+	to.Bigint(q.record.Pos)
+	to.Text(q.user)
+	to.Text(q.typ)
+	to.Int(q.version)
+	to.Text(q.params)
+	to.Text(q.name)
+	to.Int(q.priority)
+	to.Time(q.record.At)
+}
+
+const insertRequest = `INSERT INTO ` + requestRows + ` VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING`
+
+func (q *submitted) insert(b *pgx.Batch) {
+	r := q.record
+	b.Queue(insertRequest, q.id, r.Origin, r.Pos, q.user, q.typ, q.version, q.params, q.name, q.priority, r.At)
+}
+
+// applyRequests adds what was submitted. A request's stream has one origin and
+// one submission that counts, its first: the same id again is the same request.
+// Nearly all begin their stream as they are stored, and are new for certain.
 func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
-	var rows []submitted
+	var begun, others []submitted
 	for i := range records {
-		f, ok := records[i].Fact.(domain.RequestSubmitted)
+		r := &records[i]
+		f, ok := r.Fact.(domain.RequestSubmitted)
 		if !ok {
 			continue
 		}
-		params, err := compact(f.Params)
+		q, err := submittedBy(r, f)
 		if err != nil {
-			return fmt.Errorf("parameters of %s: %w", records[i].Stream, err)
+			return err
 		}
-		if rows == nil {
-			rows = make([]submitted, 0, len(records)-i)
+		if !r.Begins() {
+			others = append(others, q)
+			continue
 		}
-		rows = append(rows, submitted{&records[i], f, params})
+		if begun == nil {
+			begun = make([]submitted, 0, len(records)-i)
+		}
+		begun = append(begun, q)
 	}
-	if len(rows) == 0 {
-		return nil
+	eventstore.Copy(b, requestRows, begun, func(to *eventstore.Row, q *submitted) { q.write(to) })
+	for i := range others {
+		others[i].insert(b)
 	}
-	b.Queue(upsertRequests,
-		eventstore.Texts(rows, func(r *submitted) string { return strings.TrimPrefix(r.record.Stream, domain.RequestStream("")) }),
-		eventstore.Texts(rows, func(r *submitted) string { return r.record.Origin }),
-		eventstore.Numbers(rows, func(r *submitted) int64 { return r.record.Pos }),
-		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.User) }),
-		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.Type) }),
-		eventstore.Numbers(rows, func(r *submitted) int64 { return int64(r.fact.TypeVersion) }),
-		eventstore.Texts(rows, func(r *submitted) string { return r.params }),
-		eventstore.Texts(rows, func(r *submitted) string { return text(r.fact.Name) }),
-		eventstore.Numbers(rows, func(r *submitted) int64 { return int64(r.fact.Priority) }),
-		eventstore.Times(rows, func(r *submitted) time.Time { return r.record.At }))
 	return nil
 }
 

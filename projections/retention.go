@@ -104,14 +104,21 @@ const (
 		WHERE NOT EXISTS (SELECT FROM readmodel.responses AS s WHERE s.request_id = substr(e.stream, length('response-') + 1))`
 )
 
-// applyRevived comes before what the batch does to the rows.
+// applyRevived comes before what the batch does to the rows. What begins in the
+// batch was never cleared away.
 func applyRevived(b *pgx.Batch, records []eventstore.Record) error {
 	var requests, responses []string
+	var begun map[string]bool
 	for _, r := range records {
 		switch r.Fact.(type) {
 		case domain.RequestRetried, domain.ResponseRetried:
+			if begun == nil {
+				begun = streamsBegun(records)
+			}
 			id, _ := domain.RequestOf(r.Stream)
-			requests, responses = append(requests, domain.RequestStream(id)), append(responses, domain.ResponseStream(id))
+			if request := domain.RequestStream(id); !begun[request] {
+				requests, responses = append(requests, request), append(responses, domain.ResponseStream(id))
+			}
 		}
 	}
 	if len(requests) > 0 {
@@ -119,6 +126,16 @@ func applyRevived(b *pgx.Batch, records []eventstore.Record) error {
 		b.Queue(reviveResponses, responses)
 	}
 	return nil
+}
+
+func streamsBegun(records []eventstore.Record) map[string]bool {
+	begun := map[string]bool{}
+	for i := range records {
+		if records[i].Begins() {
+			begun[records[i].Stream] = true
+		}
+	}
+	return begun
 }
 
 // Retained says how far a site has cleared its read models.

@@ -19,9 +19,9 @@ import (
 // is made again by its id, once; the log has no gap and its chain is whole.
 func killed(t *testing.T, open func(testing.TB) *Site) {
 	for way, points := range map[string][]Point{
-		oneTrip: {Before("begin"), Before("SELECT log_expect"), Before("INSERT INTO events"), Before("UPDATE log_head"),
+		oneTrip: {Before("begin"), Before("SELECT log_expect"), Before("COPY events"), Before("UPDATE log_head"),
 			Before("commit"), Committed, Unanswered, acknowledged},
-		twoTrips: {Before("begin"), Before("SELECT site, role"), Before("INSERT INTO events"), Before("UPDATE log_head"),
+		twoTrips: {Before("begin"), Before("SELECT site, role"), Before("COPY events"), Before("UPDATE log_head"),
 			Before("commit"), Committed, Unanswered, acknowledged},
 	} {
 		t.Run(way, func(t *testing.T) {

@@ -121,7 +121,7 @@ func (r *run) replayStreams(ctx context.Context, u projections.Unit, streams []s
 			}
 		}
 		elsewhere(&b)
-		if err := r.conn.SendBatch(ctx, &b).Close(); err != nil {
+		if err := eventstore.Send(ctx, r.conn, &b); err != nil {
 			return err
 		}
 		after = records[len(records)-1].Seq

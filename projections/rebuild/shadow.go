@@ -54,18 +54,12 @@ func elsewhere(b *pgx.Batch) {
 	}
 }
 
-// sender is a connection or a transaction.
-type sender interface {
-	eventstore.Queries
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
 // pageBytes bounds the lines of one page of events.
 const pageBytes = 4 << 20
 
 // replay applies the events with seq in (after, through] to the tables that
 // are made anew, page by page. It tells of each page how far it has got.
-func replay(ctx context.Context, on sender, types []string, models []eventstore.Projection, after, through int64, told func(at int64) error) error {
+func replay(ctx context.Context, on *pgx.Conn, types []string, models []eventstore.Projection, after, through int64, told func(at int64) error) error {
 	for after < through {
 		records, err := eventstore.ReadTypes(ctx, on, types, eventstore.Part{After: after, Through: through, MaxBytes: pageBytes})
 		if err != nil {
@@ -86,7 +80,7 @@ func replay(ctx context.Context, on sender, types []string, models []eventstore.
 }
 
 // apply applies records together, as an append of them would.
-func apply(ctx context.Context, on sender, models []eventstore.Projection, records []eventstore.Record) error {
+func apply(ctx context.Context, on *pgx.Conn, models []eventstore.Projection, records []eventstore.Record) error {
 	var b pgx.Batch
 	for _, m := range models {
 		if err := m.Apply(&b, records); err != nil {
@@ -97,7 +91,7 @@ func apply(ctx context.Context, on sender, models []eventstore.Projection, recor
 	if b.Len() == 0 {
 		return nil
 	}
-	return on.SendBatch(ctx, &b).Close()
+	return eventstore.Send(ctx, on, &b)
 }
 
 // swap takes the head's lock, applies what has come since, and lets the tables
@@ -111,7 +105,7 @@ func (r *run) swap(ctx context.Context, u projections.Unit, at int64, began time
 		if err := tx.QueryRow(ctx, `SELECT seq FROM log_head FOR UPDATE`).Scan(&seq); err != nil {
 			return err
 		}
-		if err := replay(ctx, tx, u.Types, u.Inline, at, seq, func(int64) error { return nil }); err != nil {
+		if err := replay(ctx, tx.Conn(), u.Types, u.Inline, at, seq, func(int64) error { return nil }); err != nil {
 			return err
 		}
 		if err := r.tell(Progress{Doing: Swapping, Models: u.Models}); err != nil {
