@@ -76,25 +76,30 @@ func (schema) SubscribeIsolationLevel() sql.IsolationLevel { return sql.LevelRea
 // selectPage reads the page after the offset. Of events that nobody wants only
 // the page's last is returned, without its line: acknowledging it moves the
 // offset past all of them. As seq has no holes, the n-th row is the n-th seq.
+// Most events of a busy log are wanted by nobody: of each only the type is looked
+// at, and the rest is fetched of those that are returned.
 const selectPage = `
 	WITH place AS (%s),
-	page AS (SELECT e.seq, e.origin, e.id, e.stream, e.type, e.corr, e.line, e.type = ANY ($2) AS wanted,
-	                place.seq + row_number() OVER (ORDER BY e.seq) AS want
-	         FROM place CROSS JOIN LATERAL (SELECT * FROM events WHERE events.seq > place.seq ORDER BY events.seq LIMIT $3) AS e),
-	sized AS (SELECT *, max(seq) OVER () AS last,
-	                 min(want) FILTER (WHERE want <> seq) OVER () AS hole, min(seq) FILTER (WHERE want <> seq) OVER () AS behind,
-	                 sum(CASE WHEN wanted THEN octet_length(line) ELSE 0 END)
-	                     OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-	          FROM page)
-	SELECT seq, origin, id::text, stream, type, corr, CASE WHEN wanted THEN line ELSE '' END, last, coalesce(hole, 0), coalesce(behind, 0)
-	FROM sized WHERE (wanted OR seq = last) AND coalesce(before, 0) < $4
-	ORDER BY seq`
+	page AS MATERIALIZED (
+		SELECT e.seq, e.wanted, CASE WHEN e.wanted THEN octet_length(e.line) ELSE 0 END AS size
+		FROM place CROSS JOIN LATERAL (SELECT seq, line, type = ANY ($%d) AS wanted FROM events
+		                               WHERE events.seq > place.seq ORDER BY events.seq LIMIT %d) AS e),
+	ends AS MATERIALIZED (SELECT max(page.seq) AS last, max(page.seq) - max(place.seq) <> count(*) AS holed FROM page CROSS JOIN place),
+	gap AS (SELECT min(want) AS hole, min(seq) AS behind
+	        FROM (SELECT page.seq, place.seq + row_number() OVER (ORDER BY page.seq) AS want FROM page CROSS JOIN place) AS counted
+	        WHERE want <> seq),
+	chosen AS (SELECT seq, wanted, sum(size) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+	           FROM page WHERE wanted OR seq = (SELECT last FROM ends))
+	SELECT e.seq, e.origin, e.id::text, e.stream, e.type, e.corr, CASE WHEN c.wanted THEN e.line ELSE '' END, ends.last,
+	       CASE WHEN ends.holed THEN (SELECT hole FROM gap) ELSE 0 END, CASE WHEN ends.holed THEN (SELECT behind FROM gap) ELSE 0 END
+	FROM ends CROSS JOIN chosen AS c CROSS JOIN LATERAL (SELECT * FROM events WHERE events.seq = c.seq OFFSET 0) AS e
+	WHERE coalesce(c.before, 0) < %d
+	ORDER BY c.seq`
 
 // SelectQuery implements [wsql.SchemaAdapter].
 func (s schema) SelectQuery(topic, group string, offsets wsql.OffsetsAdapter) wsql.Query {
 	place := offsets.NextOffsetQuery(topic, group)
-	return wsql.Query{Query: fmt.Sprintf(selectPage, place.Query),
-		Args: append(place.Args, s.types, pageEvents, pageBytes)}
+	return wsql.Query{Query: fmt.Sprintf(selectPage, place.Query, len(place.Args)+1, pageEvents, pageBytes), Args: append(place.Args, s.types)}
 }
 
 // UnmarshalMessage implements [wsql.SchemaAdapter].
