@@ -1,3 +1,8 @@
+//go:build !race
+
+// What is measured is the program as people run it, and what it is brought takes
+// long to make under the race detector: `make test` runs this without it.
+
 package main
 
 import (
