@@ -44,7 +44,7 @@ test: ## run every check and test; installs or downloads what is missing, and sa
 	wait "$$setup"; export PATH="$$(sed 's/$$/:/' "$$added")$$PATH"; \
 	failed() { echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; }; \
 	go test $$race $(TEST_FLAGS) $(LONGEST) ./... || failed; \
-	[ -z "$$race" ] || go test $(TEST_FLAGS) -run '$(UNRACED)' ./cmd/sallyport ./bridge ./bridge/... || failed; \
+	[ -z "$$race" ] || go test $(TEST_FLAGS) -run '$(UNRACED)' ./bridge ./cmd/sallyport ./bridge/... || failed; \
 	echo "make test: all passed in $$((SECONDS - begun)) s$${race:+, with the race detector}"
 
 test-api: build ## let Schemathesis (from PyPI, into .cache) loose on both sites for two minutes; needs Python 3.10

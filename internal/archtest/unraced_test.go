@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
 var (
+	unracedIn = regexp.MustCompile(`(?m)-run '\$\(UNRACED\)' (.+?) \|\|`)
 	unraced   = regexp.MustCompile(`(?m)^UNRACED\s*:= (.+)$`)
 	testNames = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
 	notRaced  = []byte("//go:build !race\n")
@@ -28,9 +30,11 @@ func TestWhatIsNotRacedIsRun(t *testing.T) {
 		t.Fatal("the Makefile does not say what is run without the race detector")
 	}
 	run, err := regexp.Compile(string(named[1]))
-	if err != nil {
-		t.Fatal(err)
+	where := unracedIn.FindSubmatch(makefile)
+	if err != nil || where == nil {
+		t.Fatal("the Makefile does not say how it is run:", err)
 	}
+	places := strings.Fields(string(where[1]))
 	found := 0
 	for _, p := range packages(t) {
 		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
@@ -42,6 +46,13 @@ func TestWhatIsNotRacedIsRun(t *testing.T) {
 				found++
 				if !run.Match(test[1]) {
 					t.Errorf("%s/%s: %s is never run: add it to UNRACED in the Makefile", p.at(), name, test[1])
+				}
+				within := func(place string) bool {
+					above, all := strings.CutSuffix(strings.TrimPrefix(place, "./"), "/...")
+					return p.at() == above || all && below(above, p.at())
+				}
+				if !slices.ContainsFunc(places, within) {
+					t.Errorf("%s/%s: %s is never run: add the package to those of UNRACED in the Makefile", p.at(), name, test[1])
 				}
 			}
 		}
