@@ -14,7 +14,7 @@ import (
 
 // attempt is one transaction of the writer. It speaks to the connection itself
 // so that its statements travel together: begin, lock and look-up in one trip,
-// inserts, projections and commit in another; or all of it in a single one,
+// events, projections and commit in another; or all of it in a single one,
 // when it is foreseen what the look-up would find.
 type attempt struct {
 	store    *Store

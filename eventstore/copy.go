@@ -11,10 +11,11 @@ import (
 )
 
 // Copy queues rows that are new to a table, which is named with its columns, for
-// [Send]: they are written to the database's pages many at a time, for half of what
-// inserting them costs. write appends the columns' values in their order. A row
-// that the table has already fails the transaction. The rows belong to the batch
-// until it was sent.
+// [Send]: they are written to the database's pages many at a time, for half to four
+// fifths of what inserting them costs. That takes defaults that are the same for
+// all of them. write appends the columns' values in their order. A row that the
+// table has already fails the transaction. The rows belong to the batch until it
+// was sent.
 func Copy[R any](b *pgx.Batch, into string, rows []R, write func(*Row, *R)) {
 	if len(rows) > 0 {
 		b.Queue("COPY "+into+" FROM STDIN (FORMAT binary)", &rowsOf[R]{rows, write})

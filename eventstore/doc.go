@@ -3,7 +3,7 @@
 //
 //	Append ──┐                       ┌────────── one transaction ──────────┐
 //	Append ──┼─▶ queue ─▶ writer ──▶ │ lock head · check versions · seq,   │
-//	Append ──┘                       │ pos, chain · insert · project · head│
+//	Append ──┘                       │ pos, chain · events · project · head│
 //	                                 └──────────────── commit ─────────────┘
 //	Mirror, AppendTx ── the caller's transaction ── the same steps
 //

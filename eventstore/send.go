@@ -25,14 +25,16 @@ const (
 const (
 	// mostKept is how much room is kept for what is sent next, in bytes.
 	mostKept = 1 << 20
-	// longestMessage is what a server takes of one: PostgreSQL's MaxAllocSize.
-	longestMessage = 1<<30 - 1
+	// longestMessage is what a server takes of one, PostgreSQL's MaxAllocSize, and
+	// leaves room for the end of what is copied.
+	longestMessage = 1<<30 - 4
 	// mostStatements bounds how many are sent before an answer is read: those of
 	// more might fill what lies between, with either side waiting for the other.
 	mostStatements = 500
 )
 
-// unsentError says that a statement could not be encoded: none of them was sent.
+// unsentError says that a statement could not be sent, and nothing with it: its
+// transaction cannot commit.
 type unsentError struct{ cause error }
 
 func (e *unsentError) Error() string { return e.cause.Error() }
@@ -54,8 +56,12 @@ var room = sync.Pool{New: func() any { return new([]byte) }}
 // copies nothing without asking first.
 //
 // It returns a [*pgconn.PgError] if one was refused, which ends the transaction. A
-// connection that fails on the way, or whose context ends, is closed.
+// connection that fails on the way is closed; so is one whose context ends while it
+// waits, after the server was asked to cancel what it does.
 func Send(ctx context.Context, conn *pgx.Conn, statements *pgx.Batch) error {
+	if conn.IsClosed() || conn.PgConn().IsBusy() {
+		return &unsentError{errors.New("the connection is closed, or somebody reads from it")}
+	}
 	kept := room.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
 	defer func() {
 		if cap(*kept) <= mostKept {
@@ -94,10 +100,10 @@ func exchange(ctx context.Context, conn *pgx.Conn, sent []byte, commits bool) er
 	}
 	switch {
 	case err != nil:
-		_ = conn.Close(ctx) // pgx does not know that it is of no use any more
 		if ctx.Err() != nil {
-			err = errors.Join(context.Cause(ctx), err)
+			err = errors.Join(context.Cause(ctx), err, cancel(ctx, conn.PgConn()))
 		}
+		_ = conn.Close(ctx) // pgx does not know that it is of no use any more
 		if refused != nil {
 			err = errors.Join(refused, err)
 		}
@@ -110,9 +116,21 @@ func exchange(ctx context.Context, conn *pgx.Conn, sent []byte, commits bool) er
 	return refused
 }
 
+// cancelTime bounds how long a server is asked to cancel.
+const cancelTime = time.Second
+
+// cancel keeps a server from going on, with all that it has locked, for somebody
+// who has left.
+func cancel(ctx context.Context, conn *pgconn.PgConn) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
+	defer done()
+	return conn.CancelRequest(ctx)
+}
+
 func encode(ctx context.Context, to []byte, conn *pgx.Conn, statements []*pgx.QueuedQuery) ([]byte, error) {
 	prepared, err := prepare(ctx, conn.PgConn(), statements)
 	if err != nil {
+		_ = conn.Close(ctx) // which of them the server knows is not known
 		return to, err
 	}
 	for _, q := range statements {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sallyport/eventstore"
 	"sallyport/eventstore/eventstoretest"
@@ -50,7 +51,8 @@ func TestManyStatementsAreOneTransaction(t *testing.T) {
 	}
 }
 
-// TestSendGivesUp: who waits is not kept, and the connection is not used again.
+// TestSendGivesUp: who waits is not kept, the server does not go on for him, and
+// the connection is not used again.
 func TestSendGivesUp(t *testing.T) {
 	t.Parallel()
 	site := eventstoretest.New(t, eventstoretest.Setup{})
@@ -67,5 +69,45 @@ func TestSendGivesUp(t *testing.T) {
 	}
 	if !conn.IsClosed() {
 		t.Error("the connection is open, with an answer on its way")
+	}
+	if err := eventstore.Send(t.Context(), conn, slow); err == nil {
+		t.Error("a closed connection was used")
+	}
+	gone := `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`
+	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+		var yes bool
+		if err := site.Owner.QueryRow(t.Context(), gone, conn.PgConn().PID()).Scan(&yes); err != nil {
+			t.Fatal(err)
+		}
+		if yes {
+			break
+		}
+	}
+}
+
+// TestARefusedStatementMayBePreparedAgain: what the server knows of those that
+// came with it does not matter.
+func TestARefusedStatementMayBePreparedAgain(t *testing.T) {
+	t.Parallel()
+	site := eventstoretest.New(t, eventstoretest.Setup{})
+	send := func() error {
+		return site.Owner.AcquireFunc(t.Context(), func(c *pgxpool.Conn) error {
+			b := &pgx.Batch{}
+			b.Queue(`SELECT 1`)
+			b.Queue(`INSERT INTO made_later VALUES ($1)`, 1)
+			return eventstore.Send(t.Context(), c.Conn(), b)
+		})
+	}
+	var refused *pgconn.PgError
+	if err := send(); !errors.As(err, &refused) || refused.Code != "42P01" {
+		t.Errorf("%v, want an undefined table", err)
+	}
+	if _, err := site.Owner.Exec(t.Context(), `CREATE TABLE made_later (n int)`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := send(); err != nil {
+			t.Error(err)
+		}
 	}
 }

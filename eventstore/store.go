@@ -18,9 +18,11 @@ import (
 const writerVersion = 1
 
 // Projection keeps a read model. Apply queues the statements that bring the
-// model from before the records to after them. It must be deterministic, use
-// sets rather than rows, and give equal rows under any interleaving of the
-// origins. Records come in the order of seq.
+// model from before the records to after them, for [Send]. It must be
+// deterministic, use sets rather than rows where there are many, and give equal
+// rows under any interleaving of the origins. Records come in the order of seq.
+// Those that were stored before may come again and change nothing; those that are
+// being stored come once.
 type Projection interface {
 	Apply(b *pgx.Batch, records []Record) error
 }

@@ -12,7 +12,7 @@ import (
 //	linearizable   8,000 operations of 32 callers in two processes, by porcupine
 //	complete       a reader beside eight writers, some of whose appends fail or are rolled back
 //	as the model   random programs of appends against a fold in memory
-//	killed         SIGKILL around lock, insert, head, commit and answer, by one trip and by two
+//	killed         SIGKILL around lock, events, head, commit and answer, by one trip and by two
 //	processes      four processes on one log, twelve killed wherever they are, and another in its place
 //	altered        rows that were edited, deleted, inserted and reordered by a superuser
 //
