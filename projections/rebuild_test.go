@@ -62,8 +62,9 @@ func (l *life) event() {
 		l.ask(l.asked, submitted(id(number), text))
 	case kind < 6 && l.asked > 0:
 		n := 1 + l.random.IntN(l.asked)
-		f := []domain.Fact{domain.RequestCancelled{}, domain.RequestRetried{Failure: l.failures[n-1]}, domain.RequestRetried{Failure: l.failures[n-1]}}
-		l.ask(n, f[l.random.IntN(3)])
+		f := []domain.Fact{domain.RequestCancelled{}, domain.RequestRetried{Failure: l.failures[n-1]}, domain.RequestRetried{Failure: l.failures[n-1]},
+			submitted(id(number), "again, which does not count")}
+		l.ask(n, f[l.random.IntN(4)])
 	case kind < 14 && l.there > 0:
 		n := 1 + l.random.IntN(l.there)
 		broken := failed(number)

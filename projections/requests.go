@@ -79,15 +79,15 @@ func (q *submitted) insert(b *pgx.Batch) {
 	b.Queue(insertRequest, q.id, r.Origin, r.Pos, q.user, q.typ, q.version, q.params, q.name, q.priority, r.At)
 }
 
-// applyRequests adds what was submitted. A request's stream has one origin and
-// one submission that counts, its first: the same id again is the same request.
-// Nearly all begin their stream as they are stored, and are new for certain.
+// applyRequests adds what was submitted. A request is what the first event of its
+// stream says, whatever a peer writes behind it. Nearly all are being stored, and
+// so are new for certain.
 func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 	var begun, others []submitted
 	for i := range records {
 		r := &records[i]
 		f, ok := r.Fact.(domain.RequestSubmitted)
-		if !ok {
+		if !ok || r.Ver != 1 {
 			continue
 		}
 		q, err := submittedBy(r, f)

@@ -78,7 +78,7 @@ const (
 			       max(c.pos) FILTER (WHERE c.type = 'request.retried') AS retried,
 			       max((event_data(c.line)->>'failure')::bigint) FILTER (WHERE c.type = 'request.retried') AS failure
 			FROM events AS c WHERE c.stream = e.stream AND c.type IN ('request.cancelled', 'request.retried')) AS m
-		WHERE e.stream = ANY ($1) AND e.type = 'request.submitted'
+		WHERE e.stream = ANY ($1) AND e.type = 'request.submitted' AND e.ver = 1
 		  AND NOT EXISTS (SELECT FROM readmodel.requests AS q WHERE q.id = substr(e.stream, length('request-') + 1))`
 
 	reviveResponses = `

@@ -50,7 +50,7 @@ const mayBeCleared = `EXISTS (
 	SELECT FROM events AS o WHERE o.stream = 'response-' || %[1]s AND o.seq <= $%[2]d
 	AND o.type IN ('response.recorded', 'response.failed', 'response.withdrawn')
 	AND o.pos <= coalesce((SELECT max(t.through) FROM unnest($%[3]d::text[], $%[4]d::bigint[]) AS t(log, through) WHERE t.log = o.origin), 0)
-	AND EXISTS (SELECT FROM events AS q WHERE q.stream = 'request-' || %[1]s AND q.type = 'request.submitted' AND q.seq <= $%[2]d))`
+	AND EXISTS (SELECT FROM events AS q WHERE q.stream = 'request-' || %[1]s AND q.type = 'request.submitted' AND q.ver = 1 AND q.seq <= $%[2]d))`
 
 // replayWork makes analysts' work, which people make little of, but for what
 // may have been cleared away with its request.

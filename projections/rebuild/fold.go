@@ -27,7 +27,7 @@ const (
 	SELECT substr(e.stream, length('request-') + 1), e.origin, e.pos, d."user", d.type, d.type_version, coalesce(d.params, 'null'),
 	       coalesce(d.name, ''), d.priority, e.at
 	FROM events AS e CROSS JOIN LATERAL json_to_record(event_data(e.line)) AS d("user" text, type text, type_version int, params json, name text, priority int)
-	WHERE e.seq > $1 AND e.seq <= least($2::bigint, $3) AND e.type = 'request.submitted'`
+	WHERE e.seq > $1 AND e.seq <= least($2::bigint, $3) AND e.type = 'request.submitted' AND e.ver = 1`
 
 	// Of a stream the one event counts that [domain.Status.Supersedes] all others.
 	foldResponses = `

@@ -45,7 +45,7 @@ var moved = `
 			CASE WHEN s.retried IS NULL AND s.answer & 7 IN (2, 4) THEN ` + bucketOf("s.answered_at - q.at") + ` END AS answer,
 			CASE WHEN q.origin <> $7 THEN ` + bucketOf("q.stored_at - q.at") + ` WHEN s.answer & 7 IN (2, 4) THEN ` + bucketOf("s.answer_came - s.answered_at") + ` END AS crossing
 		FROM touched AS t
-		CROSS JOIN LATERAL (SELECT * FROM events AS e WHERE e.stream = 'request-' || t.id AND e.type = 'request.submitted' AND e.seq <= $4 ORDER BY e.seq LIMIT 1) AS q
+		CROSS JOIN LATERAL (SELECT * FROM events AS e WHERE e.stream = 'request-' || t.id AND e.type = 'request.submitted' AND e.ver = 1 AND e.seq <= $4 LIMIT 1) AS q
 		CROSS JOIN LATERAL json_to_record(event_data(q.line)) AS d("user" text, type text)
 		JOIN (VALUES (-1, $1::bigint, $2::bigint, $3::bigint), (1, $4, $5, $6)) AS m(sign, seq, exported, acked) ON q.seq <= m.seq
 		CROSS JOIN LATERAL (` + story + `) AS s) AS told
