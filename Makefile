@@ -12,10 +12,10 @@ TEST_FLAGS    := -vet=off -ldflags='-s -w' -timeout 15m
 # Else each program that was built with the race detector ends a second late.
 test: export GORACE := atexit_sleep_ms=0
 # What takes longest begins first, so that no processor waits for it at the end.
-LONGEST       := ./cmd/sallyport ./bridge ./api ./internal/bench
+LONGEST       := ./cmd/sallyport ./api/console ./bridge ./api
 
 # What the race detector makes too slow: most of what is repeated, in files that are not built with it.
-UNRACED       := Schedules|EveryFlippedBit|EveryTruncation|EveryBit|DamageAnywhere|LittleMemory
+UNRACED       := Schedules|EveryFlippedBit|EveryTruncation|EveryBit|DamageAnywhere|LittleMemory|EveryFigure
 
 .PHONY: help build demo test test-api test-search lint bench screenshots clean
 
@@ -44,7 +44,7 @@ test: ## run every check and test; installs or downloads what is missing, and sa
 	wait "$$setup"; export PATH="$$(sed 's/$$/:/' "$$added")$$PATH"; \
 	failed() { echo "make test: FAILED after $$((SECONDS - begun)) s"; exit 1; }; \
 	go test $$race $(TEST_FLAGS) $(LONGEST) ./... || failed; \
-	[ -z "$$race" ] || go test $(TEST_FLAGS) -run '$(UNRACED)' ./bridge ./cmd/sallyport ./bridge/... || failed; \
+	[ -z "$$race" ] || go test $(TEST_FLAGS) -run '$(UNRACED)' ./bridge ./internal/bench ./cmd/sallyport ./bridge/... || failed; \
 	echo "make test: all passed in $$((SECONDS - begun)) s$${race:+, with the race detector}"
 
 test-api: build ## let Schemathesis (from PyPI, into .cache) loose on both sites for two minutes; needs Python 3.10

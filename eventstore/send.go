@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ var room = sync.Pool{New: func() any { return new([]byte) }}
 // waits, after the server was asked to cancel what it does.
 func Send(ctx context.Context, conn *pgx.Conn, statements *pgx.Batch) error {
 	if conn.IsClosed() || conn.PgConn().IsBusy() {
-		return &unsentError{errors.New("the connection is closed, or somebody reads from it")}
+		return fmt.Errorf("send: nothing was sent on a connection that is closed or that somebody reads from: %w", net.ErrClosed)
 	}
 	kept := room.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
 	defer func() {
