@@ -37,7 +37,7 @@ func (s said) heard() int64 {
 func (x *exporter) say(ctx context.Context, peer string) (s said, l Link, err error) {
 	err = pgx.BeginFunc(ctx, x.Pool, func(tx pgx.Tx) error {
 		l, err = x.changeLink(ctx, tx, peer, func(l *Link) error {
-			if s.telling, err = x.telling(ctx, *l); err != nil {
+			if s.telling, err = x.telling(ctx, tx, *l); err != nil {
 				return err
 			}
 			s.ack = l.NextAck(s.telling, x.Schemas.Known())
@@ -99,7 +99,7 @@ func (x *exporter) beaconIfDue(ctx context.Context, p link.Pressure) error {
 // beaconDue tells why a beacon is due, empty if none is, and under which
 // pressure.
 func (b *Bridge) beaconDue(ctx context.Context, l Link, p link.Pressure) (link.Pressure, string, error) {
-	t, err := b.telling(ctx, l)
+	t, err := b.telling(ctx, b.Pool, l)
 	if err != nil {
 		return p, "", err
 	}

@@ -148,13 +148,13 @@ func (b *Bridge) chainIn(ctx context.Context, q querier, epoch string, start, po
 }
 
 // telling is what a manifest written now would tell the peer of its bundles.
-func (b *Bridge) telling(ctx context.Context, l Link) (link.Telling, error) {
+func (b *Bridge) telling(ctx context.Context, from eventstore.Queries, l Link) (link.Telling, error) {
 	t := link.Telling{Position: l.In.Through, Rejected: []bundle.Rejection{}}
-	held, err := b.heldNumbers(ctx, l)
+	held, err := heldNumbers(ctx, from, l)
 	if err != nil {
 		return t, err
 	}
-	rows, err := b.Pool.Query(ctx, `
+	rows, err := from.Query(ctx, `
 		SELECT DISTINCT ON (seq) seq, code FROM (
 			SELECT seq, code, at FROM quarantined_files
 			WHERE signed AND peer = $1 AND epoch = $2 AND seq > $3 AND decided <> 'released' AND seq <> ALL ($4)
@@ -192,8 +192,8 @@ func (b *Bridge) atHand(l Link) ([]int64, error) {
 }
 
 // heldNumbers returns the numbers of a peer that are here and must wait.
-func (b *Bridge) heldNumbers(ctx context.Context, l Link) ([]int64, error) {
-	rows, err := b.Pool.Query(ctx, `SELECT DISTINCT seq FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND state = 'held' AND seq > $3 ORDER BY seq`,
+func heldNumbers(ctx context.Context, from eventstore.Queries, l Link) ([]int64, error) {
+	rows, err := from.Query(ctx, `SELECT DISTINCT seq FROM inbound_bundles WHERE peer = $1 AND epoch = $2 AND state = 'held' AND seq > $3 ORDER BY seq`,
 		l.Card.Name, l.In.Epoch, l.In.Seq)
 	if err != nil {
 		return nil, fmt.Errorf("look for held bundles of %s: %w", l.Card.Name, err)

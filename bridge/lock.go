@@ -21,16 +21,17 @@ const (
 // locked runs fn while this program holds a lock that all programs on this
 // database share, so that one exporter a link and one importer are at work.
 // The lock ends with its connection, however the program ends; the context
-// that fn gets ends with the lock.
+// that fn gets ends with the lock, and must not come here again.
 func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Context) error) error {
 	// Within this program one waits without a connection: waiters that hold one
 	// each would leave none to the holder.
-	turn := b.turns.of(name)
-	select {
-	case turn <- struct{}{}:
-		defer func() { <-turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("wait for another %s of this program: %w", name, ctx.Err())
+	for _, turn := range []chan struct{}{b.turns.of(name, 1), b.turns.of("", mostHeld(b.Pool.Config().MaxConns))} {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return fmt.Errorf("wait for another %s of this program: %w", name, ctx.Err())
+		}
 	}
 	conn, err := b.Pool.Acquire(ctx)
 	if err != nil {
@@ -62,20 +63,26 @@ func (b *Bridge) locked(ctx context.Context, name string, fn func(context.Contex
 	return fn(held)
 }
 
-// turns let one goroutine of this program at a time go for a lock.
+// mostHeld is how many locks this program holds at a time: each keeps a connection
+// from the pool while the work that it is held for takes another, and whoever else
+// keeps one must leave one to work with.
+func mostHeld(conns int32) int { return max(1, int(conns)/2-1) }
+
+// turns let few goroutines of this program at a time go for a lock, by its name;
+// the name "" is for all locks.
 type turns struct {
 	mu    sync.Mutex
 	names map[string]chan struct{}
 }
 
-func (t *turns) of(name string) chan struct{} {
+func (t *turns) of(name string, most int) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.names == nil {
 		t.names = map[string]chan struct{}{}
 	}
 	if t.names[name] == nil {
-		t.names[name] = make(chan struct{}, 1)
+		t.names[name] = make(chan struct{}, most)
 	}
 	return t.names[name]
 }

@@ -87,7 +87,7 @@ func (b *Bridge) Status(ctx context.Context) ([]Status, error) {
 }
 
 func (b *Bridge) status(ctx context.Context, l Link, outbox []Outgoing) (Status, error) {
-	t, err := b.telling(ctx, l)
+	t, err := b.telling(ctx, b.Pool, l)
 	if err != nil {
 		return Status{}, err
 	}
@@ -97,7 +97,7 @@ func (b *Bridge) status(ctx context.Context, l Link, outbox []Outgoing) (Status,
 		PeerMissing: orEmpty(l.Out.Missing), PeerRejected: orEmpty(l.Out.Rejected),
 		AppliedThrough: l.In.Through, AppliedSeq: l.In.Seq, Missing: t.Missing, Rejected: t.Rejected,
 		Carry: orEmpty(carry), Prunable: len(outbox) - len(carry), LastContact: display(l.LastContact), LastWritten: display(l.LastWritten)}
-	if s.Held, err = b.heldNumbers(ctx, l); err != nil {
+	if s.Held, err = heldNumbers(ctx, b.Pool, l); err != nil {
 		return Status{}, err
 	}
 	err = b.Pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE peer = $1), count(*) FROM quarantined_files WHERE decided = ''`, l.Card.Name).
