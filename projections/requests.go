@@ -59,7 +59,7 @@ func submittedBy(r *eventstore.Record, f domain.RequestSubmitted) (submitted, er
 
 const requestRows = "readmodel.requests (id, origin, pos, user_id, type, type_version, params, name, priority, created_at)"
 
-func (q *submitted) write(to *eventstore.Row) {
+func writeRequest(to *eventstore.Row, q *submitted) {
 	to.Text(q.id)
 	to.Text(q.record.Origin)
 	to.Bigint(q.record.Pos)
@@ -103,7 +103,7 @@ func applyRequests(b *pgx.Batch, records []eventstore.Record) error {
 		}
 		begun = append(begun, q)
 	}
-	eventstore.Copy(b, requestRows, begun, func(to *eventstore.Row, q *submitted) { q.write(to) })
+	eventstore.Copy(b, requestRows, begun, writeRequest)
 	for i := range others {
 		others[i].insert(b)
 	}
